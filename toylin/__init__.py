@@ -1,0 +1,14 @@
+"""toylin: a workbench for gradient-based meta-learning on shallow and deep linear models."""
+
+# Tasks, models and rules
+from toylin import autodiff, closed_form
+from toylin.errors import NoClosedFormError
+
+# Outer losses, meta-training and surfaces
+from toylin.losses import BatchLoss, ExactLoss, SampledLoss, polynomial_loss, sampled_loss
+from toylin.model import end_to_end, init, predict
+from toylin.nodes import quadrature_batch
+from toylin.rules import MAML
+from toylin.surfaces import Surface, surface
+from toylin.tasks import BinaryClassification, LinearRegression
+from toylin.training import Run, meta_train

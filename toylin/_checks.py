@@ -1,0 +1,99 @@
+"""Argument checks: a ValueError that names the argument, what it got and what it may be.
+
+Values are checked when they are concrete. Under ``jit``, ``vmap`` and ``grad`` a value is a tracer,
+of which only the shape is known; the shape is checked then too.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import jax
+import numpy as np
+
+
+def _shape(name: str, value: Any) -> tuple[int, ...]:
+    try:
+        return np.shape(value)
+    except ValueError:
+        raise ValueError(f"{name} must be a number or an array, got {value!r}") from None
+
+
+def concrete(name: str, value: Any) -> np.ndarray | None:
+    """``value`` as a float array, or None where it is a tracer."""
+    if isinstance(value, jax.core.Tracer):
+        return None
+    try:
+        return np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be a number or an array, got {value!r}") from None
+
+
+def integer(name: str, value: Any, minimum: int) -> None:
+    """An integer of at least ``minimum``."""
+    try:
+        ok = not isinstance(value, bool) and operator.index(value) >= minimum
+    except TypeError:
+        ok = False
+    if not ok:
+        raise ValueError(f"{name} must be an integer of at least {minimum}, got {value!r}")
+
+
+def scalar(name: str, value: Any, minimum: float = -math.inf) -> None:
+    """A finite number of at least ``minimum``."""
+    bound = "" if minimum == -math.inf else f" of at least {minimum:g}"
+    number = concrete(name, value)
+    if _shape(name, value) != ():
+        raise ValueError(
+            f"{name} must be one finite number{bound}, got shape {np.shape(value)}; "
+            "to try several at once, build the object inside jax.vmap"
+        )
+    if number is not None and not (np.isfinite(number) and number >= minimum):
+        raise ValueError(f"{name} must be a finite number{bound}, got {value!r}")
+
+
+def vector(name: str, value: Any, dim: int) -> None:
+    """A finite number (for every coordinate) or a finite vector of ``dim`` of them."""
+    array = concrete(name, value)
+    if _shape(name, value) not in ((), (dim,)):
+        raise ValueError(
+            f"{name} must be a number or have shape ({dim},) to agree with dim={dim}, "
+            f"got shape {np.shape(value)}"
+        )
+    if array is not None and not np.all(np.isfinite(array)):
+        raise ValueError(f"{name} must be finite, got {value!r}")
+
+
+def covariance(name: str, value: Any, dim: int) -> None:
+    """A positive number (that multiple of the identity) or a positive definite matrix."""
+    array = concrete(name, value)
+    shape = _shape(name, value)
+    if len(shape) == 2 and shape[0] != shape[1]:
+        raise ValueError(f"{name} must be square, got shape {shape}")
+    if shape not in ((), (dim, dim)):
+        raise ValueError(
+            f"{name} must be a number or have shape ({dim}, {dim}) to agree with dim={dim}, "
+            f"got shape {shape}"
+        )
+    if array is None:
+        return
+    if not np.all(np.isfinite(array)):
+        raise ValueError(f"{name} must be finite, got {value!r}")
+    matrix = array * np.eye(dim) if shape == () else array
+    if not np.allclose(matrix, matrix.T, rtol=1e-6, atol=0.0):
+        raise ValueError(f"{name} must be symmetric, got {value!r}")
+    smallest = float(np.linalg.eigvalsh(matrix)[0])
+    if smallest <= 0:
+        raise ValueError(
+            f"{name} must be positive definite, got {value!r} with smallest eigenvalue {smallest:g}"
+        )
+
+
+def instance(name: str, value: Any, kinds: type | tuple[type, ...]) -> None:
+    """One of ``kinds``."""
+    kinds = kinds if isinstance(kinds, tuple) else (kinds,)
+    if not isinstance(value, kinds):
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        raise ValueError(f"{name} must be a {wanted}, got {value!r}")

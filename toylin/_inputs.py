@@ -1,0 +1,49 @@
+"""What both routes accept: the checks at their boundary, and tasks turned into a batch."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from toylin import _checks
+from toylin.data import (
+    Batch,
+    BinaryMoments,
+    BinaryPoints,
+    Data,
+    RegressionMoments,
+    RegressionPoints,
+)
+from toylin.model import Params, check_params
+from toylin.nodes import quadrature_batch
+from toylin.rules import MAML
+from toylin.tasks import BinaryClassification, LinearRegression
+
+Tasks: TypeAlias = LinearRegression | BinaryClassification
+_DATA = (RegressionPoints, RegressionMoments, BinaryPoints, BinaryMoments)
+
+
+def _dim(data: Data) -> int:
+    match data:
+        case RegressionMoments():
+            return data.theta.shape[-1]
+        case BinaryMoments():
+            return data.mean.shape[-1]
+        case _:
+            return data.x.shape[-1]
+
+
+def check_support(params: Params, support: Data) -> None:
+    """One task's data, of the dimension that the model takes."""
+    _checks.instance("support", support, _DATA)
+    check_params(params, _dim(support))
+
+
+def as_batch(params: Params, tasks: Tasks | Batch, rule: MAML) -> Batch:
+    """A batch as it is; a distribution of tasks as the nodes that are exact for it."""
+    _checks.instance("tasks", tasks, (LinearRegression, BinaryClassification, Batch))
+    _checks.instance("rule", rule, MAML)
+    if not isinstance(tasks, Batch):
+        check_params(params, tasks.dim)
+        return quadrature_batch(tasks, len(params), rule.steps, params[0].dtype)
+    check_params(params, _dim(tasks.support))
+    return tasks

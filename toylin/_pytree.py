@@ -1,0 +1,45 @@
+"""Frozen dataclasses that are pytrees: arrays are leaves, sizes and flags are static."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, TypeVar, dataclass_transform
+
+import jax
+
+_Class = TypeVar("_Class")
+
+
+def static(**kwargs: Any) -> Any:
+    """A dataclass field that is part of the structure (hashable, compiled in), not a leaf."""
+    return dataclasses.field(metadata={"static": True}, **kwargs)
+
+
+@dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(static,))
+def pytree_dataclass(cls: type[_Class]) -> type[_Class]:
+    """Make ``cls`` a frozen dataclass and a pytree.
+
+    Unflattening skips ``__init__`` and so ``__post_init__``: leaves may then be tracers, batched
+    arrays or the placeholders that JAX itself puts there, which no argument check should see.
+    """
+    cls = dataclasses.dataclass(frozen=True, eq=False)(cls)
+    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    leaves = tuple(f.name for f in fields if not f.metadata.get("static"))
+    structure = tuple(f.name for f in fields if f.metadata.get("static"))
+
+    def flatten(node: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        return tuple(getattr(node, n) for n in leaves), tuple(getattr(node, n) for n in structure)
+
+    def flatten_with_keys(node: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        children, aux = flatten(node)
+        keys = (jax.tree_util.GetAttrKey(n) for n in leaves)
+        return tuple(zip(keys, children, strict=True)), aux
+
+    def unflatten(aux: tuple[Any, ...], children: Any) -> Any:
+        node = object.__new__(cls)
+        for name, value in (*zip(leaves, children, strict=True), *zip(structure, aux, strict=True)):
+            object.__setattr__(node, name, value)
+        return node
+
+    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
+    return cls

@@ -1,0 +1,61 @@
+"""The command ``toylin``: a contents page. Each command is a file of its own."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+COMMANDS = {
+    "teaser": "toylin.cli.teaser",
+    "figure": "toylin.cli.figure",
+    "loss": "toylin.cli.loss",
+}
+
+
+class _Commands(click.Group):
+    """Commands found by name: ``command`` in the module that ``COMMANDS`` names."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[cmd_name]).command
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="toylin")
+def cli() -> None:
+    """A workbench for gradient-based meta-learning on shallow and deep linear models.
+
+    \b
+    Start here:
+      toylin teaser             redraw the paper's point: three figures, into figures/
+      toylin loss --help        one number by every route: formula, autodiff, sampling
+    """
+
+
+def main() -> None:
+    """Run the command line; an error is one line on stderr and a non-zero exit."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.Abort:
+        _fail("stopped", 130)
+    except click.UsageError as error:
+        hint = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
+        _fail(error.format_message() + hint, 2)
+    except click.ClickException as error:
+        _fail(error.format_message(), error.exit_code)
+    except (ValueError, OSError) as error:
+        _fail(str(error), 1)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"toylin: {' '.join(message.split())}", err=True)
+    sys.exit(code)

@@ -1,0 +1,27 @@
+"""What commands share: double precision, the clock, and a report of what was written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+import jax
+
+
+def use_float64() -> None:
+    """Commands compute in double precision; importing toylin never switches it."""
+    jax.config.update("jax_enable_x64", True)
+
+
+@contextmanager
+def report() -> Iterator[list[Path]]:
+    """Collect the paths a command writes; at the end say which, and how long it took."""
+    start = time.perf_counter()
+    written: list[Path] = []
+    yield written
+    for path in written:
+        click.echo(f"wrote {path}")
+    click.echo(f"done in {time.perf_counter() - start:.1f} s")

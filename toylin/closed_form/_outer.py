@@ -1,0 +1,97 @@
+"""The outer problem by formula: which closed form serves which combination."""
+
+from __future__ import annotations
+
+import jax
+from jaxtyping import Array, Float
+
+from toylin._inputs import Tasks, as_batch
+from toylin.closed_form import _layers, _scalar, _shallow
+from toylin.closed_form._inner import as_moments
+from toylin.data import Batch, RegressionMoments, mean_loss, weighted_mean
+from toylin.model import Params, check_params, is_scalar
+from toylin.rules import MAML
+from toylin.tasks import LinearRegression
+
+
+def _shallow_applies(params: Params, tasks: Tasks | Batch, rule: MAML) -> bool:
+    return (
+        isinstance(tasks, LinearRegression)
+        and len(params) == 1
+        and _shallow.has_formula(tasks, rule.steps)
+    )
+
+
+def _moments(batch: Batch) -> tuple[RegressionMoments, RegressionMoments]:
+    return jax.vmap(as_moments)(batch.support), jax.vmap(as_moments)(batch.query)
+
+
+def task_losses(params: Params, tasks: Tasks | Batch, rule: MAML) -> Float[Array, " tasks"]:
+    """Every task's (or quadrature node's) query loss after adaptation."""
+    support, query = _moments(as_batch(params, tasks, rule))
+    params = tuple(params)
+    if is_scalar(params):
+        return _scalar.task_losses(
+            params, support, query, rule.step_size, rule.steps, rule.first_order
+        )
+
+    def one(support: RegressionMoments, query: RegressionMoments) -> Array:
+        return query.loss(_layers.descend(params, support, rule.step_size, rule.steps))
+
+    return jax.vmap(one)(support, query)
+
+
+def outer_loss(params: Params, tasks: Tasks | Batch, rule: MAML) -> Float[Array, ""]:
+    """The expected query loss after adaptation, exactly.
+
+    Served, for linear regression (L layers, d dimensions, K shots, T steps):
+    the shallow model, in the population at any T and for K shots at T = 1, by its quadratic form;
+    d = 1 with any L, T, K and noise, and any d and L in the population, by a Gauss rule that is
+    exact for the polynomial that the loss is (``quadrature_batch``). A ``Batch`` of regression
+    tasks is averaged as it is.
+
+    Args:
+        params: the start that all tasks share, (W_1, ..., W_L).
+        tasks: a distribution of tasks, or a ``Batch``.
+        rule: the adaptation rule.
+
+    Returns:
+        The loss in expectation over tasks, supports and a fresh query point, so with the label
+        noise, sigma²/2. ``inf`` where adaptation at a node leaves the range of floats.
+
+    Raises:
+        ValueError: shapes that disagree, or too many nodes (the message says how many).
+        NoClosedFormError: a combination without a closed form; the message names what serves it.
+
+    Source: Arnold, Iqbal and Sha, "When MAML Can Adapt Fast and How to Assist When It Cannot",
+    AISTATS 2021, for the problem; the expectations are ours.
+    """
+    if _shallow_applies(params, tasks, rule):
+        assert isinstance(tasks, LinearRegression)
+        check_params(params, tasks.dim)
+        return _shallow.outer_loss(params[0], tasks, rule.step_size, rule.steps)
+    batch = as_batch(params, tasks, rule)
+    return mean_loss(task_losses(params, batch, rule), batch)
+
+
+def outer_grad(params: Params, tasks: Tasks | Batch, rule: MAML) -> Params:
+    """The gradient of ``outer_loss``, by the formula for it: no automatic differentiation.
+
+    Going back through the inner loop multiplies by I - alpha H_t, H_t the Hessian of the support
+    loss before step t, for which there are formulas too; with ``rule.first_order`` it multiplies by
+    I. Arguments and errors are those of ``outer_loss``.
+    """
+    if _shallow_applies(params, tasks, rule):
+        assert isinstance(tasks, LinearRegression)
+        check_params(params, tasks.dim)
+        first = rule.first_order
+        return (_shallow.outer_grad(params[0], tasks, rule.step_size, rule.steps, first),)
+    batch = as_batch(params, tasks, rule)
+    support, query = _moments(batch)
+    params = tuple(params)
+    step = (rule.step_size, rule.steps, rule.first_order)
+    if is_scalar(params):
+        grads = _scalar.hypergradients(params, support, query, *step)
+    else:
+        grads = jax.vmap(lambda s, q: _layers.hypergradient(params, s, q, *step))(support, query)
+    return tuple(weighted_mean(g, batch) for g in grads)

@@ -1,0 +1,8 @@
+"""The one exception of our own."""
+
+
+class NoClosedFormError(NotImplementedError, ValueError):
+    """A combination of task, model and rule has no closed form; the message names what serves it.
+
+    Nothing falls back to sampling in silence.
+    """

@@ -1,0 +1,43 @@
+"""Adaptation rules: how the gradient of the support loss becomes a step of the parameters."""
+
+from __future__ import annotations
+
+import jax
+
+from toylin import _checks
+from toylin._pytree import pytree_dataclass, static
+from toylin.model import Params
+
+
+@pytree_dataclass
+class MAML:
+    """Gradient descent from a meta-learned start: w <- w - step_size * gradient, ``steps`` times.
+
+    Outer gradients go through the inner ones (second order). With ``first_order=True`` they do not
+    (FOMAML): the value of the outer loss is the same, its gradient treats inner gradients as
+    constants.
+
+    Args:
+        step_size: the inner step size alpha, a leaf (it can be meta-learned, or swept by ``vmap``).
+            Any finite number; negative ones are allowed, since the best one can be negative.
+        steps: the number of inner steps T, at least 0 (no adaptation).
+        first_order: whether to drop second derivatives from outer gradients.
+
+    Raises:
+        ValueError: a step size that is no finite number, or a bad number of steps.
+
+    Source: Finn, Abbeel and Levine, "Model-Agnostic Meta-Learning", ICML 2017.
+    """
+
+    step_size: float | jax.Array
+    steps: int = static(default=1)
+    first_order: bool = static(default=False)
+
+    def __post_init__(self) -> None:
+        _checks.scalar("step_size", self.step_size)
+        _checks.integer("steps", self.steps, minimum=0)
+        _checks.instance("first_order", self.first_order, bool)
+
+    def update(self, grads: Params) -> Params:
+        """What one inner step subtracts from the parameters."""
+        return jax.tree.map(lambda g: self.step_size * g, grads)
