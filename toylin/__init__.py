@@ -10,5 +10,6 @@ from toylin.model import end_to_end, init, predict
 from toylin.nodes import quadrature_batch
 from toylin.rules import MAML
 from toylin.surfaces import Surface, surface
+from toylin.tail_diagnostics import Tail, TailWarning, tails
 from toylin.tasks import BinaryClassification, LinearRegression
 from toylin.training import Run, meta_train
