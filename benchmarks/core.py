@@ -149,9 +149,8 @@ def main() -> None:
         rate = {program: size / statistics.median(times) for program, times in seconds.items()}
         for program in programs:
             ratio = rate[program] / rate["bare"]
-            print(
-                f"{name:<8}{program:<14}{rate[program]:>14,.0f}{ratio:>10.2f}{first[program]:>10.2f} s"
-            )
+            row = f"{name:<8}{program:<14}{rate[program]:>14,.0f}{ratio:>10.2f}"
+            print(row + f"{first[program]:>10.2f} s")
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def test_depth_rescues_a_wrong_step_size(data):
 
 def test_figures_are_known_by_name():
     assert set(TEASER) <= set(FIGURES)
-    with pytest.raises(ValueError, match="figure must be one of loss_surface.*got 'nothing'"):
+    with pytest.raises(ValueError, match=r"figure must be one of loss_surface.*got 'nothing'"):
         load("nothing")
 
 

@@ -69,7 +69,7 @@ def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
     tick()
     paths = _trajectories(loss)
     tick()
-    critical = critical_points(lambda w: loss((w[:1, None], w[1:, None])), extent + 1, starts=16)
+    critical = critical_points(lambda w: loss((w[:1, None], w[1:, None])), extent + 1, starts=25)
     weights = jnp.linspace(-extent, extent, SETTINGS["resolution"])
     shallow = jax.vmap(lambda w: outer_loss((w.reshape(1, 1),), tasks, rule))(weights)
     tick()

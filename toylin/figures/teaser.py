@@ -67,8 +67,8 @@ CAPTION = (
     "one inner step of 0.03, without (LogR) and with (LogR+LinNet) an added 20 x 20 linear layer; "
     "loss and accuracy on the population of 500 held-out tasks: median and range of 5 seeds. "
     "Dashed grey: LogR at its best start, w = 0. There the step has the right direction, so that "
-    "accuracy is high, but it is too short for the loss to fall; and since it is so short, the little noise "
-    "that meta-training leaves in w outweighs it, and accuracy is lost as well."
+    "accuracy is high, but it is too short for the loss to fall; and since it is so short, the "
+    "little noise that meta-training leaves in w outweighs it, and accuracy is lost as well."
 )
 
 _CHECKPOINTS = 60
