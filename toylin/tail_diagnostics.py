@@ -160,10 +160,10 @@ def _outcomes(
         shape = tasks.shots / 2
         # S follows g ~ Gamma(shape); in its root the grid is fine where the density is.
         high = shape + degree_in_s
-        root = sqrt(high + 10 * sqrt(high) + 40) * (np.arange(_GRID_S) + 0.5) / _GRID_S
-        log_density = np.add.outer((2 * shape - 1) * np.log(root) - root**2, log_density[:, 0])
+        root_g = sqrt(high + 10 * sqrt(high) + 40) * (np.arange(_GRID_S) + 0.5) / _GRID_S
+        log_density = np.add.outer((2 * shape - 1) * np.log(root_g) - root_g**2, log_density[:, 0])
         spread = jnp.reshape(jnp.asarray(tasks.x_cov, dtype), ())
-        grid_z, grid_g = (jnp.asarray(a.ravel(), dtype) for a in np.meshgrid(z, root**2))
+        grid_z, grid_g = (jnp.asarray(a.ravel(), dtype) for a in np.meshgrid(z, root_g**2))
         second_moment = 2 * spread / tasks.shots * grid_g
         support, query = estimate_and_posterior(tasks, second_moment, grid_z, dtype)
     weight = np.exp(log_density - log_density.max())
