@@ -1,4 +1,4 @@
-"""Tests run in double precision, with JAX's implicit promotion of ranks made an error."""
+"""Tests run in double precision."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import hypothesis
 import jax
 
 jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # Each draw may compile; time is bounded by the number of examples instead.
 _COMMON = {"deadline": None, "print_blob": True, "derandomize": True}

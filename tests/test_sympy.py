@@ -55,24 +55,22 @@ def exact(depth, steps, shots):
     ring, *symbols = sympy.ring(["theta", "S", "n", *(f"w{i}" for i in range(depth))], QQ)
     theta, s, n = symbols[:3]
     start = symbols[3:]
-    to_ring = lambda number: ring(QQ(number.p, number.q))
+
+    def constant(number):
+        return ring(QQ(number.p, number.q))
+
     weights = start
     for _ in range(steps):
         slope = s * (prod(weights) - theta) - n
         weights = [
-            w - to_ring(ALPHA) * slope * prod(weights[:i] + weights[i + 1 :], start=ring(1))
+            w - constant(ALPHA) * slope * prod(weights[:i] + weights[i + 1 :], start=ring(1))
             for i, w in enumerate(weights)
         ]
-    half = QQ(1, 2)
-    loss = half * to_ring(SPREAD) * (prod(weights) - theta) ** 2 + half * to_ring(NOISE) ** 2
+    error = prod(weights) - theta
+    loss = constant(SPREAD / 2) * error**2 + constant(NOISE**2 / 2)
 
-    def at_start(polynomial):
-        values = [(w, QQ(v.p, v.q)) for w, v in zip(start, W, strict=False)]
-        return polynomial.evaluate(values).drop(*[]) if values else polynomial
-
-    return [
-        expectation(at_start(polynomial), shots) for polynomial in (loss, *map(loss.diff, start))
-    ]
+    at = [(w, QQ(value.p, value.q)) for w, value in zip(start, W, strict=False)]
+    return [expectation(p.evaluate(at), shots) for p in (loss, *map(loss.diff, start))]
 
 
 @pytest.mark.parametrize("shots", [None, 1, 5])
