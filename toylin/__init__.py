@@ -2,6 +2,7 @@
 
 # Tasks, models and rules
 from toylin import autodiff, closed_form
+from toylin.derivation import Derivation, derive
 from toylin.errors import NoClosedFormError
 
 # Outer losses, meta-training and surfaces

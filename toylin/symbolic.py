@@ -24,7 +24,7 @@ from toylin.errors import NoClosedFormError
 from toylin.rules import MAML
 from toylin.tasks import LinearRegression
 
-MAX_COST = 2e7
+MAX_COST = 2e6
 
 
 def others(weights: Sequence[Any], one: Any) -> list[Any]:
@@ -132,9 +132,10 @@ def _rational(name: str, value: Any) -> Any:
 
 
 def _check_cost(depth: int, steps: int, few_shots: bool, denominator: int) -> None:
-    """Raise a ValueError where the polynomials are too large to multiply out within a minute.
+    """Raise a ValueError where the polynomials are too large to multiply out in half a minute.
 
-    Follows degrees, and powers of the denominator, through the inner steps.
+    Follows degrees, and powers of the denominator, through the inner steps. A unit of cost is
+    about 15 microseconds; every power of v comes with one of S, so half the terms are missing.
     """
     theta, second, power = 0, 0, 1
     slope = (1, 1, depth + 1)
@@ -144,7 +145,7 @@ def _check_cost(depth: int, steps: int, few_shots: bool, denominator: int) -> No
         power = 1 + slope[2] + (depth - 1) * power
         slope = (depth * theta, 1 + depth * second, 1 + depth * power)
     theta, second = depth * theta, depth * second
-    terms = (theta + 1) * (second + 1 if few_shots else 1)
+    terms = (theta + 1) * ((second + 1) / 2 if few_shots else 1)
     bits = depth * power * denominator.bit_length()
     cost = (depth + 1) * terms**2 * (1 + (bits / 4000) ** 1.6)
     if cost > MAX_COST:
