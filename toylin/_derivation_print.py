@@ -6,16 +6,11 @@ import textwrap
 
 import sympy
 
-from toylin._derivation_steps import adapted_symbols, weight_symbols
+from toylin._derivation_steps import adapted_symbols, low_first, weight_symbols
 from toylin.derivation import Derivation, Equation
 
 _WIDTH = 100
 _LINE = 140
-
-
-def _low_first(powers: tuple[int, ...]) -> tuple[int, ...]:
-    """The order of terms: by degree, 1 - alpha s², and by the alphabet within one."""
-    return (-sum(powers), *powers)
 
 
 def text(derivation: Derivation) -> str:
@@ -25,7 +20,7 @@ def text(derivation: Derivation) -> str:
         lines += textwrap.wrap(section.text, _WIDTH)
         for left, right in section.equations:
             lines += textwrap.wrap(
-                f"{left} = {sympy.sstr(right, order=_low_first)}",
+                f"{left} = {sympy.sstr(right, order=low_first)}",
                 _WIDTH,
                 initial_indent="  ",
                 subsequent_indent="      ",
@@ -43,7 +38,7 @@ def latex(derivation: Derivation) -> str:
     for section in derivation.sections:
         rows.append(rf"&{section.latex}:")
         for left, right in section.equations:
-            lines = _break(sympy.latex(right, order=_low_first))
+            lines = _break(sympy.latex(right, order=low_first))
             rows.append(f"{sympy.latex(left, symbol_names=names)} &= {lines[0]}")
             rows += [rf"&\qquad {line}" for line in lines[1:]]
     body = " \\\\\n".join(rows)

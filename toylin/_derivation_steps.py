@@ -8,7 +8,20 @@ from itertools import product as pairs
 from operator import mul
 from typing import Any, Literal
 
-from sympy import ZZ, Add, Expr, Mul, Rational, Symbol, collect, factor, gcd_terms, ring, symbols
+from sympy import (
+    ZZ,
+    Add,
+    Expr,
+    Mul,
+    Rational,
+    Symbol,
+    collect,
+    factor,
+    factor_list,
+    gcd_terms,
+    ring,
+    symbols,
+)
 
 from toylin.derivation import Equation, Section
 from toylin.symbolic import descend, moments
@@ -35,23 +48,26 @@ def adapted_symbols(depth: int) -> tuple[Symbol, ...]:
 def derive_sections(depth: int, steps: int, shots: Literal["K"] | None, simplify: int) -> Found:
     """The adapted weights, the definitions, the loss, and all of it in sections."""
     weights = weight_symbols(depth)
-    coefficients, *_ = ring((*weights, alpha, s), ZZ)
-    *w, step_size, x_std = coefficients.gens
+    # In the population alpha and s enter the adapted weights as alpha s² only: one symbol less.
+    rate = Symbol("rate") if shots is None else alpha
+    coefficients, *_ = ring((*weights, rate), ZZ)
+    *w, step_size = coefficients.gens
     polys, second_moment, slope = ring((S, g if shots else delta), coefficients.to_domain())
     if shots is None:
-        second_moment = polys(x_std**2)
-        slope = x_std**2 * slope
+        second_moment = polys.one
     start = [polys(x) for x in w]
     moved, product = descend(start, polys(step_size), second_moment, slope, steps, polys.one)
     change = product - reduce(mul, start, polys.one)
 
     def expression(coefficient: Any) -> Expr:
-        expanded = coefficient.as_expr(*weights, alpha, s)
-        if simplify == 0:
-            return expanded
-        if len(coefficient) > simplify:
-            return gcd_terms(expanded)
-        return min(factor(expanded), 1 + factor(expanded - 1), key=Expr.count_ops)
+        expanded = coefficient.as_expr()
+        if simplify and len(coefficient) <= simplify:
+            expanded = _factored(expanded)
+            if expanded.is_Add and expanded.as_coeff_Add()[0] == 1:
+                expanded = 1 + _factored(expanded - 1)
+        elif simplify:
+            expanded = gcd_terms(expanded)
+        return expanded.subs(rate, alpha * s**2)
 
     def in_powers(poly: Any) -> Expr:
         low_first = sorted(poly.terms(), key=lambda term: (sum(term[0]), term[0]))
@@ -85,6 +101,21 @@ def derive_sections(depth: int, steps: int, shots: Literal["K"] | None, simplify
     if in_full is not None:
         sections.append(_result("in full", _loss(in_full)))
     return adapted, definitions, _loss(square), tuple(sections)
+
+
+def low_first(powers: Powers) -> Powers:
+    """The order in which terms are printed: 1 - alpha s² by degree, the alphabet within one."""
+    return (-sum(powers), *powers)
+
+
+def _factored(expanded: Expr) -> Expr:
+    """In irreducible factors, the first term of each positive: (1 - x)^3, not -(-1 + x)^3."""
+    sign, factors = factor_list(expanded)
+    for i, (base, power) in enumerate(factors):
+        first = base.as_ordered_terms(order=low_first)[0]
+        if first.as_coeff_Mul()[0] < 0:
+            factors[i], sign = (-base, power), sign * (-1) ** power
+    return Mul(sign, *(base**power for base, power in factors))
 
 
 def _result(title: str, loss: Expr) -> Section:

@@ -6,6 +6,7 @@ SymPy is imported on the first call, not with toylin.
 from __future__ import annotations
 
 import dataclasses
+from math import comb
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from toylin import _checks
@@ -13,6 +14,7 @@ from toylin import _checks
 if TYPE_CHECKING:
     from sympy import Expr, Symbol
 
+MAX_DEPTH = 10
 MAX_DEGREE = {None: 20, "K": 8}
 FORMATS = ("text", "latex", "python")
 
@@ -84,7 +86,7 @@ class Derivation:
 
 
 def derive(
-    depth: int = 2, steps: int = 1, shots: Literal["K"] | None = None, simplify: int = 100
+    depth: int = 2, steps: int = 1, shots: Literal["K"] | None = None, simplify: int = 50
 ) -> Derivation:
     """Derive the expected post-adaptation loss of the scalar model f(x) = w_L ... w_1 x.
 
@@ -115,6 +117,11 @@ def derive(
     _checks.integer("simplify", simplify, minimum=0)
     if shots not in MAX_DEGREE:
         raise ValueError(f'shots must be "K" (a symbol) or None (the population), got {shots!r}')
+    if depth > MAX_DEPTH:
+        raise ValueError(
+            f"depth must be at most {MAX_DEPTH}, got {depth}: a coefficient of the adapted product "
+            f"then has up to {comb(depth, depth // 2)} terms"
+        )
     degree = max(steps, depth * (2 * depth - 1) ** max(steps - 1, 0))
     if degree > MAX_DEGREE[shots]:
         support = "the population" if shots is None else "K shots"
