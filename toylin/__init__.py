@@ -9,7 +9,9 @@ from toylin.errors import NoClosedFormError
 from toylin.losses import BatchLoss, ExactLoss, SampledLoss, polynomial_loss, sampled_loss
 from toylin.model import end_to_end, init, predict
 from toylin.nodes import quadrature_batch
+from toylin.optima import bayes_loss, shallow_floor, shallow_optimum
 from toylin.rules import MAML
 from toylin.surfaces import Surface, surface
+from toylin.tail_diagnostics import Tail, TailWarning, tails
 from toylin.tasks import BinaryClassification, LinearRegression
 from toylin.training import Run, meta_train
