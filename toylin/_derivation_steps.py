@@ -31,7 +31,8 @@ tau, s, sigma, K = symbols("tau s sigma K", positive=True)
 S, g, delta = symbols("S g delta", real=True)
 MAX_IN_FULL = 120
 
-Powers = tuple[int, ...]
+Powers = tuple[int, int]
+Titles = tuple[str, str]
 Found = tuple[tuple[Expr, ...], tuple[Equation, ...], Expr, tuple[Section, ...]]
 
 
@@ -90,10 +91,10 @@ def derive_sections(depth: int, steps: int, shots: Literal["K"] | None, simplify
         (key, expression(coefficient))
         for key, coefficient in sorted((change if shots else change + polys.gens[1]).terms())
     ]
-    titles, sections, square = build(named)
+    (in_latex, in_text), sections, square = build(named)
     left = adapted_symbols(depth)
     moved_section = Section(
-        *titles, tuple(Equation(x, y) for x, y in zip(left, adapted, strict=True))
+        in_latex, in_text, tuple(Equation(x, y) for x, y in zip(left, adapted, strict=True))
     )
     definitions = (*start_section.equations, *(e for part in sections for e in part.equations))
     sections = [start_section, moved_section, *sections, _result("expected loss", _loss(square))]
@@ -103,7 +104,7 @@ def derive_sections(depth: int, steps: int, shots: Literal["K"] | None, simplify
     return adapted, definitions, _loss(square), tuple(sections)
 
 
-def low_first(powers: Powers) -> Powers:
+def low_first(powers: tuple[int, ...]) -> tuple[int, ...]:
     """The order in which terms are printed: 1 - alpha s² by degree, the alphabet within one."""
     return (-sum(powers), *powers)
 
@@ -131,7 +132,7 @@ def _in_full(square: Expr, definitions: Iterable[Equation]) -> Expr | None:
     return square
 
 
-def _population(named: list[tuple[Powers, Expr]]) -> tuple[Any, list[Section], Expr]:
+def _population(named: list[tuple[Powers, Expr]]) -> tuple[Titles, list[Section], Expr]:
     """By the residual p' - theta = sum_k c_k delta^k and the moments D_k = E delta^k.
 
     Returns the title of the adapted weights, sections, and E (p' - theta)².
@@ -159,7 +160,7 @@ def _population(named: list[tuple[Powers, Expr]]) -> tuple[Any, list[Section], E
     return titles, [residual, of_theta], _bilinear(c, D)
 
 
-def _few_shots(named: list[tuple[Powers, Expr]]) -> tuple[Any, list[Section], Expr]:
+def _few_shots(named: list[tuple[Powers, Expr]]) -> tuple[Titles, list[Section], Expr]:
     """By the move p' - p = sum_jk a_jk S^j g^k, E S^r, and the moments of (S, g, delta).
 
     Returns what ``_population`` does.
