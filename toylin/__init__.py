@@ -9,6 +9,7 @@ from toylin.tasks import BinaryClassification, LinearRegression
 # isort: split
 # The two routes to inner and outer losses, and exact quadrature
 from toylin import autodiff, closed_form
+from toylin.derivation import Derivation, derive
 from toylin.errors import NoClosedFormError
 from toylin.nodes import quadrature_batch
 

@@ -11,6 +11,8 @@ COMMANDS = {
     "teaser": "toylin.cli.teaser",
     "figure": "toylin.cli.figure",
     "loss": "toylin.cli.loss",
+    "check": "toylin.cli.check",
+    "derive": "toylin.cli.derive",
 }
 
 
@@ -36,6 +38,8 @@ def cli() -> None:
     Start here:
       toylin teaser             redraw the paper's point: three figures, into figures/
       toylin loss --help        one number by every route: formula, autodiff, sampling
+      toylin check              four routes to one number, and whether they agree
+      toylin derive             the formula itself, derived step by step
     """
 
 

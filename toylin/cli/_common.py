@@ -1,4 +1,4 @@
-"""What commands share: double precision, the clock, and a report of what was written."""
+"""What commands share: double precision, numbers for JSON, and a report of what was written."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 import jax
@@ -38,3 +39,10 @@ def report() -> Iterator[list[Path]]:
     for path in written:
         click.echo(f"wrote {path}")
     click.echo(f"done in {time.perf_counter() - start:.1f} s")
+
+
+def finite(value: Any) -> Any:
+    """JSON has no infinity: a number beyond the range of floats is null."""
+    if isinstance(value, list):
+        return [finite(v) for v in value]
+    return None if isinstance(value, float) and not abs(value) < float("inf") else value

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from toylin import autodiff, closed_form
-from toylin.cli._common import compile_quickly, use_float64
+from toylin.cli._common import compile_quickly, finite, use_float64
 from toylin.cli._problem import Problem, make_problem, problem_options
 from toylin.data import Batch
 from toylin.model import Params
@@ -110,17 +110,10 @@ def command(num_tasks: int, seed: int, as_json: bool, **flags: Any) -> None:
     start = time.perf_counter()
     answer = routes(make_problem(flags), num_tasks, seed)
     if as_json:
-        click.echo(json.dumps({k: _finite(v) for k, v in answer.items()}))
+        click.echo(json.dumps({k: finite(v) for k, v in answer.items()}))
         return
     _print_table(answer)
     click.echo(f"\nnothing written; done in {time.perf_counter() - start:.1f} s")
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no infinity: a number beyond the range of floats is null."""
-    if isinstance(value, list):
-        return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not abs(value) < float("inf") else value
 
 
 def _print_table(answer: dict[str, Any]) -> None:
