@@ -50,7 +50,7 @@ def derive_sections(depth: int, steps: int, shots: Literal["K"] | None, simplify
     """The adapted weights, the definitions, the loss, and all of it in sections."""
     weights = weight_symbols(depth)
     # In the population alpha and s enter the adapted weights as alpha s² only: one symbol less.
-    rate = Symbol("rate") if shots is None else alpha
+    rate, meaning = (Symbol("rate"), alpha * s**2) if shots is None else (alpha, alpha)
     coefficients, *_ = ring((*weights, rate), ZZ)
     *w, step_size = coefficients.gens
     polys, second_moment, slope = ring((S, g if shots else delta), coefficients.to_domain())
@@ -68,7 +68,7 @@ def derive_sections(depth: int, steps: int, shots: Literal["K"] | None, simplify
                 expanded = 1 + _factored(expanded - 1)
         elif simplify:
             expanded = gcd_terms(expanded)
-        return expanded.subs(rate, alpha * s**2)
+        return expanded.subs(rate, meaning)
 
     def in_powers(poly: Any) -> Expr:
         low_first = sorted(poly.terms(), key=lambda term: (sum(term[0]), term[0]))
