@@ -149,7 +149,7 @@ def _population(named: list[tuple[Powers, Expr]]) -> tuple[Titles, list[Section]
     moment = moments(mean, std**2, polys.zero, lambda _: polys.one)
     of_theta = Section(
         r"D_k = \mathrm{E}\,\delta^k = \mathrm{E}\,(p - \theta)^k,"
-        r" \quad \theta \sim \mathcal N(\mu, \tau^2)",
+        r" \quad \theta \sim \mathcal{N}(\mu, \tau^2)",
         "Moments of theta about p: D_k = E delta^k = E (p - theta)^k",
         tuple(Equation(D[0, k], moment(0, k).as_expr(m, tau)) for k in degrees),
     )
@@ -203,7 +203,7 @@ def _few_shots(named: list[tuple[Powers, Expr]]) -> tuple[Titles, list[Section],
     joint = Section(
         r"H_{j k} = \mathrm{E}\,S^j g^k \delta, \quad G_{j k} = \mathrm{E}\,S^j g^k, \quad"
         r" \delta = p - \theta, \quad g \mid S \sim"
-        r" \mathcal N\left(S m, S^2 \tau^2 + S \sigma^2 / K\right)",
+        r" \mathcal{N}\left(S m, S^2 \tau^2 + S \sigma^2 / K\right)",
         "Moments: H_j_k = E S^j g^k delta and G_j_k = E S^j g^k, with delta = p - theta and "
         "g | S ~ N(S*m, S**2*tau**2 + S*sigma**2/K)",
         tuple(used),
