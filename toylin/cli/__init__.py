@@ -46,9 +46,9 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; an error is one line on stderr and a non-zero exit."""
     try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        # Outside standalone mode click returns the code of an Exit instead of raising it.
+        if code := cli.main(standalone_mode=False):
+            sys.exit(code)
     except click.Abort:
         _fail("stopped", 130)
     except click.UsageError as error:
