@@ -8,7 +8,19 @@ from toylin.errors import NoClosedFormError
 from toylin.losses import BatchLoss, ExactLoss, SampledLoss, polynomial_loss, sampled_loss
 from toylin.model import end_to_end, init, predict
 from toylin.nodes import quadrature_batch
-from toylin.rules import MAML
+from toylin.rules import (
+    ANIL,
+    FOMAML,
+    GBML,
+    MAML,
+    AlphaMAML,
+    MetaCurvature,
+    MetaKFO,
+    MetaSGD,
+    NonlinearKFO,
+    Reptile,
+    Rule,
+)
 from toylin.surfaces import Surface, surface
 from toylin.tasks import BinaryClassification, LinearRegression
 from toylin.training import Run, meta_train
