@@ -361,7 +361,7 @@ def test_params_and_rule_train_together_with_their_own_optimizers():
     grads = jax.grad(loss)(pair)
     assert_same(slow.params[0][0], params[0] - 0.1 * grads[0][0])
     assert_same(slow.params[1].factors[0][1], start.factors[0][1] - 0.2 * grads[1].factors[0][1])
-    with pytest.raises(ValueError, match="frozen must name learnable fields of MetaKFO.*'steps'"):
+    with pytest.raises(ValueError, match=r"frozen must name learnable fields of MetaKFO.*'steps'"):
         tl.meta_train(loss, pair, tl.separate(optax.sgd(0.1), optax.sgd(0.1), ["steps"]), 1)
 
 

@@ -24,6 +24,7 @@ from toylin.rules import (
     Reptile,
     Rule,
 )
+from toylin.saved_runs import SavedRun, load_run, save_run
 from toylin.surfaces import Surface, surface
 from toylin.tasks import BinaryClassification, LinearRegression
 from toylin.training import Run, meta_train

@@ -31,16 +31,16 @@ def preconditioner(rule: Rule, dim: int, dtype: np.dtype) -> Float[Array, "dim d
 
 
 class _Moments(NamedTuple):
-    """Means over supports. M = Sigma - cross - cross' + second."""
+    """Means over supports. M = (I - moved)' Sigma (I - moved) + spread."""
 
     sigma: Array
     moved: Array  # E B
-    cross: Array  # E Sigma B
-    second: Array  # E B' Sigma B
+    spread: Array  # E B' Sigma B - (E B)' Sigma (E B): zero in the population
     constant: Array
 
     def quadratic(self) -> Array:
-        return self.sigma - self.cross - self.cross.T + self.second
+        remaining = jnp.eye(len(self.sigma), dtype=self.sigma.dtype) - self.moved
+        return remaining.T @ self.sigma @ remaining + self.spread
 
 
 def _moments(tasks: LinearRegression, rule: Rule, dtype: np.dtype) -> _Moments:
@@ -48,15 +48,14 @@ def _moments(tasks: LinearRegression, rule: Rule, dtype: np.dtype) -> _Moments:
     noise = jnp.asarray(tasks.noise_std, dtype) ** 2
     p = preconditioner(rule, tasks.dim, dtype)
     moved = _moved(p, sigma, rule)
-    cross = sigma @ moved
     if tasks.shots is None or rule.steps == 0:
-        return _Moments(sigma, moved, cross, moved.T @ cross, noise / 2)
+        return _Moments(sigma, moved, jnp.zeros_like(sigma), noise / 2)
     # Wishart moments, with B = P S: E S Q S = (1 + 1/K) Sigma Q Sigma + tr(Q Sigma) Sigma / K for
     # Q = P' Sigma P, and E n n' = sigma² Sigma / K.
     inner = p.T @ sigma @ p
     trace = jnp.sum(inner * sigma)
-    second = (1 + 1 / tasks.shots) * sigma @ inner @ sigma + trace / tasks.shots * sigma
-    return _Moments(sigma, moved, cross, second, noise / 2 * (1 + trace / tasks.shots))
+    spread = (sigma @ inner @ sigma + trace * sigma) / tasks.shots
+    return _Moments(sigma, moved, spread, noise / 2 * (1 + trace / tasks.shots))
 
 
 def _moved(p: Array, sigma: Array, rule: Rule) -> Array:
@@ -88,7 +87,8 @@ def outer_loss(w: Float[Array, "1 dim"], tasks: LinearRegression, rule: Rule) ->
     prior = covariance_matrix(tasks.theta_cov, tasks.dim, w.dtype)
     m = _start(w, tasks)
     fixed = jax.lax.stop_gradient(m) if rule.first_order else m
-    square = m @ moments.sigma @ m - 2 * m @ moments.cross @ fixed + fixed @ moments.second @ fixed
+    left = m - moments.moved @ fixed
+    square = left @ moments.sigma @ left + fixed @ moments.spread @ fixed
     return 0.5 * (square + jnp.sum(moments.quadratic() * prior)) + moments.constant
 
 
@@ -98,7 +98,7 @@ def outer_grad(w: Float[Array, "1 dim"], tasks: LinearRegression, rule: Rule) ->
     if isinstance(rule, Reptile):
         matrix = moments.moved
     elif rule.first_order:
-        matrix = moments.sigma - moments.cross
+        matrix = moments.sigma @ (jnp.eye(tasks.dim, dtype=w.dtype) - moments.moved)
     else:
         matrix = moments.quadratic()
     return (matrix @ _start(w, tasks))[None, :]
