@@ -151,8 +151,11 @@ def test_binary_third_derivatives(w):
         return TASK.loss((jnp.asarray(moved)[None],))
 
     def reference(t):
-        moved = [mpmath.mpf(float(a)) + t * mpmath.mpf(float(b)) for a, b in zip(w, direction)]
-        mean = sum(a * float(b) for a, b in zip(moved, MEAN))
+        moved = [
+            mpmath.mpf(float(a)) + t * mpmath.mpf(float(b))
+            for a, b in zip(w, direction, strict=False)
+        ]
+        mean = sum(a * float(b) for a, b in zip(moved, MEAN, strict=False))
         variance = sum(
             a * b * float(COV[i, j]) for i, a in enumerate(moved) for j, b in enumerate(moved)
         )

@@ -42,10 +42,7 @@ def support_moment(power_s, power_n, shots):
 def expectation(polynomial, shots):
     total = 0
     for (i, j, k), coefficient in polynomial.terms():
-        if shots is None:
-            moment = SPREAD**j if k == 0 else 0
-        else:
-            moment = support_moment(j, k, shots)
+        moment = (SPREAD**j if k == 0 else 0) if shots is None else support_moment(j, k, shots)
         total += Rational(coefficient) * normal_moment(MEAN, PRIOR, i) * moment
     return total
 

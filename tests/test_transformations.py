@@ -12,12 +12,14 @@ import toylin as tl
 
 KEY = jax.random.key(0)
 FEW = tl.LinearRegression(theta_mean=0.3, theta_cov=0.8, x_cov=1.2, noise_std=0.2, shots=5)
-PLANE = tl.LinearRegression(dim=2, theta_mean=jnp.array([0.3, -0.1]), x_cov=jnp.diag(jnp.array([0.7, 1.2])))
+PLANE = tl.LinearRegression(
+    dim=2, theta_mean=jnp.array([0.3, -0.1]), x_cov=jnp.diag(jnp.array([0.7, 1.2]))
+)
 BINARY = tl.BinaryClassification(dim=2, mean_std=0.8, shots=4)
 RULE = tl.MAML(0.1, 2)
 
 closed, auto = ROUTES
-# name: (route, params, tasks or batch)
+# By name: the route, its params, and its tasks or batch.
 PROBLEMS = {
     "closed, few shots": (closed, scalar_params(WEIGHTS[:2]), FEW),
     "autodiff, few shots": (auto, scalar_params(WEIGHTS[:2]), FEW),
