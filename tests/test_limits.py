@@ -59,9 +59,7 @@ def test_a_layer_that_barely_learns_leaves_the_shallow_model(route):
     """
     c, step_size = 1e5, 0.2
     shallow, _ = value_and_grad(route, scalar_params([0.9]), TASKS, tl.MAML(step_size))
-    deep, _ = value_and_grad(
-        route, scalar_params([0.9 / c, c]), TASKS, tl.MAML(step_size / c**2)
-    )
+    deep, _ = value_and_grad(route, scalar_params([0.9 / c, c]), TASKS, tl.MAML(step_size / c**2))
     np.testing.assert_allclose(deep, shallow, rtol=1e-8)
 
 
@@ -152,6 +150,4 @@ def test_loss_does_not_depend_on_the_parameter_it_is_centred_on():
     params = tl.init(jax.random.key(1), (2, 3, 1))
     want = points.loss(params)
     for centre in ([0.0, 0.0], [3.0, -2.0]):
-        np.testing.assert_allclose(
-            points.moments(jnp.array(centre)).loss(params), want, rtol=1e-12
-        )
+        np.testing.assert_allclose(points.moments(jnp.array(centre)).loss(params), want, rtol=1e-12)

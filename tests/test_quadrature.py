@@ -184,9 +184,7 @@ def test_cubature_of_theta(dim):
 
 def test_few_shot_nodes_carry_the_law_of_the_support():
     """E S^k, and the covariance of S t, t the least-squares estimate, with S theta + n."""
-    tasks = tl.LinearRegression(
-        theta_mean=0.4, theta_cov=0.8, x_cov=1.3, noise_std=0.5, shots=3
-    )
+    tasks = tl.LinearRegression(theta_mean=0.4, theta_cov=0.8, x_cov=1.3, noise_std=0.5, shots=3)
     batch = tl.quadrature_batch(tasks, depth=2, steps=1)
     weight = np.exp(batch.log_weight)
     s, t = batch.support.xx[:, 0, 0], batch.support.theta[:, 0]

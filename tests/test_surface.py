@@ -58,7 +58,8 @@ def test_equals_evaluation_point_by_point(name):
 def test_exact_nodes_as_a_batch():
     """The polynomial of the quadrature nodes is the exact loss."""
     planes = [
-        tl.surface(LOSSES[name], CENTRE, DIRECTIONS, 2.0, resolution=9) for name in ("exact", "nodes")
+        tl.surface(LOSSES[name], CENTRE, DIRECTIONS, 2.0, resolution=9)
+        for name in ("exact", "nodes")
     ]
     np.testing.assert_allclose(planes[0].loss, planes[1].loss, rtol=1e-11)
 
@@ -82,9 +83,9 @@ def test_more_points_than_one_block():
     loss = LOSSES["exact"]
     plane = tl.surface(loss, CENTRE, DIRECTIONS, 2.0, resolution=45)
     want = jax.vmap(
-        lambda a: jax.vmap(
-            lambda b: loss((CENTRE[0] + a, CENTRE[1] + 0.5 * a - 2 * b))
-        )(plane.second)
+        lambda a: jax.vmap(lambda b: loss((CENTRE[0] + a, CENTRE[1] + 0.5 * a - 2 * b)))(
+            plane.second
+        )
     )(plane.first)
     np.testing.assert_allclose(plane.loss, want, rtol=1e-12)
 
