@@ -38,6 +38,13 @@ def check_support(params: Params, support: Data) -> None:
     check_params(params, _dim(support))
 
 
+def check_problem(params: Params, tasks: Tasks, rule: MAML) -> None:
+    """A model, a distribution of tasks and a rule that fit together."""
+    _checks.instance("tasks", tasks, (LinearRegression, BinaryClassification))
+    _checks.instance("rule", rule, MAML)
+    check_params(params, tasks.dim)
+
+
 def as_batch(params: Params, tasks: Tasks | Batch, rule: MAML) -> Batch:
     """A batch as it is; a distribution of tasks as the nodes that are exact for it."""
     _checks.instance("tasks", tasks, (LinearRegression, BinaryClassification, Batch))
