@@ -54,9 +54,10 @@ def inner_grad(params: Params, support: Data) -> Params:
 def adapt(params: Params, support: Data, rule: MAML) -> Params:
     """The parameters after ``rule.steps`` steps along ``inner_grad``.
 
-    Arguments and errors are those of ``inner_loss``. Differentiates to second order; for outer
-    gradients that respect ``rule.first_order`` use ``outer_grad``.
+    Arguments and errors are those of ``inner_loss``. Differentiates to second order, or to first
+    where ``rule.first_order``.
     """
     check_support(params, support)
     _checks.instance("rule", rule, MAML)
-    return _layers.descend(tuple(params), as_moments(support), rule.step_size, rule.steps)
+    data, first_order = as_moments(support), rule.first_order
+    return _layers.descend(tuple(params), data, rule.step_size, rule.steps, first_order)

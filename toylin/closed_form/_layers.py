@@ -59,11 +59,15 @@ def hessian_product(params: Params, data: RegressionMoments, direction: Params) 
     )
 
 
-def descend(params: Params, data: RegressionMoments, step_size: Scalar, steps: int) -> Params:
-    """The parameters after ``steps`` gradient steps."""
+def descend(
+    params: Params, data: RegressionMoments, step_size: Scalar, steps: int, first_order: bool
+) -> Params:
+    """The parameters after ``steps`` gradient steps, constants to JAX where ``first_order``."""
 
     def step(weights: Params, _: None) -> tuple[Params, None]:
         grads = grad(weights, data)
+        if first_order:
+            grads = jax.lax.stop_gradient(grads)
         return tuple(w - step_size * g for w, g in zip(weights, grads, strict=True)), None
 
     return jax.lax.scan(step, params, length=steps, unroll=steps <= 2)[0]

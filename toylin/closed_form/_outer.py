@@ -36,7 +36,8 @@ def task_losses(params: Params, tasks: Tasks | Batch, rule: MAML) -> Float[Array
         )
 
     def one(support: RegressionMoments, query: RegressionMoments) -> Array:
-        return query.loss(_layers.descend(params, support, rule.step_size, rule.steps))
+        step = (rule.step_size, rule.steps, rule.first_order)
+        return query.loss(_layers.descend(params, support, *step))
 
     return jax.vmap(one)(support, query)
 
@@ -69,7 +70,8 @@ def outer_loss(params: Params, tasks: Tasks | Batch, rule: MAML) -> Float[Array,
     if _shallow_applies(params, tasks, rule):
         assert isinstance(tasks, LinearRegression)
         check_params(params, tasks.dim)
-        return _shallow.outer_loss(params[0], tasks, rule.step_size, rule.steps)
+        first = rule.first_order
+        return _shallow.outer_loss(params[0], tasks, rule.step_size, rule.steps, first)
     batch = as_batch(params, tasks, rule)
     return mean_loss(task_losses(params, batch, rule), batch)
 

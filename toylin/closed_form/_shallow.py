@@ -6,6 +6,7 @@ A' Sigma A and A = (I - alpha S)^T is what T inner steps leave of an error.
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -43,13 +44,25 @@ def _error(w: Float[Array, "1 dim"], tasks: LinearRegression) -> Array:
 
 
 def outer_loss(
-    w: Float[Array, "1 dim"], tasks: LinearRegression, step_size: Scalar, steps: int
+    w: Float[Array, "1 dim"],
+    tasks: LinearRegression,
+    step_size: Scalar,
+    steps: int,
+    first_order: bool,
 ) -> Float[Array, ""]:
-    """The expected post-adaptation loss."""
-    mean, _, constant = _matrices(tasks, step_size, steps, w.dtype)
+    """The expected post-adaptation loss.
+
+    With ``first_order`` JAX sees the derivative in w that ``outer_grad`` has; the value and all
+    other derivatives are the same.
+    """
+    mean, first, constant = _matrices(tasks, step_size, steps, w.dtype)
     prior = covariance_matrix(tasks.theta_cov, tasks.dim, w.dtype)
     error = _error(w, tasks)
-    return 0.5 * (error @ mean @ error + jnp.sum(mean * prior)) + constant
+    loss = 0.5 * (error @ mean @ error + jnp.sum(mean * prior)) + constant
+    if first_order:
+        missing = jax.lax.stop_gradient((first - mean) @ error)
+        loss += missing @ (w[0] - jax.lax.stop_gradient(w[0]))
+    return loss
 
 
 def outer_grad(
