@@ -2,6 +2,7 @@
 
 # Tasks, models and rules
 from toylin import autodiff, closed_form
+from toylin._pytree import pytree_dataclass, static
 from toylin.added_layers import add_linear_layers
 from toylin.errors import NoClosedFormError
 

@@ -32,7 +32,7 @@ def save_run(
     path: str | Path,
     params: Params,
     rule: Rule,
-    loss: Float[Array, " steps"],
+    loss: Float[Array, " steps"] | np.ndarray,
     settings: Mapping[str, Any],
 ) -> Path:
     """Write a meta-training run as one .npz file, readable by ``load_run`` and by NumPy alone.
