@@ -1,17 +1,10 @@
 """toylin: a workbench for gradient-based meta-learning on shallow and deep linear models."""
 
 # Tasks, models and rules
-from toylin import autodiff, closed_form
 from toylin._pytree import pytree_dataclass, static
 from toylin.added_layers import add_linear_layers
-from toylin.errors import NoClosedFormError
-
-# Outer losses, meta-training and surfaces
-from toylin.joint_training import joint, separate
-from toylin.losses import BatchLoss, ExactLoss, SampledLoss, polynomial_loss, sampled_loss
+from toylin.data import Batch, BinaryMoments, BinaryPoints, RegressionMoments, RegressionPoints
 from toylin.model import end_to_end, init, predict
-from toylin.nodes import quadrature_batch
-from toylin.preconditioner import angle, induced_preconditioner
 from toylin.rules import (
     ANIL,
     FOMAML,
@@ -25,7 +18,26 @@ from toylin.rules import (
     Reptile,
     Rule,
 )
+from toylin.tasks import BinaryClassification, LinearRegression
+
+# isort: split
+# The two routes to inner and outer losses, and exact quadrature
+from toylin import autodiff, closed_form
+from toylin.derivation import Derivation, derive
+from toylin.errors import NoClosedFormError
+from toylin.nodes import quadrature_batch
+from toylin.preconditioner import angle, induced_preconditioner
+
+# isort: split
+# Outer losses as objects, meta-training and surfaces
+from toylin.joint_training import joint, separate
+from toylin.losses import BatchLoss, ExactLoss, SampledLoss, polynomial_loss, sampled_loss
 from toylin.saved_runs import SavedRun, load_run, save_run
 from toylin.surfaces import Surface, surface
-from toylin.tasks import BinaryClassification, LinearRegression
 from toylin.training import Run, meta_train
+
+# isort: split
+# What is best possible, and what is typical
+from toylin.landscape import CriticalPoints, critical_points
+from toylin.optima import bayes_loss, shallow_floor, shallow_optimum
+from toylin.tail_diagnostics import Tail, TailWarning, tails

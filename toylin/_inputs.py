@@ -56,6 +56,13 @@ def check_linear(rule: Rule) -> None:
         )
 
 
+def check_problem(params: Params, tasks: Tasks, rule: Rule) -> None:
+    """A model, a distribution of tasks and a rule that fit together."""
+    _checks.instance("tasks", tasks, (LinearRegression, BinaryClassification))
+    check_params(params, tasks.dim)
+    check_rule(rule, params)
+
+
 def as_batch(params: Params, tasks: Tasks | Batch, rule: Rule) -> Batch:
     """A batch as it is; a distribution of tasks as the nodes that are exact for it."""
     _checks.instance("tasks", tasks, (LinearRegression, BinaryClassification, Batch))

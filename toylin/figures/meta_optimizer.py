@@ -197,10 +197,10 @@ def _matrices(axes: list[Axes], data: Mapping[str, np.ndarray]) -> None:
         for side in ax.spines.values():
             side.set_visible(True)
     apart, classifiers = float(data["angle"]), float(data["classifier_angles"].mean())
-    title = axes[0].set_title(
+    heading = axes[0].set_title(
         f"(c) preconditioners: {apart:.1f}° apart ({classifiers:.1f}° in b)", loc="left"
     )
-    title.set_in_layout(False)  # it runs over all three
+    heading.set_in_layout(False)  # it runs over all three
 
 
 def _by_depth(axes: Axes, data: Mapping[str, np.ndarray]) -> None:

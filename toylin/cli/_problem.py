@@ -1,0 +1,86 @@
+"""The flags that state a scalar regression problem, and the problem they state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import click
+import jax.numpy as jnp
+
+from toylin.model import Params
+from toylin.rules import MAML
+from toylin.tasks import LinearRegression
+
+
+class Problem(NamedTuple):
+    """A model, a distribution of tasks and a rule."""
+
+    params: Params
+    tasks: LinearRegression
+    rule: MAML
+
+
+def weights_option(_: click.Context, __: click.Parameter, text: str) -> tuple[float, ...]:
+    """Numbers separated by commas."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"must be numbers separated by commas, got {text!r}") from None
+
+
+_OPTIONS = (
+    click.option(
+        "--weights",
+        required=True,
+        callback=weights_option,
+        metavar="W1,W2,...",
+        help="The weights of the deep scalar model, bottom layer first; as many as layers.",
+    ),
+    click.option("--step-size", type=float, default=0.1, show_default=True, help="Inner step."),
+    click.option("--steps", type=int, default=1, show_default=True, help="Inner steps."),
+    click.option("--theta-mean", type=float, default=0.0, show_default=True, help="Mean of theta."),
+    click.option(
+        "--theta-std", type=float, default=1.0, show_default=True, help="Spread of theta."
+    ),
+    click.option("--x-std", type=float, default=1.0, show_default=True, help="Spread of x."),
+    click.option("--noise-std", type=float, default=0.0, show_default=True, help="Label noise."),
+    click.option(
+        "--shots", type=int, default=None, help="Support points; the population if not given."
+    ),
+    click.option(
+        "--first-order", is_flag=True, help="First-order outer gradients (FOMAML), not MAML's."
+    ),
+)
+
+
+def problem_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flags to a command, which takes them as ``**flags`` for ``make_problem``."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def make_problem(flags: dict[str, Any]) -> Problem:
+    """The problem that the flags state.
+
+    Raises:
+        ValueError: a flag's value is out of range; the message names it.
+    """
+    for name in ("theta_std", "x_std"):
+        if not flags[name] > 0:
+            flag = "--" + name.replace("_", "-")
+            raise ValueError(f"{flag} must be a positive number, got {flags[name]!r}")
+    if not all(abs(w) < float("inf") for w in flags["weights"]):
+        raise ValueError(f"--weights must be finite numbers, got {flags['weights']}")
+    return Problem(
+        params=tuple(jnp.array([[w]]) for w in flags["weights"]),
+        tasks=LinearRegression(
+            theta_mean=flags["theta_mean"],
+            theta_cov=flags["theta_std"] ** 2,
+            x_cov=flags["x_std"] ** 2,
+            noise_std=flags["noise_std"],
+            shots=flags["shots"],
+        ),
+        rule=MAML(flags["step_size"], flags["steps"], first_order=flags["first_order"]),
+    )
