@@ -7,7 +7,8 @@ from toylin.model import end_to_end, init, predict
 from toylin.tasks import BinaryClassification, LinearRegression
 
 # isort: split
-# Adaptation rules
+# Adaptation rules, and how to write one
+from toylin._pytree import pytree_dataclass, static
 from toylin.rules import (
     ANIL,
     FOMAML,

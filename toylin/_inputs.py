@@ -39,13 +39,6 @@ def check_support(params: Params, support: Data) -> None:
     check_params(params, _dim(support))
 
 
-def check_problem(params: Params, tasks: Tasks, rule: Rule) -> None:
-    """A model, a distribution of tasks and a rule that fit together."""
-    _checks.instance("tasks", tasks, (LinearRegression, BinaryClassification))
-    check_params(params, tasks.dim)
-    check_rule(rule, params)
-
-
 def check_rule(rule: Rule, params: Params) -> None:
     """A rule that fits the model."""
     _checks.instance("rule", rule, Rule)
@@ -61,6 +54,13 @@ def check_linear(rule: Rule) -> None:
             "sample tasks instead: "
             "autodiff.outer_loss(params, tasks.sample(key, num_tasks), rule)"
         )
+
+
+def check_problem(params: Params, tasks: Tasks, rule: Rule) -> None:
+    """A model, a distribution of tasks and a rule that fit together."""
+    _checks.instance("tasks", tasks, (LinearRegression, BinaryClassification))
+    check_params(params, tasks.dim)
+    check_rule(rule, params)
 
 
 def as_batch(params: Params, tasks: Tasks | Batch, rule: Rule) -> Batch:

@@ -20,7 +20,7 @@ from toylin.rules import Rule
 
 
 class SavedRun(NamedTuple):
-    """What ``load_run`` returns: the trained pair, the loss of every iteration, the settings."""
+    """What ``load_run`` returns: the trained pair, the loss at every iteration, the settings."""
 
     params: Params
     rule: Rule
@@ -32,7 +32,7 @@ def save_run(
     path: str | Path,
     params: Params,
     rule: Rule,
-    loss: Float[Array, " steps"] | Float[np.ndarray, " steps"],
+    loss: Float[Array, " steps"] | np.ndarray,
     settings: Mapping[str, Any],
 ) -> Path:
     """Write a meta-training run as one .npz file, readable by ``load_run`` and by NumPy alone.
@@ -81,10 +81,9 @@ def load_run(path: str | Path) -> SavedRun:
         about = json.loads(str(data.pop("about")))
         kind = getattr(rules, about["rule"])
         tree = _nest({tuple(key.split("/")): value for key, value in data.items()})
-        structure = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in about["structure"].items()
-        }
-        rule = kind(**tree.get("rule", {}), **structure)
+        structure = about["structure"].items()
+        static = {name: tuple(v) if isinstance(v, list) else v for name, v in structure}
+        rule = kind(**tree.get("rule", {}), **static)
         return SavedRun(tree["params"], rule, tree["loss"], about["settings"])
     except (OSError, KeyError, AttributeError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"path must be a run that save_run wrote, got {path}: {error}") from None

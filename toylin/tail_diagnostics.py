@@ -79,7 +79,7 @@ def tails(params: Params, tasks: LinearRegression, rule: Rule) -> Tail:
     Args:
         params: scalar weights, L matrices of shape (1, 1).
         tasks: a scalar linear regression, with any number of shots or the population.
-        rule: the adaptation rule.
+        rule: an adaptation rule that is ``linear``.
 
     Raises:
         NoClosedFormError: the problem is not scalar.

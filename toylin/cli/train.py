@@ -115,8 +115,8 @@ def command(out: Path, **settings: Any) -> None:
         )
         run = meta_train(*joint(loss, params), optimizer, settings["iterations"], key_tasks)
         losses = np.asarray(run.loss)
-        trained, trained_rule = run.params
-        written.append(save_run(out, trained, trained_rule, losses, settings))
+        params, rule = run.params
+        written.append(save_run(out, params, rule, losses, settings))
         written.append(_plot(out, losses, settings))
         tenth = max(1, len(losses) // 10)
         click.echo(
