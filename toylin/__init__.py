@@ -3,6 +3,7 @@
 # Tasks, models and rules
 from toylin import autodiff, closed_form
 from toylin.errors import NoClosedFormError
+from toylin.estimates import Estimate, estimate
 
 # Outer losses, meta-training and surfaces
 from toylin.losses import BatchLoss, ExactLoss, SampledLoss, polynomial_loss, sampled_loss

@@ -6,12 +6,13 @@ import jax
 from jaxtyping import Array, Float
 
 from toylin._inputs import Tasks, as_batch
-from toylin.closed_form import _layers, _scalar, _shallow
-from toylin.closed_form._inner import as_moments
+from toylin.closed_form import _binary, _layers, _scalar, _shallow
+from toylin.closed_form._end_to_end import Differentiable
+from toylin.closed_form._inner import differentiable
 from toylin.data import Batch, RegressionMoments, mean_loss, weighted_mean
 from toylin.model import Params, check_params, is_scalar
 from toylin.rules import MAML
-from toylin.tasks import LinearRegression
+from toylin.tasks import BinaryClassification, LinearRegression
 
 
 def _shallow_applies(params: Params, tasks: Tasks | Batch, rule: MAML) -> bool:
@@ -22,20 +23,21 @@ def _shallow_applies(params: Params, tasks: Tasks | Batch, rule: MAML) -> bool:
     )
 
 
-def _moments(batch: Batch) -> tuple[RegressionMoments, RegressionMoments]:
-    return jax.vmap(as_moments)(batch.support), jax.vmap(as_moments)(batch.query)
+def _data(batch: Batch) -> tuple[Differentiable, Differentiable]:
+    return jax.vmap(differentiable)(batch.support), jax.vmap(differentiable)(batch.query)
 
 
 def task_losses(params: Params, tasks: Tasks | Batch, rule: MAML) -> Float[Array, " tasks"]:
     """Every task's (or quadrature node's) query loss after adaptation."""
-    support, query = _moments(as_batch(params, tasks, rule))
+    support, query = _data(as_batch(params, tasks, rule))
     params = tuple(params)
-    if is_scalar(params):
+    if is_scalar(params) and isinstance(support, RegressionMoments):
+        assert isinstance(query, RegressionMoments)
         return _scalar.task_losses(
             params, support, query, rule.step_size, rule.steps, rule.first_order
         )
 
-    def one(support: RegressionMoments, query: RegressionMoments) -> Array:
+    def one(support: Differentiable, query: Differentiable) -> Array:
         return query.loss(_layers.descend(params, support, rule.step_size, rule.steps))
 
     return jax.vmap(one)(support, query)
@@ -47,8 +49,10 @@ def outer_loss(params: Params, tasks: Tasks | Batch, rule: MAML) -> Float[Array,
     Served, for linear regression (L layers, d dimensions, K shots, T steps):
     the shallow model, in the population at any T and for K shots at T = 1, by its quadratic form;
     d = 1 with any L, T, K and noise, and any d and L in the population, by a Gauss rule that is
-    exact for the polynomial that the loss is (``quadrature_batch``). A ``Batch`` of regression
-    tasks is averaged as it is.
+    exact for the polynomial that the loss is (``quadrature_batch``). For binary classification:
+    the population with x_cov a multiple of the identity, any d and T, and layers of width one
+    above the input (the shallow model among them), by a two-dimensional quadrature to 1e-10.
+    A ``Batch`` of tasks is averaged as it is.
 
     Args:
         params: the start that all tasks share, (W_1, ..., W_L).
@@ -70,6 +74,8 @@ def outer_loss(params: Params, tasks: Tasks | Batch, rule: MAML) -> Float[Array,
         assert isinstance(tasks, LinearRegression)
         check_params(params, tasks.dim)
         return _shallow.outer_loss(params[0], tasks, rule.step_size, rule.steps)
+    if isinstance(tasks, BinaryClassification):
+        return _binary.outer_loss(params, tasks, rule, outer_loss)
     batch = as_batch(params, tasks, rule)
     return mean_loss(task_losses(params, batch, rule), batch)
 
@@ -86,11 +92,14 @@ def outer_grad(params: Params, tasks: Tasks | Batch, rule: MAML) -> Params:
         check_params(params, tasks.dim)
         first = rule.first_order
         return (_shallow.outer_grad(params[0], tasks, rule.step_size, rule.steps, first),)
+    if isinstance(tasks, BinaryClassification):
+        return _binary.outer_grad(params, tasks, rule, outer_loss, outer_grad)
     batch = as_batch(params, tasks, rule)
-    support, query = _moments(batch)
+    support, query = _data(batch)
     params = tuple(params)
     step = (rule.step_size, rule.steps, rule.first_order)
-    if is_scalar(params):
+    if is_scalar(params) and isinstance(support, RegressionMoments):
+        assert isinstance(query, RegressionMoments)
         grads = _scalar.hypergradients(params, support, query, *step)
     else:
         grads = jax.vmap(lambda s, q: _layers.hypergradient(params, s, q, *step))(support, query)
