@@ -9,7 +9,13 @@ from toylin.estimates import Estimate, estimate
 from toylin.losses import BatchLoss, ExactLoss, SampledLoss, polynomial_loss, sampled_loss
 from toylin.model import end_to_end, init, predict
 from toylin.nodes import quadrature_batch
-from toylin.optima import bayes_loss, shallow_floor, shallow_optimum
+from toylin.optima import (
+    bayes_loss,
+    deep_floor,
+    deep_optimum,
+    shallow_floor,
+    shallow_optimum,
+)
 from toylin.rules import MAML
 from toylin.surfaces import Surface, surface
 from toylin.tail_diagnostics import Tail, TailWarning, tails

@@ -28,11 +28,12 @@ from toylin.tasks import BinaryClassification
 Operands = tuple[Params, BinaryClassification, MAML]
 OnBatch = Callable[[Params, Batch, MAML], Any]
 
-# From one level to the next both rules double. In z the trapezoidal rule: its error for a function
-# analytic within distance a of the real line falls like exp(-2 pi a / step), where Gauss-Hermite
-# needs four times the nodes for half the distance. In r generalised Gauss-Laguerre.
+# Levels as (nodes of half the z axis, nodes of r). In z the trapezoidal rule: for a function
+# analytic within distance a of the real line its error falls like exp(-2 pi a / step), where
+# Gauss-Hermite needs four times the nodes for half the distance. In r, which is smoother,
+# generalised Gauss-Laguerre.
 _REACH = 10.0
-_LEVELS = ((20, 12), (40, 24), (80, 48), (160, 96))
+_LEVELS = ((20, 10), (40, 20), (80, 30), (160, 45), (320, 64))
 _TOLERANCE = 1e-10
 _BLOCK = 256
 

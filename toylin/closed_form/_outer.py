@@ -6,7 +6,7 @@ import jax
 from jaxtyping import Array, Float
 
 from toylin._inputs import Tasks, as_batch
-from toylin.closed_form import _binary, _layers, _scalar, _shallow
+from toylin.closed_form import _binary, _layers, _scalar, _shallow, _wick
 from toylin.closed_form._end_to_end import Differentiable
 from toylin.closed_form._inner import differentiable
 from toylin.data import Batch, RegressionMoments, mean_loss, weighted_mean
@@ -20,6 +20,17 @@ def _shallow_applies(params: Params, tasks: Tasks | Batch, rule: MAML) -> bool:
         isinstance(tasks, LinearRegression)
         and len(params) == 1
         and _shallow.has_formula(tasks, rule.steps)
+    )
+
+
+def _wick_applies(params: Params, tasks: Tasks | Batch, rule: MAML) -> bool:
+    return (
+        isinstance(tasks, LinearRegression)
+        and tasks.shots is None
+        and type(rule) is MAML
+        and rule.steps == 1
+        and len(params) == 2
+        and not is_scalar(params)
     )
 
 
@@ -48,6 +59,7 @@ def outer_loss(params: Params, tasks: Tasks | Batch, rule: MAML) -> Float[Array,
 
     Served, for linear regression (L layers, d dimensions, K shots, T steps):
     the shallow model, in the population at any T and for K shots at T = 1, by its quadratic form;
+    two layers in the population at T = 1, by Gaussian moments, at a cost polynomial in d;
     d = 1 with any L, T, K and noise, and any d and L in the population, by a Gauss rule that is
     exact for the polynomial that the loss is (``quadrature_batch``). For binary classification:
     the population with x_cov a multiple of the identity, any d and T, and layers of width one
@@ -74,6 +86,10 @@ def outer_loss(params: Params, tasks: Tasks | Batch, rule: MAML) -> Float[Array,
         assert isinstance(tasks, LinearRegression)
         check_params(params, tasks.dim)
         return _shallow.outer_loss(params[0], tasks, rule.step_size, rule.steps)
+    if _wick_applies(params, tasks, rule):
+        assert isinstance(tasks, LinearRegression)
+        check_params(params, tasks.dim)
+        return _wick.outer_loss(tuple(params), tasks, rule.step_size)
     if isinstance(tasks, BinaryClassification):
         return _binary.outer_loss(params, tasks, rule, outer_loss)
     batch = as_batch(params, tasks, rule)
@@ -92,6 +108,10 @@ def outer_grad(params: Params, tasks: Tasks | Batch, rule: MAML) -> Params:
         check_params(params, tasks.dim)
         first = rule.first_order
         return (_shallow.outer_grad(params[0], tasks, rule.step_size, rule.steps, first),)
+    if _wick_applies(params, tasks, rule):
+        assert isinstance(tasks, LinearRegression)
+        check_params(params, tasks.dim)
+        return _wick.outer_grad(tuple(params), tasks, rule.step_size, rule.first_order)
     if isinstance(tasks, BinaryClassification):
         return _binary.outer_grad(params, tasks, rule, outer_loss, outer_grad)
     batch = as_batch(params, tasks, rule)
