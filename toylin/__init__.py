@@ -2,6 +2,12 @@
 
 # Tasks, models and rules
 from toylin import autodiff, closed_form
+from toylin.critical_points import (
+    classify,
+    find_bifurcations,
+    minimum,
+    solve_critical_points,
+)
 from toylin.errors import NoClosedFormError
 from toylin.estimates import Estimate, estimate
 
