@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import toylin as tl
+from toylin.data import Batch
+from toylin.quadrature import gauss_normal
 
 DIM = 3
 SHAPES = [(DIM, 1), (DIM, 2, 1), (DIM, 4, 2, 1)]
@@ -96,14 +98,14 @@ def test_outer_gradient_on_a_batch_agrees_with_autodiff(widths, seed, points, fi
     )
 
 
-def tensor_rule(tasks: tl.BinaryClassification, nodes: int) -> tl.BinaryClassification:
+def tensor_rule(tasks: tl.BinaryClassification, nodes: int) -> Batch:
     """The population as a tensor Gauss-Hermite batch in d dimensions: no use of symmetry."""
-    x, log_weight = tl.quadrature.gauss_normal(nodes)
+    x, log_weight = gauss_normal(nodes)
     grid = np.stack(np.meshgrid(*[x] * tasks.dim, indexing="ij"), -1).reshape(-1, tasks.dim)
     weight = sum(np.meshgrid(*[log_weight] * tasks.dim, indexing="ij")).ravel()
     mean = jnp.asarray(tasks.mean_std * grid)
     data = tasks.population(mean)
-    return tl.autodiff.Batch(data, data, mean, jnp.asarray(weight))
+    return Batch(data, data, mean, jnp.asarray(weight))
 
 
 @settings(max_examples=10)

@@ -12,6 +12,7 @@ from toylin.errors import NoClosedFormError
 from toylin.estimates import Estimate, estimate
 
 # Outer losses, meta-training and surfaces
+from toylin.geometry import imbalance, induced_preconditioner, step_departure
 from toylin.losses import BatchLoss, ExactLoss, SampledLoss, polynomial_loss, sampled_loss
 from toylin.model import end_to_end, init, predict
 from toylin.nodes import quadrature_batch

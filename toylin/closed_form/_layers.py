@@ -15,7 +15,7 @@ from toylin.closed_form._end_to_end import Differentiable, curvature, slope
 from toylin.model import Params, Scalar
 
 
-def _below(params: Params) -> list[Array]:
+def products_below(params: Params) -> list[Array]:
     """[B_1, ..., B_L, W]: the products of the layers under each, and of all."""
     products = [jnp.eye(params[0].shape[1], dtype=params[0].dtype)]
     for w in params:
@@ -23,7 +23,7 @@ def _below(params: Params) -> list[Array]:
     return products
 
 
-def _above(params: Params) -> list[Array]:
+def products_above(params: Params) -> list[Array]:
     """[A_1, ..., A_L]: the products of the layers above each."""
     products = [jnp.eye(params[-1].shape[0], dtype=params[-1].dtype)]
     for w in params[:0:-1]:
@@ -33,14 +33,14 @@ def _above(params: Params) -> list[Array]:
 
 def grad(params: Params, data: Differentiable) -> Params:
     """The gradient A_i' G B_i' in every layer."""
-    below, above = _below(params), _above(params)
+    below, above = products_below(params), products_above(params)
     g = slope(below[-1], data)
     return tuple(a.T @ g @ b.T for a, b in zip(above, below[:-1], strict=True))
 
 
 def hessian_product(params: Params, data: Differentiable, direction: Params) -> Params:
     """The Hessian of the loss in all layers together, times ``direction``."""
-    below, above = _below(params), _above(params)
+    below, above = products_below(params), products_above(params)
     d_below = [jnp.zeros_like(below[0])]
     for w, v, b in zip(params, direction, below[:-1], strict=True):
         d_below.append(v @ b + w @ d_below[-1])
