@@ -2,6 +2,7 @@
 
 # Tasks, models and rules
 from toylin import autodiff, closed_form
+from toylin.basins import basins
 from toylin.critical_points import (
     classify,
     find_bifurcations,
