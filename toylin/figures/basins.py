@@ -23,18 +23,18 @@ SETTINGS: dict[str, Any] = {
     "step_size": 0.1,
     "extent": 4.0,
     "resolution": 160,
-    "optimizer": "gradient descent, gradients clipped to norm 1",
-    "learning_rate": 0.05,
+    "optimizer": "adam",
+    "learning_rate": 0.02,
     "radius": 0.05,
-    "iterations": 60_000,
+    "iterations": 6_000,
 }
 CAPTION = (
     "Basins of attraction of meta-training. Two scalar layers, f(x) = w2 w1 x, population, "
-    "sigma = 0, tau = s = 1, one inner step of 0.1, gradient descent with learning rate 0.05 on "
-    "the exact loss (gradients clipped to norm 1) from a grid of starts. Colours: the minimum that "
-    "is reached; darker is slower (logarithmic, iterations until within 0.05 of it). Dots are minima, crosses saddles, circles "
-    "maxima, all found as roots of polynomials. Left: tasks of mean zero; boundaries are the "
-    "diagonals, and the slow starts are near them and the maximum at the origin. Right: mean 0.5."
+    "sigma = 0, tau = s = 1, one inner step of 0.1, Adam with learning rate 0.02 on the exact loss "
+    "from a grid of starts. Colours: the minimum that is reached; darker is slower (logarithmic, "
+    "iterations until within 0.05 of it). Dots are minima, crosses saddles, circles maxima, all "
+    "found as roots of polynomials. Grey: not there after 6000 iterations. Left: tasks of mean zero. "
+    "Right: tasks of mean 0.5."
 )
 _COLOURS = (DEEP, SECOND, THIRD, "#2a7f62")
 _MARKERS = {"minimum": ("o", "full"), "saddle": ("x", "full"), "maximum": ("o", "none")}
@@ -48,10 +48,7 @@ def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
     axis = np.linspace(-SETTINGS["extent"], SETTINGS["extent"], SETTINGS["resolution"])
     starts = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
     data: dict[str, np.ndarray] = {"axis": axis}
-    rule, optimizer = (
-        MAML(SETTINGS["step_size"]),
-        optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(SETTINGS["learning_rate"])),
-    )
+    rule, optimizer = MAML(SETTINGS["step_size"]), optax.adam(SETTINGS["learning_rate"])
     for k, mean in enumerate(SETTINGS["theta_means"]):
         tasks = LinearRegression(theta_mean=mean)
         points = solve_critical_points(tasks, rule)

@@ -98,7 +98,7 @@ def draw(data: Mapping[str, np.ndarray]) -> Figure:
     """Ellipses, the loss, and the departure of a finite step."""
     with style():
         figure = new_figure(PAGE, 2.5)
-        left, middle, right = figure.subplots(1, 3, width_ratios=(1.2, 1, 1))
+        left, middle, right = figure.subplots(1, 3, width_ratios=(1.5, 1, 1))
         matrices = [*data["preconditioner"], data["final"]]
         for k, matrix in enumerate(matrices):
             last = k == len(matrices) - 1
@@ -113,7 +113,7 @@ def draw(data: Mapping[str, np.ndarray]) -> Figure:
         left.set(
             aspect="equal", xlabel="input 1", ylabel="input 2", title="step for unit gradients"
         )
-        left.legend(loc="upper right", handlelength=1.2)
+        left.legend(loc="upper right", bbox_to_anchor=(1.75, 1.0), handlelength=1.2)
         middle.semilogy(np.maximum(data["loss"], 1e-12), color=DEEP, label="deep")
         middle.axhline(float(data["shallow_floor"]), color=SHALLOW, label="shallow floor")
         middle.set(xlabel="meta-iteration", title="exact outer loss")
