@@ -33,7 +33,7 @@ OnBatch = Callable[[Params, Batch, MAML], Any]
 # Gauss-Hermite needs four times the nodes for half the distance. In r, which is smoother,
 # generalised Gauss-Laguerre.
 _REACH = 10.0
-_LEVELS = ((20, 10), (40, 20), (80, 30), (160, 45), (320, 64))
+_LEVELS = ((20, 10), (40, 20), (80, 30), (160, 45), (320, 64), (640, 64))
 _TOLERANCE = 1e-10
 _BLOCK = 256
 

@@ -32,9 +32,9 @@ CAPTION = (
     "Basins of attraction of meta-training. Two scalar layers, f(x) = w2 w1 x, population, "
     "sigma = 0, tau = s = 1, one inner step of 0.1, Adam with learning rate 0.02 on the exact loss "
     "from a grid of starts. Colours: the minimum that is reached; darker is slower (logarithmic, "
-    "iterations until within 0.05 of it). Dots are minima, crosses saddles, circles maxima, all "
-    "found as roots of polynomials. Grey: not there after 6000 iterations. Left: tasks of mean zero. "
-    "Right: tasks of mean 0.5."
+    "iterations until within 0.05 of it); grey: not there after 6000. Dots are minima, crosses "
+    "saddles, circles maxima, all found as roots of polynomials. Left: tasks of mean zero. Right: "
+    "tasks of mean 0.5."
 )
 _COLOURS = (DEEP, SECOND, THIRD, "#2a7f62")
 _MARKERS = {"minimum": ("o", "full"), "saddle": ("x", "full"), "maximum": ("o", "none")}
