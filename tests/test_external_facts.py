@@ -93,7 +93,9 @@ def test_end_to_end_dynamics_of_balanced_layers():
     gradient = jnp.array([0.2, 1.0, -0.7])
     projected = direction * (direction @ gradient)
     expected = 1.7 ** (2 - 2 / depth) * (gradient + (depth - 1) * projected)
-    np.testing.assert_allclose(tl.induced_preconditioner(params) @ gradient, expected, rtol=1e-12)
+    np.testing.assert_allclose(
+        tl.induced_preconditioner(params, tl.MAML(1.0)) @ gradient, expected, rtol=1e-12
+    )
 
 
 def test_the_sigmoidal_trajectory_of_a_two_layer_net():

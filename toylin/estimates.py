@@ -14,7 +14,7 @@ from toylin import _checks, closed_form
 from toylin._inputs import Tasks, check_problem
 from toylin.data import Batch
 from toylin.model import Params
-from toylin.rules import MAML
+from toylin.rules import Rule
 from toylin.tasks import LinearRegression, covariance_root
 
 # Tasks come in this many independent groups: the replicates of quasi-Monte Carlo, and a bound on
@@ -34,7 +34,7 @@ class Estimate(NamedTuple):
 def estimate(
     params: Params,
     tasks: Tasks,
-    rule: MAML,
+    rule: Rule,
     key: PRNGKeyArray,
     num_tasks: int,
     method: str = "qmc",
@@ -82,7 +82,7 @@ def estimate(
 
 @partial(jax.jit, static_argnames=("size", "method"))
 def _estimate(
-    params: Params, tasks: Tasks, rule: MAML, key: PRNGKeyArray, size: int, method: str
+    params: Params, tasks: Tasks, rule: Rule, key: PRNGKeyArray, size: int, method: str
 ) -> Estimate:
     dtype = params[0].dtype
 

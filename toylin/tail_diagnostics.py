@@ -7,7 +7,7 @@ adaptation diverges: exact, and never seen by any sample of reasonable size.
 from __future__ import annotations
 
 import warnings
-from math import lgamma, log, sqrt
+from math import sqrt
 from typing import NamedTuple
 
 import jax
@@ -16,12 +16,12 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from toylin import closed_form
-from toylin._inputs import check_problem
+from toylin._inputs import check_linear, check_problem
 from toylin.data import RegressionMoments
 from toylin.errors import NoClosedFormError
 from toylin.model import Params, is_scalar
 from toylin.nodes import estimate_and_posterior, loss_degrees
-from toylin.rules import MAML
+from toylin.rules import Rule
 from toylin.tasks import LinearRegression
 
 RARE = 1e-3
@@ -69,23 +69,24 @@ class Tail(NamedTuple):
         )
 
 
-def tails(params: Params, tasks: LinearRegression, rule: MAML) -> Tail:
+def tails(params: Params, tasks: LinearRegression, rule: Rule) -> Tail:
     """Mean, median, divergence and tail of the post-adaptation loss of the scalar problem.
 
     The mean is exact. The rest integrates the joint density of the support's second moment and the
-    least-squares estimate on a grid that is uniform in the logarithm of the former, so that
-    probabilities far in the tail keep their relative accuracy, about two digits.
+    least-squares estimate on a grid, so that probabilities far in the tail keep their relative
+    accuracy, about two digits.
 
     Args:
         params: scalar weights, L matrices of shape (1, 1).
         tasks: a scalar linear regression, with any number of shots or the population.
-        rule: the adaptation rule.
+        rule: an adaptation rule that is ``linear``.
 
     Raises:
         NoClosedFormError: the problem is not scalar.
         ValueError: shapes that disagree.
     """
     check_problem(params, tasks, rule)
+    check_linear(rule)
     if not (isinstance(tasks, LinearRegression) and is_scalar(params)):
         raise NoClosedFormError(
             "tail diagnostics exist for scalar linear regression; for other problems look at the "
@@ -97,7 +98,7 @@ def tails(params: Params, tasks: LinearRegression, rule: MAML) -> Tail:
 
 @jax.jit
 def _distribution(
-    params: Params, tasks: LinearRegression, rule: MAML, mean: Array
+    params: Params, tasks: LinearRegression, rule: Rule, mean: Array
 ) -> tuple[Array, Array, Array]:
     support, query, weight = _outcomes(len(params), tasks, rule, params[0].dtype)
 
@@ -145,7 +146,7 @@ def _probability(margin: Array, weight: Array) -> Array:
 
 
 def _outcomes(
-    depth: int, tasks: LinearRegression, rule: MAML, dtype: np.dtype
+    depth: int, tasks: LinearRegression, rule: Rule, dtype: np.dtype
 ) -> tuple[RegressionMoments, RegressionMoments, Array]:
     """A grid of supports with their queries and probabilities, wide enough to hold the mean."""
     degree, degree_in_s = loss_degrees(depth, rule.steps)
@@ -158,12 +159,12 @@ def _outcomes(
         support = query = tasks.population((theta + root * jnp.asarray(z, dtype))[:, None])
     else:
         shape = tasks.shots / 2
-        low = (log(1e-8) + lgamma(shape + 1)) / shape  # all but 1e-8 of the probability
+        # S follows g ~ Gamma(shape); in its root the grid is fine where the density is.
         high = shape + degree_in_s
-        log_g = np.linspace(low, log(high + 10 * sqrt(high) + 40), _GRID_S)
-        log_density = np.add.outer(shape * log_g - np.exp(log_g), log_density[:, 0])
+        root_g = sqrt(high + 10 * sqrt(high) + 40) * (np.arange(_GRID_S) + 0.5) / _GRID_S
+        log_density = np.add.outer((2 * shape - 1) * np.log(root_g) - root_g**2, log_density[:, 0])
         spread = jnp.reshape(jnp.asarray(tasks.x_cov, dtype), ())
-        grid_z, grid_g = (jnp.asarray(a.ravel(), dtype) for a in np.meshgrid(z, np.exp(log_g)))
+        grid_z, grid_g = (jnp.asarray(a.ravel(), dtype) for a in np.meshgrid(z, root_g**2))
         second_moment = 2 * spread / tasks.shots * grid_g
         support, query = estimate_and_posterior(tasks, second_moment, grid_z, dtype)
     weight = np.exp(log_density - log_density.max())

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from toylin import _checks
 from toylin._pytree import pytree_dataclass, static
+from toylin.joint_training import JointSampledLoss
 from toylin.losses import SampledLoss
 
 # Tasks are drawn for this many iterations at once: one vectorised draw costs far less than as many
@@ -77,7 +78,8 @@ def meta_train(
 
     Args:
         loss: ``loss(params)`` or, where it samples, ``loss(params, key)``.
-        params: any pytree that the loss takes, say a tuple of matrices.
+        params: any pytree that the loss takes: a tuple of matrices, or, with ``joint``, a pair
+            (params, rule).
         optimizer: an ``optax.GradientTransformation``.
         num_steps: the number of meta-iterations.
         key: a JAX random key; needed where the loss takes one, and split over the iterations.
@@ -92,10 +94,10 @@ def meta_train(
 
     >>> import optax, toylin as tl
     >>> loss = tl.ExactLoss(tl.LinearRegression(), tl.MAML(step_size=0.1))
-    >>> start = tl.init(jax.random.key(0), widths=(1, 1, 1))
+    >>> start = (jnp.full((1, 1), 0.7), jnp.full((1, 1), -0.9))
     >>> run = tl.meta_train(loss, start, optax.adam(0.1), num_steps=300)
     >>> print(f"{run.loss[0]:.3f} -> {run.loss[-1]:.3f}")
-    0.445 -> 0.000
+    0.540 -> 0.000
     """
     if not callable(loss):
         raise ValueError(f"loss must be a function, got {loss!r}")
@@ -115,7 +117,7 @@ def meta_train(
 def _train(
     loss: Any, params: Any, keys: Any, optimizer: Any, num_steps: int, trajectory: bool
 ) -> Run:
-    draws_ahead = isinstance(loss, SampledLoss)
+    draws_ahead = isinstance(loss, SampledLoss | JointSampledLoss)
 
     def value(params: Any, draw: Any) -> Array:
         if draws_ahead:

@@ -22,11 +22,11 @@ from toylin.data import Batch
 from toylin.errors import NoClosedFormError
 from toylin.model import Params
 from toylin.quadrature import gauss_gamma
-from toylin.rules import MAML
+from toylin.rules import MAML, Rule
 from toylin.tasks import BinaryClassification
 
 Operands = tuple[Params, BinaryClassification, MAML]
-OnBatch = Callable[[Params, Batch, MAML], Any]
+OnBatch = Callable[[Params, Batch, Rule], Any]
 
 # Levels as (nodes of half the z axis, nodes of r). In z the trapezoidal rule: for a function
 # analytic within distance a of the real line its error falls like exp(-2 pi a / step), where
@@ -38,16 +38,17 @@ _TOLERANCE = 1e-10
 _BLOCK = 256
 
 
-def _check(params: Params, tasks: BinaryClassification, rule: MAML) -> None:
+def _check(params: Params, tasks: BinaryClassification, rule: Rule) -> MAML:
     check_problem(params, tasks, rule)
     widths = (tasks.dim, *(w.shape[0] for w in params))
-    if tasks.shots is None and np.ndim(tasks.x_cov) == 0 and all(w == 1 for w in widths[1:]):
-        return
+    narrow = all(w == 1 for w in widths[1:])
+    if isinstance(rule, MAML) and tasks.shots is None and np.ndim(tasks.x_cov) == 0 and narrow:
+        return rule
     cov = "a number" if np.ndim(tasks.x_cov) == 0 else "a matrix"
     raise NoClosedFormError(
         "the outer loss of BinaryClassification has a closed form in the population (shots=None), "
-        "for x_cov a number and every width above the input 1; got "
-        f"shots={tasks.shots}, x_cov {cov} and widths={widths}. "
+        "for x_cov a number, every width above the input 1 and MAML; got "
+        f"shots={tasks.shots}, x_cov {cov}, widths={widths} and {type(rule).__name__}. "
         "toylin.estimate(params, tasks, rule, key, num_tasks) averages the exact inner loop over "
         "sampled tasks and returns a standard error"
     )
@@ -152,23 +153,23 @@ def _integrate(
 
 
 def outer_loss(
-    params: Params, tasks: BinaryClassification, rule: MAML, loss_on: OnBatch
+    params: Params, tasks: BinaryClassification, rule: Rule, loss_on: OnBatch
 ) -> Float[Array, ""]:
     """The expected query loss after adaptation, to a relative 1e-10 (more in single precision).
 
     The number of nodes doubles until two levels agree. Where they never do, concrete arguments
     raise; under a transformation, where values are not known, the finest level answers.
     """
-    _check(params, tasks, rule)
+    rule = _check(params, tasks, rule)
     small, _ = _reduce(tuple(params))
     return _integrate(small, tasks, rule, loss_on, loss_on)
 
 
 def outer_grad(
-    params: Params, tasks: BinaryClassification, rule: MAML, loss_on: OnBatch, grad_on: OnBatch
+    params: Params, tasks: BinaryClassification, rule: Rule, loss_on: OnBatch, grad_on: OnBatch
 ) -> Params:
     """The gradient of ``outer_loss``. By symmetry, that of the first layer lies along it."""
-    _check(params, tasks, rule)
+    rule = _check(params, tasks, rule)
     small, direction = _reduce(tuple(params))
     first, *rest = _integrate(small, tasks, rule, loss_on, grad_on)
     return (first[0, 0] * direction, *rest)

@@ -12,7 +12,9 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from toylin.closed_form._end_to_end import Differentiable, curvature, slope
-from toylin.model import Params, Scalar
+from toylin.model import Params
+from toylin.rules import Rule
+from toylin.rules._base import subtract
 
 
 def products_below(params: Params) -> list[Array]:
@@ -55,37 +57,35 @@ def hessian_product(params: Params, data: Differentiable, direction: Params) -> 
     )
 
 
-def descend(params: Params, data: Differentiable, step_size: Scalar, steps: int) -> Params:
-    """The parameters after ``steps`` gradient steps."""
+def descend(params: Params, data: Differentiable, rule: Rule) -> tuple[Params, Params]:
+    """The parameters after all inner steps, and those before every step (stacked)."""
 
-    def step(weights: Params, _: None) -> tuple[Params, None]:
+    def step(weights: Params, _: None) -> tuple[Params, Params]:
         grads = grad(weights, data)
-        return tuple(w - step_size * g for w, g in zip(weights, grads, strict=True)), None
+        if rule.first_order:
+            grads = jax.lax.stop_gradient(grads)
+        return subtract(weights, rule.update(grads)), weights
 
-    return jax.lax.scan(step, params, length=steps, unroll=steps <= 2)[0]
+    return jax.lax.scan(step, params, length=rule.steps, unroll=rule.steps <= 2)
 
 
 def hypergradient(
-    params: Params,
-    support: Differentiable,
-    query: Differentiable,
-    step_size: Scalar,
-    steps: int,
-    first_order: bool,
+    params: Params, support: Differentiable, query: Differentiable, rule: Rule
 ) -> Params:
-    """The gradient of the adapted query loss in the start: prod_t (I - alpha H_t) times its own."""
+    """The gradient of the adapted query loss in the start: prod_t (I - H_t U') times its own.
 
-    def step(weights: Params, _: None) -> tuple[Params, Params]:
-        grads = grad(weights, support)
-        moved = tuple(w - step_size * g for w, g in zip(weights, grads, strict=True))
-        return moved, weights
+    H_t is the Hessian of the support loss before step t, and U the linear map ``rule.update``.
+    """
+    adapted, path = descend(params, support, rule)
+    vector = grad(adapted, query)
+    if rule.first_order:
+        return vector
+    transpose = jax.linear_transpose(rule.update, vector)
 
     def back(vector: Params, weights: Params) -> tuple[Params, None]:
-        product = hessian_product(weights, support, vector)
-        return tuple(v - step_size * h for v, h in zip(vector, product, strict=True)), None
+        (direction,) = transpose(vector)
+        return subtract(vector, hessian_product(weights, support, direction)), None
 
-    adapted, path = jax.lax.scan(step, params, length=steps, unroll=steps <= 2)
-    vector = grad(adapted, query)
-    if first_order:
-        return vector
-    return jax.lax.scan(back, vector, path, length=steps, reverse=True, unroll=steps <= 2)[0]
+    return jax.lax.scan(
+        back, vector, path, length=rule.steps, reverse=True, unroll=rule.steps <= 2
+    )[0]

@@ -11,10 +11,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from toylin.figures._style import DEEP, PAGE, REFERENCE, SECOND, SHALLOW, new_figure, style
-from toylin.geometry import imbalance, induced_preconditioner, step_departure
+from toylin.geometry import imbalance, step_departure
 from toylin.losses import ExactLoss
 from toylin.model import Params, end_to_end, init
 from toylin.optima import shallow_floor
+from toylin.preconditioner import induced_preconditioner
 from toylin.rules import MAML
 from toylin.tasks import LinearRegression
 from toylin.training import meta_train
@@ -60,7 +61,7 @@ def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
         trajectory=True,
     )
     tick()
-    preconditioners = jax.vmap(induced_preconditioner)(run.trajectory)
+    preconditioners = jax.vmap(lambda p: induced_preconditioner(p, rule))(run.trajectory)
     balance = jax.vmap(imbalance)(run.trajectory)[:, 0]
     tick()
     sizes = np.geomspace(1e-4, 1.0, 41)
@@ -77,8 +78,8 @@ def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
     data = {
         "loss": run.loss,
         "imbalance": balance,
-        "preconditioner": SETTINGS["step_size"] * preconditioners[jnp.array(shown)],
-        "final": SETTINGS["step_size"] * induced_preconditioner(run.params),
+        "preconditioner": preconditioners[jnp.array(shown)],
+        "final": induced_preconditioner(run.params, rule),
         "newton": jnp.linalg.inv(jnp.array(SETTINGS["x_cov"])),
         "shallow_floor": shallow_floor(tasks, rule),
         "step_sizes": sizes,
