@@ -18,8 +18,9 @@ def step_departure(
 ) -> Float[Array, ""]:
     """How far a finite step departs from the preconditioned one, relative to that.
 
-    |w' - (w - alpha P G)| / |alpha P G|, where alpha P is ``induced_preconditioner`` and w' is
-    the end-to-end vector after every layer has taken a step along A_i' G B_i'. Proportional to alpha as alpha goes to zero, zero for one layer.
+    |w' - (w - alpha P G)| / |alpha P G|, where alpha P is ``induced_preconditioner`` and w' the
+    end-to-end vector after every layer has taken a step along A_i' G B_i'. Proportional to alpha as
+    alpha goes to zero, zero for one layer.
 
     Args:
         params: (W_1, ..., W_L), one output.
