@@ -28,6 +28,7 @@ from toylin.rules import (
 from toylin import autodiff, closed_form
 from toylin.derivation import Derivation, derive
 from toylin.errors import NoClosedFormError
+from toylin.estimates import Estimate, estimate
 from toylin.nodes import quadrature_batch
 
 # isort: split
@@ -40,7 +41,21 @@ from toylin.training import Run, meta_train
 
 # isort: split
 # What is best possible, what is typical, and what the upper layers do
+from toylin.basins import basins
+from toylin.critical_points import (
+    classify,
+    find_bifurcations,
+    minimum,
+    solve_critical_points,
+)
+from toylin.geometry import imbalance, step_departure
 from toylin.landscape import CriticalPoints, critical_points
-from toylin.optima import bayes_loss, shallow_floor, shallow_optimum
+from toylin.optima import (
+    bayes_loss,
+    deep_floor,
+    deep_optimum,
+    shallow_floor,
+    shallow_optimum,
+)
 from toylin.preconditioner import angle, induced_preconditioner
 from toylin.tail_diagnostics import Tail, TailWarning, tails

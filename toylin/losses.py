@@ -28,7 +28,7 @@ from toylin.tasks import BinaryClassification, LinearRegression
 class ExactLoss:
     """``loss(params)``: the expected outer loss, by ``closed_form.outer_loss``."""
 
-    tasks: LinearRegression
+    tasks: Tasks
     rule: Rule
 
     def __call__(self, params: Params) -> Float[Array, ""]:

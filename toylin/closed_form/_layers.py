@@ -1,8 +1,8 @@
-"""Deep linear regression on one task, any widths: gradient, Hessian products, hypergradient.
+"""A deep linear model on one task, any widths: gradient, Hessian products, hypergradient.
 
-With A_i = W_L ... W_{i+1}, B_i = W_{i-1} ... W_1 and the gradient of the loss in the end-to-end
-vector, G = (w - theta)' xx - xe', the gradient in W_i is A_i' G B_i'. A tangent direction V moves
-A_i, G and B_i; the Hessian product is the product rule written out.
+With A_i = W_L ... W_{i+1}, B_i = W_{i-1} ... W_1 and the gradient G of the loss in the end-to-end
+vector, for regression (w - theta)' xx - xe', the gradient in W_i is A_i' G B_i'. A tangent
+direction V moves A_i, G and B_i; the Hessian product is the product rule written out.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from toylin.data import RegressionMoments
+from toylin.closed_form._end_to_end import Differentiable, curvature, slope
 from toylin.model import Params
 from toylin.rules import Rule
 from toylin.rules._base import subtract
@@ -33,18 +33,14 @@ def products_above(params: Params) -> list[Array]:
     return products[::-1]
 
 
-def _error_grad(w: Array, data: RegressionMoments) -> Array:
-    return (w - data.theta) @ data.xx - data.xe
-
-
-def grad(params: Params, data: RegressionMoments) -> Params:
+def grad(params: Params, data: Differentiable) -> Params:
     """The gradient A_i' G B_i' in every layer."""
     below, above = products_below(params), products_above(params)
-    g = _error_grad(below[-1], data)
+    g = slope(below[-1], data)
     return tuple(a.T @ g @ b.T for a, b in zip(above, below[:-1], strict=True))
 
 
-def hessian_product(params: Params, data: RegressionMoments, direction: Params) -> Params:
+def hessian_product(params: Params, data: Differentiable, direction: Params) -> Params:
     """The Hessian of the loss in all layers together, times ``direction``."""
     below, above = products_below(params), products_above(params)
     d_below = [jnp.zeros_like(below[0])]
@@ -54,14 +50,14 @@ def hessian_product(params: Params, data: RegressionMoments, direction: Params) 
     for w, v, a in zip(params[:0:-1], direction[:0:-1], above[:0:-1], strict=True):
         d_above.append(d_above[-1] @ w + a @ v)
     d_above.reverse()
-    g, d_g = _error_grad(below[-1], data), d_below[-1] @ data.xx
+    g, d_g = slope(below[-1], data), curvature(below[-1], data, d_below[-1])
     return tuple(
         da.T @ g @ b.T + a.T @ d_g @ b.T + a.T @ g @ db.T
         for a, b, da, db in zip(above, below[:-1], d_above, d_below[:-1], strict=True)
     )
 
 
-def descend(params: Params, data: RegressionMoments, rule: Rule) -> tuple[Params, Params]:
+def descend(params: Params, data: Differentiable, rule: Rule) -> tuple[Params, Params]:
     """The parameters after all inner steps, and those before every step (stacked)."""
 
     def step(weights: Params, _: None) -> tuple[Params, Params]:
@@ -74,7 +70,7 @@ def descend(params: Params, data: RegressionMoments, rule: Rule) -> tuple[Params
 
 
 def hypergradient(
-    params: Params, support: RegressionMoments, query: RegressionMoments, rule: Rule
+    params: Params, support: Differentiable, query: Differentiable, rule: Rule
 ) -> Params:
     """The gradient of the adapted query loss in the start: prod_t (I - H_t U') times its own.
 

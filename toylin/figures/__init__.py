@@ -13,7 +13,7 @@ from importlib import import_module
 from types import ModuleType
 
 TEASER = ("loss_surface", "teaser", "depth")
-FIGURES = (*TEASER, "meta_optimizer")
+FIGURES = (*TEASER, "meta_optimizer", "bifurcation", "basins", "preconditioner")
 
 
 def load(name: str) -> ModuleType:
