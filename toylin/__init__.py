@@ -11,6 +11,7 @@ from toylin.nodes import quadrature_batch
 from toylin.optima import bayes_loss, shallow_floor, shallow_optimum
 from toylin.rules import MAML
 from toylin.surfaces import Surface, surface
+from toylin.sweeps import Estimate, Model, Optimizer, StoreError, open_store, sweep
 from toylin.tail_diagnostics import Tail, TailWarning, tails
 from toylin.tasks import BinaryClassification, LinearRegression
 from toylin.training import Run, meta_train
