@@ -170,46 +170,52 @@ def train(
     def slope(trained: Any, draw: Any) -> tuple[Array, Any]:
         return jax.value_and_grad(lambda t: loss.value(*split(t), draw))(trained)
 
-    def step(carry: Any, draw: Any) -> tuple[Any, tuple[Array, Array]]:
-        trained, state, since, t, finite = carry
-        value, grads = slope(trained, draw)
+    every, records = structure.record_every, structure.num_steps // structure.record_every
+
+    def step(i: Array, carry: Any) -> Any:
+        trained, state, since, t, finite, draws, first = carry
+        value, grads = slope(trained, jax.tree.map(lambda x: x[i], draws))
         norm = _norm(grads)
         updates, state = optimizer.update(grads, state, trained)
         trained = jax.tree.map(lambda p, u: (p + u).astype(p.dtype), trained, updates)
         # `since` is the first iteration of the present stretch of small gradients.
         since = jnp.where(norm <= structure.tolerance, since, t + 1)
         finite &= jnp.isfinite(value) & jnp.isfinite(norm)
-        return (trained, state, since, t + 1, finite), (value, norm)
+        first = jax.tree.map(lambda new, old: jnp.where(i == 0, new, old), (value, norm), first)
+        return trained, state, since, t + 1, finite, draws, first
 
-    every = structure.record_every
-
-    def record(carry: Any, key: Any) -> tuple[Any, tuple[Array, Array]]:
+    def record(carry: Any, block: Any) -> tuple[Any, tuple[Array, Array]]:
+        (trained, *rest), _ = carry
+        number, key = block
+        # The block after the last measures where training ended: one step, whose update is dropped.
+        count = jnp.where(number == records, 1, every)
         draws = jax.vmap(loss.draw)(jax.random.split(key, every))
-        carry, (values, norms) = jax.lax.scan(step, carry, draws, length=every)
-        return carry, (values[0], norms[0])
+        zero = jnp.zeros((), dtype)
+        *moved, _, first = jax.lax.fori_loop(
+            0, count, step, (trained, *rest, draws, (zero, zero))
+        )
+        return (tuple(moved), trained), first
 
-    keys = jax.random.split(key_train, structure.num_steps // every + 1)
+    keys = jax.random.split(key_train, records + 1)
     trained = (params, rule) if structure.learn_rule else params
     start = (trained, optimizer.init(trained), jnp.array(0), jnp.array(0), jnp.array(True))
-    (trained, _, since, t, finite), (values, norms) = jax.lax.scan(record, start, keys[:-1])
-    last, grads = slope(trained, loss.draw(keys[-1]))
-    norm = _norm(grads)
+    (moved, trained), (values, norms) = jax.lax.scan(
+        record, (start, trained), (jnp.arange(records + 1), keys)
+    )
+    _, _, since, _, finite = moved
     params, rule = split(trained)
-    final = loss.evaluate(params, rule, key_eval)
-    finite &= jnp.isfinite(final) & jnp.isfinite(norm)
+    final = values[-1] if structure.loss != "sampled" else loss.evaluate(params, rule, key_eval)
     weights = end_to_end(params)[0]
     missing = jnp.full(structure.inputs - weights.size, jnp.nan, dtype)
     return Result(
         final_loss=final,
         unadapted_loss=loss.evaluate(params, MAML(0.0, steps=0), key_eval),
-        loss=jnp.append(values, last),
-        grad_norm=jnp.append(norms, norm),
+        loss=values,
+        grad_norm=norms,
         weights=jnp.concatenate([weights, missing]),
         distance_to_minimum=_distance(params, rule, settings, table, structure),
-        diverged=~finite | (final > DIVERGED * values[0]),
-        converged_at=jnp.where(
-            norm <= structure.tolerance, jnp.minimum(since, t).astype(dtype), jnp.nan
-        ),
+        diverged=~finite | ~jnp.isfinite(final) | (final > DIVERGED * values[0]),
+        converged_at=jnp.where(since <= structure.num_steps, since.astype(dtype), jnp.nan),
     )
 
 

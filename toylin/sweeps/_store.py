@@ -95,7 +95,10 @@ class Store:
     def write(self, where: tuple[slice, ...], arrays: dict[str, np.ndarray]) -> None:
         """Write one chunk: its variables, then the word that it is done."""
         corner = tuple(s.start // b for s, b in zip(where, self._sides(), strict=True))
-        with self._errors():
+        import zarr
+
+        # Every chunk gets its file, also one of nothing but NaN or False.
+        with self._errors(), zarr.config.set({"array.write_empty_chunks": True}):
             for name, values in arrays.items():
                 self._group[name][where] = values
                 self._sync(name, corner)
@@ -208,7 +211,7 @@ def _write_skeleton(path: Path, plan: Plan, block: tuple[int, ...]) -> None:
     group = zarr.create_group(
         path, zarr_format=2, attributes={**attributes(plan), "block": list(block)}
     )
-    # Numbers that are missing read as NaN. Booleans have no such value, and are always written.
+    # Numbers that are missing read as NaN. A fill value for booleans would make xarray mask them.
     for name, about in VARIABLES.items():
         over = (*dims, *about.extra)
         group.create_array(
@@ -218,7 +221,6 @@ def _write_skeleton(path: Path, plan: Plan, block: tuple[int, ...]) -> None:
             dtype="bool" if about.boolean else plan.dtype,
             fill_value=None if about.boolean else np.nan,
             attributes={"_ARRAY_DIMENSIONS": list(over), **about.attributes},
-            config={"write_empty_chunks": True},
         )
     group.create_array(
         DONE,
@@ -227,7 +229,6 @@ def _write_skeleton(path: Path, plan: Plan, block: tuple[int, ...]) -> None:
         dtype="bool",
         fill_value=None,
         attributes={"_ARRAY_DIMENSIONS": list(dims), "long_name": "whether the run is done"},
-        config={"write_empty_chunks": True},
     )
     for name, (over, values, about) in coordinates(plan).items():
         array = group.create_array(
