@@ -168,9 +168,7 @@ def test_a_failing_disk_is_one_clear_error(tmp_path, monkeypatch, number, words)
 def test_a_full_disk_for_real(tmp_path):
     # A limit on the size of files is the full disk that needs no privileges.
     limited = f"ulimit -f 1; exec {sys.executable} {WORKER} {tmp_path / 'a.zarr'} num_steps=4000"
-    process = subprocess.run(
-        ["bash", "-c", limited], capture_output=True, text=True, check=False
-    )
+    process = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, check=False)
     assert process.returncode == 1
     assert "StoreError: cannot write to store" in process.stderr.splitlines()[-1]
 

@@ -19,9 +19,7 @@ class Variable(NamedTuple):
 
 
 VARIABLES = {
-    "final_loss": Variable(
-        (), {"long_name": "outer loss after meta-training", "units": "loss"}
-    ),
+    "final_loss": Variable((), {"long_name": "outer loss after meta-training", "units": "loss"}),
     "unadapted_loss": Variable(
         (),
         {
@@ -35,7 +33,10 @@ VARIABLES = {
     ),
     "weights": Variable(
         ("input",),
-        {"long_name": "end-to-end weights W_L ... W_1 after meta-training", "units": "output/input"},
+        {
+            "long_name": "end-to-end weights W_L ... W_1 after meta-training",
+            "units": "output/input",
+        },
     ),
     "distance_to_minimum": Variable(
         (),

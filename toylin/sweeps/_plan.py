@@ -82,7 +82,10 @@ class Plan:
         tasks = self.base["tasks"]
         fixed = ("tasks", "") not in swept and ("tasks", "dim") not in swept
         return (
-            self.loss == "exact" and fixed and isinstance(tasks, LinearRegression) and tasks.dim == 1
+            self.loss == "exact"
+            and fixed
+            and isinstance(tasks, LinearRegression)
+            and tasks.dim == 1
         )
 
     def batches(self, dim: Dimension) -> bool:
@@ -119,7 +122,9 @@ class Plan:
         """The settings at one point of the sweep, through their checks."""
         settings = dict(self.base)
         # Whole settings first, so that fields are then put into the right ones.
-        entries = [(f, f.values[i]) for d, i in zip(self.dims, index, strict=True) for f in d.fields]
+        entries = [
+            (f, f.values[i]) for d, i in zip(self.dims, index, strict=True) for f in d.fields
+        ]
         for field, value in sorted(entries, key=lambda entry: entry[0].name != ""):
             settings = put(settings, field.owner, field.name, value)
         return settings
@@ -158,9 +163,7 @@ class Plan:
 
     def structure_at(self, start: tuple[int, ...]) -> Structure:
         """The program that serves the runs at ``start``."""
-        key = tuple(
-            0 if self.batches(d) else i for d, i in zip(self.dims, start[:-1], strict=True)
-        )
+        key = tuple(0 if self.batches(d) else i for d, i in zip(self.dims, start[:-1], strict=True))
         return replace(self.structures[key], inputs=self.inputs)
 
     def table(self, structure: Structure, settings: Settings) -> ShotsTable | None:
@@ -311,12 +314,12 @@ def make_plan(
     _checks.integer("eval_tasks", eval_tasks, minimum=1)
     _checks.scalar("tolerance", tolerance, minimum=0.0)
     if record_every is None:
-        record_every = next(k for k in range(1, num_steps + 1) if num_steps / k <= 100 and not num_steps % k)
+        record_every = next(
+            k for k in range(1, num_steps + 1) if num_steps / k <= 100 and not num_steps % k
+        )
     _checks.integer("record_every", record_every, minimum=1)
     if num_steps % record_every:
-        raise ValueError(
-            f"record_every must divide num_steps={num_steps}, got {record_every}"
-        )
+        raise ValueError(f"record_every must divide num_steps={num_steps}, got {record_every}")
     if loss not in ("exact", "sampled"):
         raise ValueError(f"loss must be 'exact' or 'sampled', got {loss!r}")
     dims = parse(over, base)

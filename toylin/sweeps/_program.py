@@ -109,9 +109,7 @@ def _nodes(settings: Settings, table: ShotsTable, structure: Structure) -> Batch
     grids = jnp.meshgrid(jnp.asarray(z, dtype), spread * ratio)
     grid_z, second_moment = (grid.ravel() for grid in grids)
     weights = (log_weight[:, None] + jnp.asarray(z_weight, dtype)).ravel()
-    support, query = estimate_and_posterior(
-        settings.tasks, second_moment, grid_z, dtype, per_shot
-    )
+    support, query = estimate_and_posterior(settings.tasks, second_moment, grid_z, dtype, per_shot)
     return Batch(support, query, jnp.zeros((grid_z.size, 1), dtype), weights)
 
 
@@ -191,9 +189,7 @@ def train(
         count = jnp.where(number == records, 1, every)
         draws = jax.vmap(loss.draw)(jax.random.split(key, every))
         zero = jnp.zeros((), dtype)
-        *moved, _, first = jax.lax.fori_loop(
-            0, count, step, (trained, *rest, draws, (zero, zero))
-        )
+        *moved, _, first = jax.lax.fori_loop(0, count, step, (trained, *rest, draws, (zero, zero)))
         return (tuple(moved), trained), first
 
     keys = jax.random.split(key_train, records + 1)
@@ -205,6 +201,9 @@ def train(
     _, _, since, _, finite = moved
     params, rule = split(trained)
     final = values[-1] if structure.loss != "sampled" else loss.evaluate(params, rule, key_eval)
+    diverged = ~finite | ~jnp.isfinite(final) | (final > DIVERGED * values[0])
+    # Where the loss has overflowed its gradient may read 0, which is no convergence.
+    converged = (since <= structure.num_steps) & ~diverged
     weights = end_to_end(params)[0]
     missing = jnp.full(structure.inputs - weights.size, jnp.nan, dtype)
     return Result(
@@ -214,8 +213,8 @@ def train(
         grad_norm=norms,
         weights=jnp.concatenate([weights, missing]),
         distance_to_minimum=_distance(params, rule, settings, table, structure),
-        diverged=~finite | ~jnp.isfinite(final) | (final > DIVERGED * values[0]),
-        converged_at=jnp.where(since <= structure.num_steps, since.astype(dtype), jnp.nan),
+        diverged=diverged,
+        converged_at=jnp.where(converged, since.astype(dtype), jnp.nan),
     )
 
 

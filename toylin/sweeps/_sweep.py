@@ -180,9 +180,7 @@ def _estimate(plan: Plan, block: tuple[int, ...], mesh: Any) -> Estimate:
     worst = max(costs, key=lambda index: costs[index].work)
     every = min(plan.record_every, _PROBE_STEPS)
     probe = replace(plan, num_steps=every, record_every=every)
-    start = tuple(
-        0 if plan.batches(d) else i for d, i in zip(plan.dims, worst, strict=True)
-    )
+    start = tuple(0 if plan.batches(d) else i for d, i in zip(plan.dims, worst, strict=True))
     stop = tuple(min(a + b, n) for a, b, n in zip((*start, 0), block, plan.shape, strict=True))
     chunk = Chunk((*start, 0), stop)
     times = []
