@@ -106,9 +106,9 @@ def test_a_store_of_other_settings_is_refused_by_name(tmp_path):
         small(store=store, num_steps=8, record_every=1)
     with pytest.raises(ValueError, match=r"over.step_size.rule.step_size\[1\] is 0.5 .* 0.6"):
         small(store=store, over={"depth": [1, 2], "step_size": [0.1, 0.6, 0.9]})
-    with pytest.raises(ValueError, match="optimizer.learning_rate is 0.01 .* 0.02"):
+    with pytest.raises(ValueError, match=r"optimizer.learning_rate is 0.01 .* 0.02"):
         small(store=store, optimizer=tl.Optimizer("adam", 0.02))
-    with pytest.raises(ValueError, match="dtype is 'float64' .* 'float32'"):
+    with pytest.raises(ValueError, match=r"dtype is 'float64' .* 'float32'"):
         small(store=store, dtype="float32")
 
 

@@ -166,9 +166,11 @@ def test_divergence_and_convergence():
     )
     assert ds.diverged.values.tolist() == [False, True]
     at = int(ds.converged_at[0])
-    assert 0 < at < 400 and np.isnan(ds.converged_at[1])
+    assert 0 < at < 400
+    assert np.isnan(ds.converged_at[1])
     norms = ds.grad_norm.values[0]
-    assert np.all(norms[at:] <= 1e-4) and norms[at - 1] > 1e-4
+    assert np.all(norms[at:] <= 1e-4)
+    assert norms[at - 1] > 1e-4
 
 
 @pytest.mark.parametrize("depth", [2, 3, 4])
@@ -251,14 +253,26 @@ def test_estimate_and_memory():
         memory="200kB",
         dry_run=True,
     )
-    assert estimate.runs == 10_000 and estimate.programs == 2
+    assert estimate.runs == 10_000
+    assert estimate.programs == 2
     assert estimate.memory <= 200_000 < estimate.memory * 3
     assert estimate.chunks * estimate.chunk_runs >= 10_000
     assert "10,000 runs" in str(estimate)
-    assert parse_memory("1.5 GiB") == 1.5 * 2**30 and parse_memory("2MB") == 2_000_000
+    assert parse_memory("1.5 GiB") == 1.5 * 2**30
+    assert parse_memory("2MB") == 2_000_000
 
 
 def test_progress_says_done_rate_and_time_left():
     progress = Progress(1000, done=200)
     progress.advance(100)
-    assert progress.line(10.0).split() == "300/1,000 runs 30 % 10 runs/s 70 s left".split()
+    assert progress.line(10.0).split() == [
+        "300/1,000",
+        "runs",
+        "30",
+        "%",
+        "10",
+        "runs/s",
+        "70",
+        "s",
+        "left",
+    ]

@@ -237,7 +237,7 @@ class Plan:
                 one = [x[0] if m == 0 else x for x, m in zip(leaves, marks, strict=True)]
                 known[key] = cost(
                     lambda s, k, t, structure=structure: train(s, k, t, structure),
-                    treedef.unflatten(one),
+                    jax.tree.unflatten(treedef, one),
                     seeds[0],
                     table,
                 )
@@ -255,7 +255,7 @@ class Plan:
             )
         work = max(c.work for c in self.costs.values())
         limit = min(fit, most or max(devices, min(MOST_RUNS, int(MOST_WORK // max(work, 1)))))
-        sides = []
+        sides: list[int] = []
         for dim in (None, *self.dims[::-1]):  # the seed first, then from the last dimension on
             size = self.seeds.size if dim is None else dim.size
             side = min(size, max(1, limit // prod(sides)))

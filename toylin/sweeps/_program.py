@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
 from jax.sharding import Mesh, PartitionSpec
+from jaxtyping import Array, Bool, Float
 
 from toylin import autodiff, closed_form
 from toylin.data import Batch
@@ -43,8 +43,8 @@ class Result(NamedTuple):
 class Structure:
     """All that is compiled in. Equal structures share a program, here and in later sweeps.
 
-    ``loss`` is "nodes" (the expectation over one-dimensional tasks, any number of shots by a table),
-    "exact" (any other closed form) or "sampled".
+    ``loss`` is "nodes" (the expectation over one-dimensional tasks, any number of shots by a
+    table), "exact" (any other closed form) or "sampled".
     """
 
     widths: tuple[int, ...]
@@ -256,7 +256,7 @@ def run_chunk(
 
     def share(leaves: list[Array], seeds: Array, table: ShotsTable | None) -> Result:
         def one(leaves: list[Array], seed: Array) -> Result:
-            return train(treedef.unflatten(leaves), seed, table, structure)
+            return train(jax.tree.unflatten(treedef, leaves), seed, table, structure)
 
         return jax.vmap(one, in_axes=(list(axes), 0))(leaves, seeds)
 

@@ -35,7 +35,7 @@ def compute(plan: Plan, chunk: Chunk, block: tuple[int, ...], mesh: Mesh) -> Res
     seeds = seeds.astype(np.int32)
     placed = [_place(x, axis, mesh, plan) for x, axis in zip(leaves, axes, strict=True)]
     out = run_chunk(
-        treedef.unflatten(placed),
+        jax.tree.unflatten(treedef, placed),
         _place(seeds, 0, mesh, plan),
         jax.tree.map(lambda x: _place(x, None, mesh, plan), table),
         axes=axes,

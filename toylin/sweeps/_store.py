@@ -78,7 +78,7 @@ class Store:
         self._remove_partial()
         import zarr
 
-        self._group = zarr.open_group(self.path, mode="r+", zarr_format=2)
+        self._group: Any = zarr.open_group(self.path, mode="r+", zarr_format=2)
 
     def close(self) -> None:
         """Let another process write."""
@@ -230,14 +230,14 @@ def _write_skeleton(path: Path, plan: Plan, block: tuple[int, ...]) -> None:
         fill_value=None,
         attributes={"_ARRAY_DIMENSIONS": list(dims), "long_name": "whether the run is done"},
     )
-    for name, (over, values, about) in coordinates(plan).items():
+    for name, (along, values, notes) in coordinates(plan).items():
         array = group.create_array(
             name,
             shape=values.shape,
             chunks=values.shape,
             dtype=values.dtype,
             fill_value=None,
-            attributes={"_ARRAY_DIMENSIONS": list(over), **about},
+            attributes={"_ARRAY_DIMENSIONS": list(along), **notes},
         )
         array[...] = values
     zarr.consolidate_metadata(path, zarr_format=2)
