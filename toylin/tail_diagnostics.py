@@ -7,7 +7,7 @@ adaptation diverges: exact, and never seen by any sample of reasonable size.
 from __future__ import annotations
 
 import warnings
-from math import lgamma, log, sqrt
+from math import sqrt
 from typing import NamedTuple
 
 import jax
@@ -73,8 +73,8 @@ def tails(params: Params, tasks: LinearRegression, rule: MAML) -> Tail:
     """Mean, median, divergence and tail of the post-adaptation loss of the scalar problem.
 
     The mean is exact. The rest integrates the joint density of the support's second moment and the
-    least-squares estimate on a grid that is uniform in the logarithm of the former, so that
-    probabilities far in the tail keep their relative accuracy, about two digits.
+    least-squares estimate on a grid, so that probabilities far in the tail keep their relative
+    accuracy, about two digits.
 
     Args:
         params: scalar weights, L matrices of shape (1, 1).
@@ -158,12 +158,12 @@ def _outcomes(
         support = query = tasks.population((theta + root * jnp.asarray(z, dtype))[:, None])
     else:
         shape = tasks.shots / 2
-        low = (log(1e-8) + lgamma(shape + 1)) / shape  # all but 1e-8 of the probability
+        # S follows g ~ Gamma(shape); in its root the grid is fine where the density is.
         high = shape + degree_in_s
-        log_g = np.linspace(low, log(high + 10 * sqrt(high) + 40), _GRID_S)
-        log_density = np.add.outer(shape * log_g - np.exp(log_g), log_density[:, 0])
+        root_g = sqrt(high + 10 * sqrt(high) + 40) * (np.arange(_GRID_S) + 0.5) / _GRID_S
+        log_density = np.add.outer((2 * shape - 1) * np.log(root_g) - root_g**2, log_density[:, 0])
         spread = jnp.reshape(jnp.asarray(tasks.x_cov, dtype), ())
-        grid_z, grid_g = (jnp.asarray(a.ravel(), dtype) for a in np.meshgrid(z, np.exp(log_g)))
+        grid_z, grid_g = (jnp.asarray(a.ravel(), dtype) for a in np.meshgrid(z, root_g**2))
         second_moment = 2 * spread / tasks.shots * grid_g
         support, query = estimate_and_posterior(tasks, second_moment, grid_z, dtype)
     weight = np.exp(log_density - log_density.max())

@@ -11,6 +11,8 @@ COMMANDS = {
     "teaser": "toylin.cli.teaser",
     "figure": "toylin.cli.figure",
     "loss": "toylin.cli.loss",
+    "check": "toylin.cli.check",
+    "derive": "toylin.cli.derive",
 }
 
 
@@ -36,15 +38,17 @@ def cli() -> None:
     Start here:
       toylin teaser             redraw the paper's point: three figures, into figures/
       toylin loss --help        one number by every route: formula, autodiff, sampling
+      toylin check              four routes to one number, and whether they agree
+      toylin derive             the formula itself, derived step by step
     """
 
 
 def main() -> None:
     """Run the command line; an error is one line on stderr and a non-zero exit."""
     try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        # Outside standalone mode click returns the code of an Exit instead of raising it.
+        if code := cli.main(standalone_mode=False):
+            sys.exit(code)
     except click.Abort:
         _fail("stopped", 130)
     except click.UsageError as error:

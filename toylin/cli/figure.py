@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 
 import click
 
-from toylin.cli._common import report, use_float64
+from toylin.cli._common import compile_quickly, report, use_float64
 from toylin.figures import FIGURES, load
+
+_AT_ONCE = 2
 
 
 def draw(names: Sequence[str], out: Path) -> None:
     """Compute, draw and save each figure, with a progress bar."""
     from toylin.figures._save import prepare, save
 
-    use_float64()
     prepare(out)
-    with report() as written:
-        modules = {name: load(name) for name in names}
-        steps = sum(module.STEPS + 1 for module in modules.values())
-        with click.progressbar(length=steps, label="drawing", show_pos=True) as bar:
-            for name, module in modules.items():
-                data = module.compute(lambda: bar.update(1))
-                written += save(out, name, module.draw(data), data, module.SETTINGS, module.CAPTION)
+    compile_quickly()
+    use_float64()
+    modules = {name: load(name) for name in dict.fromkeys(names)}
+    steps = sum(module.STEPS + 1 for module in modules.values())
+    with (
+        report() as written,
+        click.progressbar(length=steps, label="drawing", show_pos=True) as bar,
+        ThreadPoolExecutor(_AT_ONCE) as pool,
+    ):
+        lock = Lock()
+
+        def tick() -> None:
+            with lock:
                 bar.update(1)
+
+        # Compiling, which most of the time goes into, runs in several threads at once.
+        computed = {name: pool.submit(m.compute, tick) for name, m in modules.items()}
+        for name, module in modules.items():
+            data = computed[name].result()
+            written += save(out, name, module.draw(data), data, module.SETTINGS, module.CAPTION)
+            tick()
 
 
 out_option = click.option(

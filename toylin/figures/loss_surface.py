@@ -69,7 +69,7 @@ def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
     tick()
     paths = _trajectories(loss)
     tick()
-    critical = critical_points(lambda w: loss((w[:1, None], w[1:, None])), extent + 1)
+    critical = critical_points(lambda w: loss((w[:1, None], w[1:, None])), extent + 1, starts=25)
     weights = jnp.linspace(-extent, extent, SETTINGS["resolution"])
     shallow = jax.vmap(lambda w: outer_loss((w.reshape(1, 1),), tasks, rule))(weights)
     tick()
@@ -131,6 +131,7 @@ def _contours(figure: Figure, cell: Any, data: Mapping[str, np.ndarray], norm: N
     filled = axes.contourf(
         data["w1"], data["w2"], data["loss"].T, levels, cmap="Blues", norm=norm, extend="max"
     )
+    filled.set_rasterized(True)
     for path in data["trajectories"]:
         axes.plot(*path.T, color=DEEP, linewidth=0.9, alpha=0.85)
         axes.plot(*path[0], ".", color=DEEP, markersize=3)

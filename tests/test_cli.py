@@ -1,0 +1,106 @@
+"""The command line: its numbers, its one-line errors, and files that survive a failure."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from toylin.cli import cli, main
+
+PROBLEM = [
+    *("loss", "--weights", "0.7,-0.9", "--step-size", "0.1", "--steps", "1", "--theta-mean", "0.3"),
+    *("--theta-std", "1", "--x-std", "1", "--noise-std", "0.2", "--shots", "5"),
+]
+
+
+def run(monkeypatch, capsys, *arguments):
+    """Exit code, standard output and standard error of ``toylin *arguments``."""
+    monkeypatch.setattr(sys, "argv", ["toylin", *arguments])
+    code = 0
+    try:
+        main()
+    except SystemExit as stop:
+        code = stop.code
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_loss_prints_every_route_in_full_precision(monkeypatch, capsys):
+    code, out, err = run(monkeypatch, capsys, *PROBLEM, "--json")
+    assert (code, err) == (0, "")
+    answer = json.loads(out)
+    assert answer["closed_form"] == pytest.approx(0.75743534058622645, rel=1e-12)
+    assert answer["autodiff"] == pytest.approx(answer["closed_form"], rel=1e-12)
+    assert answer["autodiff_grad"] == pytest.approx(answer["closed_form_grad"], rel=1e-12)
+    assert 0 < answer["sampled_stderr"] < 0.01
+    assert abs(answer["sampled"] - answer["closed_form"]) < 5 * answer["sampled_stderr"]
+    for estimate, error, exact in zip(
+        answer["sampled_grad"],
+        answer["sampled_grad_stderr"],
+        answer["closed_form_grad"],
+        strict=True,
+    ):
+        assert abs(estimate - exact) < 5 * error
+    assert not answer["tail_dominated"]
+    assert answer["warning"] is None
+
+
+def test_loss_warns_where_the_mean_is_carried_by_its_tail(monkeypatch, capsys):
+    arguments = ["loss", "--weights", "0.7,-0.9,1.1", "--steps", "2", "--theta-mean", "0.3"]
+    arguments += ["--noise-std", "0.2", "--shots", "5", "--tasks", "20000"]
+    code, out, _ = run(monkeypatch, capsys, *arguments)
+    assert code == 0
+    assert "1050436.117320" in out
+    assert "warning: the exact mean 1.05044e+06 is carried by rare supports" in out
+    assert "done in" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--weights", "0.7,x"], "--weights.*separated by commas, got '0.7,x'"),
+        (["--weights", "0.7,nan"], "--weights must be finite"),
+        (["--weights", "0.7", "--shots", "-3"], "shots must be an integer of at least 1, got -3"),
+        (["--weights", "0.7", "--step-size", "inf"], "step_size must be a finite number, got inf"),
+        (["--weights", "0.7", "--theta-std", "-1"], "--theta-std must be a positive number"),
+        (["--weights", "0.7", "--noise-std", "-1"], "noise_std must be a finite number of"),
+        (["--weights", "0.7", "--steps", "-1"], "steps must be an integer of at least 0"),
+        (["--weights", "1,1,1,1,1", "--steps", "5", "--shots", "3"], "needs 1.21e.09 nodes"),
+        ([], "Missing option '--weights'"),
+    ],
+)  # fmt: skip
+def test_a_bad_flag_is_one_readable_line(monkeypatch, capsys, arguments, message):
+    code, out, err = run(monkeypatch, capsys, "loss", *arguments)
+    assert code != 0
+    assert out == ""
+    assert err.count("\n") == 1
+    assert re.search(message, err), err
+
+
+def test_an_unwritable_folder_is_refused_before_any_work(monkeypatch, capsys, tmp_path):
+    occupied = tmp_path / "file"
+    occupied.write_text("mine")
+    code, out, err = run(monkeypatch, capsys, "teaser", "--out", str(occupied))
+    assert code == 1
+    assert "--out must be a folder that can be written" in err
+    assert err.count("\n") == 1
+    assert out == ""
+    assert occupied.read_text() == "mine"
+
+
+def test_help_names_every_command():
+    result = CliRunner().invoke(cli, ["--help"])
+    assert result.exit_code == 0
+    for command in ("teaser", "figure", "loss"):
+        assert command in result.output
+        assert CliRunner().invoke(cli, [command, "--help"]).exit_code == 0
+
+
+def test_the_installed_command_runs():
+    command = [sys.executable, "-c", "from toylin.cli import main; main()", "--version"]
+    assert "0.1" in subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -1,0 +1,171 @@
+"""Closed form against automatic differentiation: values, gradients, first-order gradients."""
+
+from __future__ import annotations
+
+import itertools
+
+import hypothesis
+import hypothesis.strategies as st
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import ROUTES, assert_close, flat, scalar_params, value_and_grad
+
+import toylin as tl
+
+RTOL = 1e-10
+
+
+def _both(params, tasks, rules):
+    return {
+        name: (
+            route.outer_loss(params, tasks, rules[0]),
+            [route.outer_grad(params, tasks, rule) for rule in rules],
+        )
+        for name, route in (("closed", tl.closed_form), ("autodiff", tl.autodiff))
+    }
+
+
+both = jax.jit(_both)
+outer_loss = jax.jit(tl.closed_form.outer_loss)
+
+
+def assert_routes_agree(params, tasks, step_size, steps):
+    rules = [tl.MAML(step_size, steps, first_order) for first_order in (False, True)]
+    result = both(params, tasks, rules)
+    loss, (grad, first_order) = result["closed"]
+    assert_close(loss, result["autodiff"][0], RTOL)
+    for got, want in zip((grad, first_order), result["autodiff"][1], strict=True):
+        assert_close(got, want, RTOL, scale=float(loss))
+    return loss, grad, first_order
+
+
+def largest_step(depth, steps, shots):
+    """Steps below this keep every node of the quadrature in the range of floats."""
+    if shots is None:
+        return {1: 1.5, 2: 0.3}.get(steps, 0.1) if depth < 4 else 0.02
+    # The largest node of S is about twice its degree over K, and inner steps amplify each other.
+    _, degree = tl.nodes.loss_degrees(depth, steps)
+    return 0.3 * shots / (shots + degree) / steps ** (depth - 1)
+
+
+SHOTS = (None, 1, 4)
+# The largest cases have tens of thousands of nodes: one number of shots, few examples.
+CASES = [
+    (depth, steps, shots)
+    for depth, steps in itertools.product(range(1, 6), range(1, 4))
+    for shots in SHOTS
+    if shots != 1 or depth * steps <= 6
+]
+
+weight = st.floats(0.3, 1.3).flatmap(lambda w: st.sampled_from([w, -w]))
+
+
+@pytest.mark.parametrize(("depth", "steps", "shots"), CASES)
+@hypothesis.given(data=st.data())
+def test_scalar(depth, steps, shots, data):
+    draw = data.draw
+    params = scalar_params(draw(st.lists(weight, min_size=depth, max_size=depth)))
+    tasks = tl.LinearRegression(
+        theta_mean=draw(st.floats(-1, 1)),
+        theta_cov=draw(st.floats(0.2, 1.2)),
+        x_cov=draw(st.floats(0.3, 1.2)),
+        noise_std=draw(st.floats(0, 1)),
+        shots=shots,
+    )
+    # Negative step sizes too: the best one can be negative.
+    fraction = draw(st.floats(0.2, 1).flatmap(lambda a: st.sampled_from([a, -0.2 * a])))
+    step_size = fraction * largest_step(depth, steps, shots)
+    assert_routes_agree(params, tasks, step_size, steps)
+
+
+def _covariance(seed, dim):
+    root = jax.random.normal(jax.random.key(seed), (dim, dim)) / dim**0.5
+    return root @ root.T + 0.3 * jnp.eye(dim)
+
+
+# (widths, shots, steps): shallow population at any number of steps, shallow K-shot at one step,
+# deep in the population by cubature.
+COMBINATIONS = [
+    ((1, 1), None, 2),
+    ((2, 1), None, 3),
+    ((5, 1), None, 2),
+    ((2, 2, 1), None, 1),
+    ((3, 2, 1), None, 1),
+    ((2, 1, 3, 1), None, 1),
+    ((1, 3, 1), None, 2),
+    ((2, 2, 1), None, 2),
+    ((1, 2, 2, 1), 3, 1),
+    ((1, 2, 1), 4, 2),
+]
+
+
+@pytest.mark.parametrize(("widths", "shots", "steps"), COMBINATIONS)
+@hypothesis.given(seed=st.integers(0, 1000), noise=st.floats(0, 1), scale=st.floats(0.3, 1.0))
+@hypothesis.settings(max_examples=8)
+def test_any_widths(widths, shots, steps, seed, noise, scale):
+    dim = widths[0]
+    tasks = tl.LinearRegression(
+        dim=dim,
+        theta_mean=0.4 * jax.random.normal(jax.random.key(seed), (dim,)),
+        theta_cov=_covariance(seed + 1, dim),
+        x_cov=_covariance(seed + 2, dim),
+        noise_std=noise,
+        shots=shots,
+    )
+    params = tl.init(jax.random.key(seed + 3), widths, scale)
+    # The closed form of the shallow model is no quadrature: compare with the nodes of the other.
+    _, grad, _ = assert_routes_agree(params, tasks, 0.07, steps)
+    unmoved, moved = (outer_loss(params, tasks, tl.MAML(a, steps)) for a in (0.0, 0.07))
+    assert abs(moved - unmoved) > 1e4 * RTOL * moved
+    assert len(grad) == len(widths) - 1
+
+
+@pytest.mark.parametrize("shots", [1, 2, 7])
+def test_shallow_formula_and_the_quadrature_of_dimension_one(shots):
+    """At depth 1 the closed form is the Wishart formula, the other route a Gauss rule."""
+    tasks = tl.LinearRegression(
+        theta_mean=0.3, theta_cov=0.8, x_cov=1.7, noise_std=0.4, shots=shots
+    )
+    assert_routes_agree(scalar_params([0.9]), tasks, 0.31, 1)
+
+
+@pytest.mark.parametrize("depth", [2, 3])
+def test_first_order_gradients_differ(depth):
+    tasks = tl.LinearRegression(theta_mean=0.3, noise_std=0.2, shots=4)
+    params = scalar_params([0.7, -0.9, 1.1][:depth])
+    _, grad, first_order = assert_routes_agree(params, tasks, 0.1, 1)
+    assert np.max(np.abs(flat(grad) - flat(first_order))) > 0.01
+
+
+@pytest.mark.parametrize("points", [True, False], ids=["points", "moments"])
+@pytest.mark.parametrize("widths", [(1, 1, 1), (3, 2, 1), (3, 2, 4, 1)])
+def test_inner_functions_and_batches(widths, points):
+    tasks = tl.LinearRegression(dim=widths[0], theta_mean=0.2, x_cov=1.3, noise_std=0.5, shots=4)
+    sample = tasks.sample if points else tasks.sample_moments
+    batch = sample(jax.random.key(1), num_tasks=6, num_queries=5)
+    params = tl.init(jax.random.key(2), widths)
+    support = jax.tree.map(lambda a: a[2], batch.support)
+    rule = tl.MAML(0.1, steps=3)
+    for name, arguments in (
+        ("inner_loss", (params, support)),
+        ("inner_grad", (params, support)),
+        ("adapt", (params, support, rule)),
+        ("outer_loss", (params, batch, rule)),
+        ("outer_grad", (params, batch, rule)),
+        ("outer_grad", (params, batch, tl.MAML(0.1, 3, first_order=True))),
+    ):
+        closed, auto = (getattr(r, name)(*arguments) for r in (tl.closed_form, tl.autodiff))
+        assert_close(closed, auto, 1e-12)
+
+
+def test_beyond_floats_is_infinite_and_not_a_number_stays():
+    """Where adaptation at a node overflows the loss is inf; NaN weights still show as NaN."""
+    tasks = tl.LinearRegression(noise_std=0.2, shots=2)
+    rule = tl.MAML(step_size=50.0, steps=3)
+    for route in ROUTES:
+        loss, _ = value_and_grad(route, scalar_params([1.0] * 4), tasks, rule)
+        assert loss == jnp.inf
+        loss, _ = value_and_grad(route, scalar_params([jnp.nan] * 4), tasks, rule)
+        assert jnp.isnan(loss)

@@ -1,0 +1,162 @@
+"""Meta-training against a plain Python loop of optax steps."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from helpers import WEIGHTS, assert_close, flat, scalar_params
+
+import toylin as tl
+
+TASKS = tl.LinearRegression(theta_mean=0.3, noise_std=0.2, shots=5)
+RULE = tl.MAML(0.1)
+PARAMS = scalar_params(WEIGHTS[:2])
+KEY = jax.random.key(3)
+
+
+def python_loop(loss, params, optimizer, num_steps, key=None):
+    """The definition: one optax step an iteration, keys split over the iterations."""
+    keys = None if key is None else jax.random.split(key, num_steps)
+
+    @jax.jit
+    def step(params, state, *key):
+        value, grads = jax.value_and_grad(loss)(params, *key)
+        updates, state = optimizer.update(grads, state, params)
+        return value, optax.apply_updates(params, updates), state
+
+    state = optimizer.init(params)
+    losses, path = [], []
+    for i in range(num_steps):
+        path.append(params)
+        value, params, state = step(params, state, *([] if keys is None else [keys[i]]))
+        losses.append(value)
+    return tl.Run(params, jnp.stack(losses), jax.tree.map(lambda *a: jnp.stack(a), *path))
+
+
+def fixed_batch(params):
+    return tl.autodiff.outer_loss(params, TASKS.sample(jax.random.key(9), 8, 4), RULE)
+
+
+def noisy(params, key):
+    return tl.autodiff.outer_loss(params, TASKS.sample(key, 4), RULE)
+
+
+@pytest.mark.parametrize("optimizer", [optax.sgd(0.05), optax.adam(0.1)], ids=["sgd", "adam"])
+@pytest.mark.parametrize("loss", [fixed_batch, noisy, tl.ExactLoss(TASKS, RULE)])
+def test_equals_a_python_loop(loss, optimizer):
+    key = KEY if loss is noisy else None
+    want = python_loop(loss, PARAMS, optimizer, 30, key)
+    got = tl.meta_train(loss, PARAMS, optimizer, 30, key, trajectory=True)
+    assert_close(got, want, 1e-11)
+    assert np.max(np.abs(flat(got.params) - flat(PARAMS))) > 0.05
+    without = tl.meta_train(loss, PARAMS, optimizer, 30, key)
+    assert without.trajectory is None
+    assert_close(without[:2], got[:2], 1e-13)
+
+
+@pytest.mark.parametrize("num_steps", [99, 101, 250, 307])
+def test_drawing_ahead_changes_nothing(num_steps):
+    """Tasks are drawn in blocks of many iterations, whole or not."""
+    loss = tl.sampled_loss(TASKS, RULE, num_tasks=4)
+    want = python_loop(loss, PARAMS, optax.sgd(0.05), num_steps, KEY)
+    got = tl.meta_train(loss, PARAMS, optax.sgd(0.05), num_steps, KEY, trajectory=True)
+    assert got.loss.shape == (num_steps,)
+    assert_close(got, want, 1e-10)
+
+
+def test_loss_is_that_before_each_update():
+    loss = tl.ExactLoss(TASKS, RULE)
+    run = tl.meta_train(loss, PARAMS, optax.adam(0.1), 12, trajectory=True)
+    np.testing.assert_allclose(run.loss[0], loss(PARAMS), rtol=1e-13)
+    assert_close(jax.tree.map(lambda a: a[0], run.trajectory), PARAMS, 1e-15)
+    along = jax.vmap(loss)(run.trajectory)
+    np.testing.assert_allclose(run.loss, along, rtol=1e-13)
+    assert run.loss[-1] < run.loss[0]
+
+
+def test_starts_side_by_side():
+    loss = tl.sampled_loss(TASKS, RULE, num_tasks=4)
+    starts = scalar_params(WEIGHTS[:2]), scalar_params([0.1, 1.4]), scalar_params([-0.5, 0.2])
+    keys = jax.random.split(KEY, 3)
+    train = lambda start, key: tl.meta_train(loss, start, optax.adam(0.05), 120, key)  # noqa: E731
+    together = jax.vmap(train)(jax.tree.map(lambda *a: jnp.stack(a), *starts), keys)
+    for i, start in enumerate(starts):
+        alone = train(start, keys[i])
+        assert_close(jax.tree.map(lambda a, i=i: a[i], together), alone, 1e-11)
+
+
+def test_over_the_leaves_of_the_loss():
+    """A loss is a pytree: inner step sizes and task means can be mapped over."""
+    step_sizes = jnp.array([0.0, 0.05, 0.2])
+
+    def train(step_size):
+        loss = tl.ExactLoss(TASKS, tl.MAML(step_size))
+        return tl.meta_train(loss, PARAMS, optax.adam(0.05), 20).loss
+
+    together = jax.vmap(train)(step_sizes)
+    for row, step_size in zip(together, step_sizes, strict=True):
+        np.testing.assert_allclose(row, train(float(step_size)), rtol=1e-12)
+    assert together[0, -1] > together[1, -1]
+
+
+@pytest.mark.parametrize("num_steps", [40, 130])
+def test_same_key_same_run_bit_for_bit(num_steps):
+    loss = tl.sampled_loss(TASKS, RULE, num_tasks=4)
+    first, again, other = (
+        tl.meta_train(loss, PARAMS, optax.sgd(0.05), num_steps, key)
+        for key in (KEY, KEY, jax.random.key(4))
+    )
+    for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(again), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert np.all(np.asarray(first.loss) != np.asarray(other.loss))
+
+
+def test_every_iteration_has_fresh_tasks():
+    """With no outer step the losses are independent draws around the exact one."""
+    loss = tl.sampled_loss(TASKS, tl.MAML(0.05), num_tasks=16)
+    losses = np.asarray(tl.meta_train(loss, PARAMS, optax.sgd(0.0), 600, KEY).loss)
+    assert len(np.unique(losses)) == 600
+    exact = tl.closed_form.outer_loss(PARAMS, TASKS, tl.MAML(0.05))
+    assert abs(losses.mean() - exact) < 5 * losses.std() / 600**0.5
+
+
+@pytest.mark.parametrize("tasks", [TASKS, tl.BinaryClassification(dim=1, shots=4)], ids=["r", "b"])
+def test_sampled_loss_is_the_loss_of_its_draw(tasks):
+    loss = tl.sampled_loss(tasks, RULE, num_tasks=6, num_queries=3)
+    batch = loss.draw(KEY)
+    assert batch.num_tasks == 6
+    want = tl.autodiff.outer_loss(PARAMS, batch, RULE)
+    np.testing.assert_allclose(loss(PARAMS, KEY), want, rtol=1e-13)
+    if isinstance(tasks, tl.LinearRegression):
+        same = tasks.sample_moments(KEY, 6, 3)
+        assert_close(batch, same, 1e-15)
+
+
+def test_a_sampled_loss_knows_whether_there_is_noise():
+    quiet = tl.LinearRegression(shots=5)
+    assert tl.sampled_loss(quiet, RULE).noiseless
+    assert not tl.sampled_loss(TASKS, RULE).noiseless
+    seen = jax.jit(
+        lambda s: tl.sampled_loss(tl.LinearRegression(noise_std=s, shots=5), RULE)(PARAMS, KEY)
+    )
+    np.testing.assert_allclose(seen(0.0), tl.sampled_loss(quiet, RULE)(PARAMS, KEY), rtol=1e-13)
+    assert seen(0.5) > seen(0.0)
+
+
+def test_any_pytree_of_parameters():
+    """Rules are trained beside weights."""
+
+    def loss(both):
+        params, rule = both
+        return tl.closed_form.outer_loss(params, tl.LinearRegression(), rule)
+
+    start = (scalar_params([0.5]), tl.MAML(jnp.asarray(0.1)))
+    run = tl.meta_train(loss, start, optax.adam(0.05), 400)
+    params, rule = run.params
+    np.testing.assert_allclose(rule.step_size, 1.0, atol=1e-2)  # 1 / s²: exact adaptation
+    assert run.loss[-1] < 1e-4
+    assert rule.steps == 1
+    assert params[0].shape == (1, 1)
