@@ -171,8 +171,9 @@ def train(
     every, records = structure.record_every, structure.num_steps // structure.record_every
 
     def step(i: Array, carry: Any) -> Any:
-        trained, state, since, t, finite, draws, first = carry
-        value, grads = slope(trained, jax.tree.map(lambda x: x[i], draws))
+        trained, state, since, t, finite, keys, first = carry
+        # Drawn as they are needed: the runs of a chunk are many enough to fill the vector units.
+        value, grads = slope(trained, loss.draw(keys[i]))
         norm = _norm(grads)
         updates, state = optimizer.update(grads, state, trained)
         trained = jax.tree.map(lambda p, u: (p + u).astype(p.dtype), trained, updates)
@@ -180,16 +181,16 @@ def train(
         since = jnp.where(norm <= structure.tolerance, since, t + 1)
         finite &= jnp.isfinite(value) & jnp.isfinite(norm)
         first = jax.tree.map(lambda new, old: jnp.where(i == 0, new, old), (value, norm), first)
-        return trained, state, since, t + 1, finite, draws, first
+        return trained, state, since, t + 1, finite, keys, first
 
     def record(carry: Any, block: Any) -> tuple[Any, tuple[Array, Array]]:
         (trained, *rest), _ = carry
         number, key = block
         # The block after the last measures where training ended: one step, whose update is dropped.
         count = jnp.where(number == records, 1, every)
-        draws = jax.vmap(loss.draw)(jax.random.split(key, every))
+        keys = jax.random.split(key, every)
         zero = jnp.zeros((), dtype)
-        *moved, _, first = jax.lax.fori_loop(0, count, step, (trained, *rest, draws, (zero, zero)))
+        *moved, _, first = jax.lax.fori_loop(0, count, step, (trained, *rest, keys, (zero, zero)))
         return (tuple(moved), trained), first
 
     keys = jax.random.split(key_train, records + 1)
