@@ -145,7 +145,7 @@ def test_params(route, params, message):
 def test_arguments_of_another_kind(route):
     with refused("tasks must be a LinearRegression or BinaryClassification or Batch, got 'tasks'"):
         route.outer_loss(PARAMS, "tasks", RULE)
-    with refused("rule must be a MAML, got 0.1"):
+    with refused("rule must be a Rule, got 0.1"):
         route.outer_loss(PARAMS, TASKS, 0.1)
     with refused("support must be a RegressionPoints or .*, got None"):
         route.inner_loss(PARAMS, None)

@@ -23,7 +23,9 @@ def mapped_size(tree: Any) -> int:
     @ask.def_vmap
     def _(axis_size: int, in_batched: Any, leaves: list[Any]) -> tuple[Any, bool]:
         sizes.append(axis_size)
-        return ask([leaf[0] if b else leaf for leaf, b in zip(leaves, *in_batched, strict=True)]), False
+        return ask(
+            [leaf[0] if b else leaf for leaf, b in zip(leaves, *in_batched, strict=True)]
+        ), False
 
     ask([jax.lax.stop_gradient(leaf) for leaf in jax.tree.leaves(tree)])
     product = 1

@@ -13,7 +13,7 @@ from toylin import _checks, closed_form
 from toylin._dtypes import float_dtype
 from toylin.errors import NoClosedFormError
 from toylin.model import Scalar
-from toylin.rules import MAML
+from toylin.rules import Rule
 from toylin.tasks import LinearRegression, covariance_matrix
 
 # Nodes of a trapezoidal rule, and how far into the tails it reaches: exp(-_TAIL) is left out.
@@ -35,7 +35,7 @@ def shallow_optimum(
 
 
 def shallow_floor(
-    tasks: LinearRegression, rule: MAML, dtype: DTypeLike | None = None
+    tasks: LinearRegression, rule: Rule, dtype: DTypeLike | None = None
 ) -> Float[Array, ""]:
     """The lowest outer loss of the shallow model, with the label noise.
 

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from toylin import _checks
 from toylin._batching import mapped_size
 from toylin._pytree import pytree_dataclass, static
+from toylin.joint_training import JointSampledLoss
 from toylin.losses import SampledLoss
 
 # Tasks are drawn for this many iterations at once (over all runs that are mapped together): one
@@ -78,7 +79,8 @@ def meta_train(
 
     Args:
         loss: ``loss(params)`` or, where it samples, ``loss(params, key)``.
-        params: any pytree that the loss takes, say a tuple of matrices.
+        params: any pytree that the loss takes: a tuple of matrices, or, with ``joint``, a pair
+            (params, rule).
         optimizer: an ``optax.GradientTransformation``.
         num_steps: the number of meta-iterations.
         key: a JAX random key; needed where the loss takes one, and split over the iterations.
@@ -123,7 +125,7 @@ def _train(
     trajectory: bool,
     most_ahead: int,
 ) -> Run:
-    draws_ahead = isinstance(loss, SampledLoss)
+    draws_ahead = isinstance(loss, SampledLoss | JointSampledLoss)
 
     def value(params: Any, draw: Any) -> Array:
         if draws_ahead:

@@ -11,6 +11,7 @@ COMMANDS = {
     "teaser": "toylin.cli.teaser",
     "figure": "toylin.cli.figure",
     "loss": "toylin.cli.loss",
+    "train": "toylin.cli.train",
     "check": "toylin.cli.check",
     "derive": "toylin.cli.derive",
     "sweep": "toylin.cli.sweep",

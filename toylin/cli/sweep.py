@@ -11,7 +11,6 @@ import click
 from toylin.cli._common import report, use_float64
 
 
-
 @click.command(name="sweep")
 @click.argument("config", metavar="CONFIG|depth", required=False)
 @click.option("--over", "axes", multiple=True, metavar="FIELD=VALUES", help="An axis (repeat).")

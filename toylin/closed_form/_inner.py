@@ -5,13 +5,12 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from toylin import _checks
-from toylin._inputs import check_support
+from toylin._inputs import check_linear, check_rule, check_support
 from toylin.closed_form import _layers
 from toylin.data import Data, RegressionMoments, RegressionPoints
 from toylin.errors import NoClosedFormError
 from toylin.model import Params
-from toylin.rules import MAML
+from toylin.rules import Rule
 
 
 def as_moments(support: Data) -> RegressionMoments:
@@ -51,12 +50,12 @@ def inner_grad(params: Params, support: Data) -> Params:
     return _layers.grad(tuple(params), as_moments(support))
 
 
-def adapt(params: Params, support: Data, rule: MAML) -> Params:
+def adapt(params: Params, support: Data, rule: Rule) -> Params:
     """The parameters after ``rule.steps`` steps along ``inner_grad``.
 
-    Arguments and errors are those of ``inner_loss``. Differentiates to second order; for outer
-    gradients that respect ``rule.first_order`` use ``outer_grad``.
+    The rule must be ``linear``. Arguments and other errors are those of ``inner_loss``.
     """
     check_support(params, support)
-    _checks.instance("rule", rule, MAML)
-    return _layers.descend(tuple(params), as_moments(support), rule.step_size, rule.steps)
+    check_rule(rule, params)
+    check_linear(rule)
+    return _layers.descend(tuple(params), as_moments(support), rule)[0]

@@ -13,7 +13,7 @@ from importlib import import_module
 from types import ModuleType
 
 TEASER = ("loss_surface", "teaser", "depth")
-FIGURES = (*TEASER, "phase_diagram")
+FIGURES = (*TEASER, "meta_optimizer", "phase_diagram")
 
 
 def load(name: str) -> ModuleType:

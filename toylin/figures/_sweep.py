@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
+from matplotlib.patches import Rectangle
 
 from toylin.figures._style import DEEP, REFERENCE, SHALLOW
 
@@ -37,16 +38,31 @@ def phase(
         cmap=LOSSES,
         rasterized=True,
     )
-    worse = np.where(~(loss <= bar * (1 + 1e-3)), 1.0, np.nan)
-    with mpl.rc_context({"hatch.linewidth": 0.5, "hatch.color": "white"}):
-        axes.pcolor(edges(x), edges(y), worse, hatch="////", alpha=0.0)
+    across, up = edges(x), edges(y)
+    with mpl.rc_context({"hatch.linewidth": 0.5}):
+        for i, row in enumerate(~(loss <= bar * (1 - 1e-3))):
+            # A rectangle for every stretch of columns.
+            turns = np.flatnonzero(np.diff(np.concatenate([[False], row, [False]]).astype(int)))
+            for start, stop in turns.reshape(-1, 2):
+                axes.add_patch(
+                    Rectangle(
+                        (across[start], up[i]),
+                        across[stop] - across[start],
+                        up[i + 1] - up[i],
+                        fill=False,
+                        hatch="////",
+                        edgecolor="white",
+                        linewidth=0,
+                    )
+                )
     return mesh
 
 
 def curves(axes: Axes, iteration: np.ndarray, loss: dict[str, np.ndarray]) -> None:
     """Median and quartiles of each set of runs, shape (runs, records)."""
     reds = LinearSegmentedColormap.from_list("reds", ["#f4a59f", DEEP, "#4a0009"])
-    colours = [SHALLOW, *reds(np.linspace(0, 1, max(len(loss) - 1, 1)))]
+    deep = max(len(loss) - 1, 1)
+    colours = [SHALLOW, *reds(np.linspace(0, 1, deep) if deep > 1 else [0.5])]
     for (name, runs), colour in zip(loss.items(), colours, strict=False):
         runs = np.where(np.isfinite(runs), runs, np.inf)
         low, middle, high = np.quantile(runs, [0.25, 0.5, 0.75], axis=0, method="nearest")

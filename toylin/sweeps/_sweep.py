@@ -14,7 +14,7 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from toylin._inputs import Tasks
-from toylin.rules import MAML
+from toylin.rules import MAML, Rule
 from toylin.sweeps._dataset import Memory
 from toylin.sweeps._plan import Chunk, Plan, make_plan, parse_memory
 from toylin.sweeps._progress import Progress, duration
@@ -57,7 +57,7 @@ class Estimate:
 
 def sweep(
     tasks: Tasks | None = None,
-    rule: MAML | Callable[..., Any] | None = None,
+    rule: Rule | Callable[..., Any] | None = None,
     *,
     over: Mapping[str, Any],
     model: Model | None = None,
