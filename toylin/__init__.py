@@ -40,6 +40,10 @@ from toylin.surfaces import Surface, surface
 from toylin.training import Run, meta_train
 
 # isort: split
+# Sweeps over all of these
+from toylin.sweeps import Model, Optimizer, StoreError, open_store, sweep
+
+# isort: split
 # What is best possible, what is typical, and what the upper layers do
 from toylin.basins import basins
 from toylin.critical_points import (

@@ -14,6 +14,8 @@ COMMANDS = {
     "train": "toylin.cli.train",
     "check": "toylin.cli.check",
     "derive": "toylin.cli.derive",
+    "sweep": "toylin.cli.sweep",
+    "plot": "toylin.cli.plot",
 }
 
 
@@ -41,6 +43,7 @@ def cli() -> None:
       toylin loss --help        one number by every route: formula, autodiff, sampling
       toylin check              four routes to one number, and whether they agree
       toylin derive             the formula itself, derived step by step
+      toylin sweep depth        thousands of runs: depth against inner step size
     """
 
 
