@@ -13,6 +13,7 @@ COMMANDS = {
     "loss": "toylin.cli.loss",
     "check": "toylin.cli.check",
     "derive": "toylin.cli.derive",
+    "explore": "toylin.cli.explore",
 }
 
 
@@ -40,6 +41,7 @@ def cli() -> None:
       toylin loss --help        one number by every route: formula, autodiff, sampling
       toylin check              four routes to one number, and whether they agree
       toylin derive             the formula itself, derived step by step
+      toylin explore            a page for the browser: turn the knobs, rotate the surface
     """
 
 
