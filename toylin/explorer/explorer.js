@@ -3,7 +3,7 @@
 const find = (id) => document.getElementById(id);
 const SHOTS = [...TABLES.shots, null];
 const TRAINING = { rate: 0.05, clip: 1, updates: 1000 };
-const RINGS = [0.35, 2.3];
+const RINGS = [0.09, 0.6]; // of the extent
 const STARTS = 8; // on each ring
 const PIECES = 70; // drawn of each path
 const FIRST = [0.8, 1.2];
@@ -23,6 +23,7 @@ function settings() {
 }
 
 const show = (loss) => (loss < 100 ? loss.toFixed(3) : loss.toPrecision(3));
+const scaled = (loss) => (loss > TOP ? `${show(loss)} ↑` : show(loss));
 const digits = (n) => String(n).replace(/\d/g, (d) => "₀₁₂₃₄"[d]);
 const layers = (from, to) => Array.from({ length: to - from + 1 }, (_, i) => `w${digits(from + i)}`);
 
@@ -43,6 +44,7 @@ function thin(path) {
 
 // Everything drawn that does not depend on the chosen start.
 function problemView({ stepSize, depth, ...tasks }) {
+  const extent = EXTENT[depth];
   const nodes = taskNodes(depth, tasks);
   const shallow = taskNodes(1, tasks);
   const lossAt = ([lower, upper]) => expectedLoss(planeWeights(depth, lower, upper), nodes, stepSize);
@@ -52,21 +54,21 @@ function problemView({ stepSize, depth, ...tasks }) {
   };
   const grid = new Float64Array(SIDE * SIDE);
   for (let i = 0; i < SIDE; i++) {
-    for (let j = 0; j < SIDE; j++) grid[i * SIDE + j] = lossAt([gridWeight(i), gridWeight(j)]);
+    for (let j = 0; j < SIDE; j++) grid[i * SIDE + j] = lossAt([gridWeight(i, extent), gridWeight(j, extent)]);
   }
   const runs = RINGS.flatMap((radius) =>
     Array.from({ length: STARTS }, (_, k) => {
       const angle = (2 * Math.PI * (k + 0.35)) / STARTS;
-      return train([radius * Math.cos(angle), radius * Math.sin(angle)]).path;
+      return train([radius * extent * Math.cos(angle), radius * extent * Math.sin(angle)]).path;
     }),
   );
   const best = bestStarts(depth, stepSize, tasks);
   const floor = expectedLoss([0], shallow, stepSize);
   const upper = layers(2, depth).join(" = ");
   return {
-    depth, grid, runs, best, floor, lossAt, train, show,
+    depth, extent, grid, runs, best, floor, lossAt, train, show, scaled,
     deepBest: lossAt(best[0]),
-    floorLine: floor < TOP ? contour(grid, floor) : [],
+    floorLine: floor < TOP ? contour(grid, floor, extent) : [],
     trainShallow: (w) => metaTrain([w], shallow, stepSize, TRAINING).loss,
     shallowLosses: Array.from({ length: 111 }, (_, k) => -2.2 + 0.04 * k).map((w) => [w, expectedLoss([w], shallow, stepSize)]),
     upperLabel: depth === 2 ? "upper weight w₂" : `upper weights ${upper}`,
@@ -74,7 +76,8 @@ function problemView({ stepSize, depth, ...tasks }) {
   };
 }
 
-function startView(view, [lower, upper]) {
+function startView(view) {
+  const [lower, upper] = start = start.map((w) => Math.min(Math.max(w, -view.extent), view.extent));
   const { path, loss } = view.train([lower, upper]);
   const shallowCurve = view.trainShallow(lower * upper ** (view.depth - 1));
   return { ...view, chosen: path, deepCurve: loss, shallowCurve };
@@ -82,9 +85,9 @@ function startView(view, [lower, upper]) {
 
 function verdict({ floor, deepBest, depth }) {
   const gain = floor - deepBest;
-  const words = { 2: "Two", 3: "Three", 4: "Four" }[depth];
+  const words = { 2: "two", 3: "three", 4: "four" }[depth];
   if (gain < 0.005) return "This step size happens to suit the shallow model too. Turn α: only the deep model can make up for it.";
-  return `${words} layers start ${show(gain)} below anything that one layer can do, with the same functions.`;
+  return `After one step, ${words} layers get ${show(gain)} lower than any one layer can, with the same functions.`;
 }
 
 function label(id, words) {
@@ -125,7 +128,7 @@ let waiting = false;
 function draw() {
   waiting = false;
   if (stale.problem) view = problemView(settings());
-  if (stale.problem || stale.start) view = startView(view, start);
+  if (stale.problem || stale.start) view = startView(view);
   if (stale.problem) write(settings());
   stale.problem = stale.start = false;
   describe();
@@ -149,8 +152,7 @@ function rotate(turn, tilt) {
 }
 
 function moveStart(lower, upper) {
-  const within = (w) => Math.min(Math.max(w, -EXTENT), EXTENT);
-  start = [within(lower), within(upper)];
+  start = [lower, upper];
   update("start");
 }
 
@@ -190,7 +192,7 @@ function listen() {
   map.addEventListener("click", (event) => {
     const { left, top, width, height } = map.getBoundingClientRect();
     const box = mapBox(width, height);
-    const share = (at, from, to) => EXTENT * ((2 * (at - from)) / (to - from) - 1);
+    const share = (at, from, to) => view.extent * ((2 * (at - from)) / (to - from) - 1);
     moveStart(share(event.clientX - left, box.left, box.right), share(event.clientY - top, box.bottom, box.top));
   });
   onKeys(map, {

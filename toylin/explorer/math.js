@@ -95,17 +95,17 @@ function expectedGradient(w, nodes, stepSize) {
 }
 
 // Gradient descent on the expected loss, the gradient clipped to length `clip`. An update that
-// would raise the loss is not made, and halves the rate from there on.
+// would raise the loss is not made and halves the rate, which then grows back.
 function metaTrain(start, nodes, stepSize, { rate, clip, updates }) {
-  let [w, loss] = [start, expectedLoss(start, nodes, stepSize)];
+  let [w, loss, now] = [start, expectedLoss(start, nodes, stepSize), rate];
   const run = { weights: [w], loss: [loss] };
   for (let n = 0; n < updates; n++) {
     const gradient = expectedGradient(w, nodes, stepSize);
-    const move = rate * Math.min(1, clip / Math.hypot(...gradient));
+    const move = now * Math.min(1, clip / Math.hypot(...gradient));
     const next = w.map((x, i) => x - move * gradient[i]);
     const nextLoss = expectedLoss(next, nodes, stepSize);
-    if (nextLoss <= loss) [w, loss] = [next, nextLoss];
-    else rate /= 2;
+    if (nextLoss <= loss) [w, loss, now] = [next, nextLoss, Math.min(1.2 * now, rate)];
+    else now /= 2;
     run.weights.push(w);
     run.loss.push(loss);
   }

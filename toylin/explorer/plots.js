@@ -1,7 +1,7 @@
 // Drawing on flat canvases: colours, axes, the map and the two small plots.
 
 const TOP = 1.4; // of the loss scale
-const EXTENT = 3.8; // of the weights shown
+const EXTENT = { 2: 3.8, 3: 2.4, 4: 2 }; // of the weights shown, by depth
 const SIDE = 97; // grid points a side
 const [DEEP, SHALLOW, GRAY, PALE] = ["#c1121f", "#000000", "#565d63", "#d5d9dd"];
 const FONT = '"DejaVu Sans", system-ui, sans-serif';
@@ -14,7 +14,9 @@ function blue(loss) {
   return BLUES[low].map((c, i) => Math.round(c + (at - low) * (BLUES[low + 1][i] - c)));
 }
 
-const gridWeight = (i) => EXTENT * ((2 * i) / (SIDE - 1) - 1);
+const gridWeight = (i, extent) => extent * ((2 * i) / (SIDE - 1) - 1);
+const wholeTicks = (extent) => [-3, -2, -1, 0, 1, 2, 3].filter((v) => Math.abs(v) <= extent);
+const minus = (number) => `${number}`.replace("-", "−");
 
 // Canvas context in CSS pixels, cleared, at the screen's resolution.
 function begin(canvas) {
@@ -83,7 +85,7 @@ function star(ctx, [x, y], radius) {
 }
 
 // Where the loss on the grid equals `level`: line segments in weights, by marching squares.
-function contour(grid, level) {
+function contour(grid, level, extent) {
   const segments = [];
   for (let i = 0; i < SIDE - 1; i++) {
     for (let j = 0; j < SIDE - 1; j++) {
@@ -95,7 +97,7 @@ function contour(grid, level) {
         if (p > 0 === q > 0) continue;
         const [a, b] = [corners[e], corners[(e + 1) % 4]];
         const at = p / (p - q);
-        crossings.push([0, 1].map((k) => EXTENT * ((2 * (a[k] + at * (b[k] - a[k]))) / (SIDE - 1) - 1)));
+        crossings.push([0, 1].map((k) => gridWeight(a[k] + at * (b[k] - a[k]), extent)));
       }
       for (let c = 0; c + 1 < crossings.length; c += 2) segments.push([crossings[c], crossings[c + 1]]);
     }
@@ -110,11 +112,11 @@ function axes(ctx, box, { x, y, xTicks, yTicks, xLabel, yLabel }) {
   line(ctx, [[box.left, box.top], [box.left, box.bottom], [box.right, box.bottom]], "#000", 1);
   for (const v of xTicks) {
     line(ctx, [[px(v), box.bottom], [px(v), box.bottom + 4]], "#000", 1);
-    text(ctx, `${v}`.replace("-", "−"), px(v), box.bottom + 13);
+    text(ctx, minus(v), px(v), box.bottom + 13);
   }
   for (const v of yTicks) {
     line(ctx, [[box.left - 4, py(v)], [box.left, py(v)]], "#000", 1);
-    text(ctx, `${v}`.replace("-", "−"), box.left - 7, py(v), { align: "right" });
+    text(ctx, minus(v), box.left - 7, py(v), { align: "right" });
   }
   text(ctx, xLabel, (box.left + box.right) / 2, box.bottom + 30, { size: 13 });
   text(ctx, yLabel, 9, (box.top + box.bottom) / 2, { size: 13, turn: -Math.PI / 2 });
@@ -137,8 +139,8 @@ function drawMap(canvas, view) {
   small.getContext("2d").putImageData(image, 0, 0);
   ctx.imageSmoothingQuality = "high";
   ctx.drawImage(small, 0.5, 0.5, SIDE - 1, SIDE - 1, box.left, box.top, box.right - box.left, box.bottom - box.top);
-  const range = [-EXTENT, EXTENT];
-  const ticks = [-3, -2, -1, 0, 1, 2, 3];
+  const range = [-view.extent, view.extent];
+  const ticks = wholeTicks(view.extent);
   const { px, py } = axes(ctx, box, { x: range, y: range, xTicks: ticks, yTicks: ticks, xLabel: "lower weight w₁", yLabel: view.upperLabel });
   const at = ([a, b]) => [px(a), py(b)];
 
@@ -147,7 +149,7 @@ function drawMap(canvas, view) {
   ctx.rect(box.left, box.top, box.right - box.left, box.bottom - box.top);
   ctx.clip();
   for (let level = 0.2; level < TOP; level += 0.2) {
-    for (const segment of contour(view.grid, level)) line(ctx, segment.map(at), "rgba(8, 48, 107, 0.22)", 0.8);
+    for (const segment of contour(view.grid, level, view.extent)) line(ctx, segment.map(at), "rgba(8, 48, 107, 0.22)", 0.8);
   }
   for (const segment of view.floorLine) line(ctx, segment.map(at), SHALLOW, 2.4);
   for (const run of view.runs) {
@@ -182,7 +184,7 @@ function clipped(ctx, box, draw) {
 
 function drawTraining(canvas, view) {
   const { ctx, width, height } = begin(canvas);
-  const box = { left: 44, right: width - 8, top: 8, bottom: height - 40 };
+  const box = { left: 44, right: width - 18, top: 8, bottom: height - 40 };
   const last = view.deepCurve.length - 1;
   const { px, py } = axes(ctx, box, { x: [0, last], xTicks: [0, 250, 500, 750, 1000], xLabel: "meta-training updates", ...LOSS_AXIS });
   shadeFloor(ctx, box, py, view.floor);
@@ -191,25 +193,33 @@ function drawTraining(canvas, view) {
     line(ctx, view.deepCurve.map((v, n) => [px(n), py(v)]), DEEP, 2.8);
   });
   const [deepEnd, shallowEnd] = [view.deepCurve[last], view.shallowCurve[last]];
-  const apart = Math.abs(py(deepEnd) - py(shallowEnd)) < 34;
   const place = (v, above) => Math.min(Math.max(py(v) + (above ? -11 : 12), box.top + 8), box.bottom - 9);
+  const deepAbove = deepEnd > shallowEnd || py(shallowEnd) - py(deepEnd) < -34;
   const options = { align: "right", bold: true, halo: true };
-  const deepAbove = deepEnd < 0.3 || deepEnd > shallowEnd;
-  text(ctx, `shallow ${view.show(shallowEnd)}`, box.right - 4, place(shallowEnd, !apart || !deepAbove || deepEnd < shallowEnd), options);
-  text(ctx, `deep ${view.show(deepEnd)}`, box.right - 4, place(deepEnd, apart ? deepEnd > shallowEnd : deepAbove), { ...options, color: DEEP });
+  text(ctx, `shallow ${view.scaled(shallowEnd)}`, box.right - 4, place(shallowEnd, deepEnd <= shallowEnd), options);
+  text(ctx, `deep ${view.scaled(deepEnd)}`, box.right - 4, place(deepEnd, deepAbove), { ...options, color: DEEP });
 }
 
 function drawShallow(canvas, view) {
   const { ctx, width, height } = begin(canvas);
-  const box = { left: 44, right: width - 8, top: 8, bottom: height - 40 };
+  const box = { left: 44, right: width - 18, top: 8, bottom: height - 40 };
   const { px, py } = axes(ctx, box, { x: [-2.2, 2.2], xTicks: [-2, -1, 0, 1, 2], xLabel: "weight w", ...LOSS_AXIS });
   shadeFloor(ctx, box, py, view.floor);
   clipped(ctx, box, () => line(ctx, view.shallowLosses.map(([w, v]) => [px(w), py(v)]), SHALLOW, 2.2));
   const deepY = py(view.deepBest);
   line(ctx, [[box.left, deepY], [box.right, deepY]], DEEP, 2.8);
   const roof = Math.max(py(view.floor), box.top);
-  const label = `no start below ${view.show(view.floor)}`;
-  const above = deepY - roof < 44;
-  text(ctx, label, px(0), above ? Math.max(roof - 40, box.top + 10) : roof + 12, { halo: above });
-  text(ctx, `deep reaches ${view.show(view.deepBest)}`, px(0), deepY + (deepY + 24 > box.bottom || above ? -11 : 12), { color: DEEP, bold: true, halo: true });
+  const deepLabel = `deep reaches ${view.scaled(view.deepBest)}`;
+  const floorLabel = `no start below ${view.scaled(view.floor)}`;
+  const red = { color: DEEP, bold: true, halo: true };
+  if (deepY - roof > 40) {
+    text(ctx, floorLabel, px(0), roof + 12);
+    text(ctx, deepLabel, px(0), deepY - 12, red);
+  } else if (box.bottom - deepY > 20) {
+    text(ctx, floorLabel, px(0), roof - 22, { halo: true });
+    text(ctx, deepLabel, px(0), deepY + 11, red);
+  } else {
+    text(ctx, floorLabel, px(0), roof - 42, { halo: true });
+    text(ctx, deepLabel, px(0), roof - 22, red);
+  }
 }

@@ -1,25 +1,28 @@
 // The surface in three dimensions: orthographic, drawn from back to front.
 
-const HEIGHT = 4.6; // of the loss scale, in units of a weight
-const CELLS = 48;
-const HOME = { turn: -1.08, tilt: 0.66 };
+const HEIGHT = 1.25; // of the loss scale, in units of the weights' reach
+const RIM = 4; // grid points left out around the map's square
+const STRIDE = 2; // grid points a cell
+const HOME = { turn: 0.5, tilt: 0.62 };
 
 function drawRelief(canvas, view, { turn, tilt }) {
   const { ctx, width, height } = begin(canvas);
   const [cos, sin, rise, drop] = [Math.cos(turn), Math.sin(turn), Math.sin(tilt), Math.cos(tilt)];
-  const tall = 2 * 1.414 * EXTENT * rise + HEIGHT * drop;
-  const scale = Math.min((width - 56) / (2 * 1.414 * EXTENT), (height - 44) / tall);
-  const middle = height / 2 + (scale * HEIGHT * drop) / 2 - 4;
+  const reach = gridWeight(SIDE - 1 - RIM, view.extent);
+  const top = HEIGHT * reach;
+  const across = 2 * Math.SQRT2 * reach;
+  const scale = Math.min((width - 64) / across, (height - 40) / (across * rise + top * drop));
+  const middle = height / 2 + (scale * top * drop) / 2 - 8;
   const depthOf = (a, b) => a * -sin + b * cos;
   const at = ([a, b, loss]) => [
-    width / 2 + 8 + scale * (a * cos + b * sin),
-    middle - scale * (depthOf(a, b) * rise + ((loss * HEIGHT) / TOP) * drop),
+    width / 2 + 12 + scale * (a * cos + b * sin),
+    middle - scale * (depthOf(a, b) * rise + ((loss * top) / TOP) * drop),
   ];
 
-  drawBox(ctx, at, depthOf, view, [width / 2, middle]);
-  const items = [...cells(view.grid), ...ribbons(view)];
+  drawBox(ctx, at, depthOf, view, reach);
+  const items = [...cells(view), ...ribbons(view, reach)];
   // A ribbon lies on the surface: it goes after the cells that it touches, up to one behind it.
-  const lift = (2 * EXTENT) / CELLS;
+  const lift = (2 * STRIDE * view.extent) / (SIDE - 1);
   for (const item of items) {
     const n = item.points.length;
     item.far = depthOf(
@@ -49,13 +52,12 @@ function drawRelief(canvas, view, { turn, tilt }) {
 }
 
 // The cells of the surface, what is above the scale cut away.
-function cells(grid) {
-  const stride = (SIDE - 1) / CELLS;
+function cells({ grid, extent }) {
   const found = [];
-  for (let i = 0; i < SIDE - 1; i += stride) {
-    for (let j = 0; j < SIDE - 1; j += stride) {
-      const corners = [[i, j], [i + stride, j], [i + stride, j + stride], [i, j + stride]]
-        .map(([a, b]) => [gridWeight(a), gridWeight(b), grid[a * SIDE + b]]);
+  for (let i = RIM; i < SIDE - 1 - RIM; i += STRIDE) {
+    for (let j = RIM; j < SIDE - 1 - RIM; j += STRIDE) {
+      const corners = [[i, j], [i + STRIDE, j], [i + STRIDE, j + STRIDE], [i, j + STRIDE]]
+        .map(([a, b]) => [gridWeight(a, extent), gridWeight(b, extent), grid[a * SIDE + b]]);
       const points = cutAtTop(corners);
       if (points.length < 3) continue;
       const mean = points.reduce((s, p) => s + p[2], 0) / points.length;
@@ -79,8 +81,8 @@ function cutAtTop(corners) {
 }
 
 // Paths and the shallow floor's line as short pieces on the surface.
-function ribbons(view) {
-  const inside = ([a, b]) => Math.max(Math.abs(a), Math.abs(b)) <= EXTENT;
+function ribbons(view, reach) {
+  const inside = ([a, b]) => Math.max(Math.abs(a), Math.abs(b)) <= reach;
   const raise = (point) => [...point, view.lossAt(point) + 0.012];
   const pieces = [];
   const add = (path, color, size) => {
@@ -96,15 +98,14 @@ function ribbons(view) {
   return pieces;
 }
 
-function drawBox(ctx, at, depthOf, view, [centreX, centreY]) {
-  const E = EXTENT;
+function drawBox(ctx, at, depthOf, view, E) {
   const corners = [[-E, -E], [E, -E], [E, E], [-E, E]];
   const depths = corners.map((c) => depthOf(...c));
   const near = depths.indexOf(Math.min(...depths));
   const far = (near + 2) % 4;
   const beside = [(near + 1) % 4, (near + 3) % 4];
 
-  const ticks = [-3, -2, -1, 0, 1, 2, 3];
+  const ticks = wholeTicks(E);
   for (const v of ticks) {
     line(ctx, [at([v, -E, 0]), at([v, E, 0])], PALE, 0.8);
     line(ctx, [at([-E, v, 0]), at([E, v, 0])], PALE, 0.8);
@@ -121,8 +122,9 @@ function drawBox(ctx, at, depthOf, view, [centreX, centreY]) {
     line(ctx, [[x - 4, y], [x, y]], "#000", 1);
     text(ctx, `${loss}`, x - 7, y, { align: "right", size: 12 });
   }
-  const [topX, topY] = at([...corners[left], TOP]);
-  text(ctx, "loss after adaptation", Math.max(topX - 24, 4), Math.max(topY - 14, 9), { align: "left", size: 12.5 });
+  const [midX, midY] = at([...corners[left], TOP / 2]);
+  text(ctx, "loss after adaptation", Math.max(midX - 38, 8), midY, { size: 12.5, turn: -Math.PI / 2 });
+  const [centreX, centreY] = at([0, 0, 0]);
 
   for (const k of beside) {
     const along = corners[k][0] !== corners[near][0] ? 0 : 1;
@@ -133,7 +135,7 @@ function drawBox(ctx, at, depthOf, view, [centreX, centreY]) {
     const [dx, dy] = [mx - centreX, my - centreY];
     const away = Math.hypot(dx, dy) || 1;
     const beyond = (v, r) => point(v).map((c, i) => c + (r * [dx, dy][i]) / away);
-    for (const v of [-2, 0, 2]) text(ctx, `${v}`.replace("-", "−"), ...beyond(v, 12), { size: 12 });
-    text(ctx, along ? view.upperShort : "w₁", ...beyond(1, 27), { size: 13 });
+    for (const v of ticks) text(ctx, minus(v), ...beyond(v, 12), { size: 12 });
+    text(ctx, along ? view.upperShort : "w₁", ...beyond(0.5, along ? 30 : 28), { size: 13 });
   }
 }
