@@ -71,8 +71,8 @@ function problemView({ stepSize, depth, ...tasks }) {
     floorLine: floor < TOP ? contour(grid, floor, extent) : [],
     trainShallow: (w) => metaTrain([w], shallow, stepSize, TRAINING).loss,
     shallowLosses: Array.from({ length: 111 }, (_, k) => -2.2 + 0.04 * k).map((w) => [w, expectedLoss([w], shallow, stepSize)]),
-    upperLabel: depth === 2 ? "upper weight w₂" : `upper weights ${upper}`,
-    upperShort: upper,
+    upperLabel: depth === 2 ? "upper weight w₂" : `upper weights u = ${upper}`,
+    upperShort: depth === 2 ? upper : "u",
   };
 }
 
@@ -98,7 +98,7 @@ function label(id, words) {
 function write({ stepSize, depth, shots, noiseStd }) {
   label("alpha", stepSize.toFixed(2));
   label("depth", `${depth} layers`);
-  label("shots", shots === null ? "∞ (population)" : `${shots}`);
+  label("shots", shots === null ? "∞" : `${shots}`);
   label("noise", noiseStd.toFixed(2));
   find("shallow-best").textContent = show(view.floor);
   find("deep-best").textContent = show(view.deepBest);
@@ -106,8 +106,8 @@ function write({ stepSize, depth, shots, noiseStd }) {
   document.querySelector(".formula").textContent = `f(x) = ${layers(1, depth).reverse().join("")}x`;
   find("floor-legend").hidden = view.floorLine.length === 0;
   find("plane").textContent = depth === 2
-    ? "Both weights of the deep model are shown."
-    : `Of the deep model's ${depth} weights the plane ${view.upperShort} is shown. Gradient descent that starts on it never leaves it.`;
+    ? ""
+    : "Shown: the plane on which all upper weights are equal, u. Gradient descent that starts on it stays on it. Where u is near 0 it is flat: starts there hardly move.";
 }
 
 function describe() {

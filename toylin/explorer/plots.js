@@ -192,12 +192,18 @@ function drawTraining(canvas, view) {
     line(ctx, view.shallowCurve.map((v, n) => [px(n), py(v)]), SHALLOW, 2.2);
     line(ctx, view.deepCurve.map((v, n) => [px(n), py(v)]), DEEP, 2.8);
   });
-  const [deepEnd, shallowEnd] = [view.deepCurve[last], view.shallowCurve[last]];
-  const place = (v, above) => Math.min(Math.max(py(v) + (above ? -11 : 12), box.top + 8), box.bottom - 9);
-  const deepAbove = deepEnd > shallowEnd || py(shallowEnd) - py(deepEnd) < -34;
-  const options = { align: "right", bold: true, halo: true };
-  text(ctx, `shallow ${view.scaled(shallowEnd)}`, box.right - 4, place(shallowEnd, deepEnd <= shallowEnd), options);
-  text(ctx, `deep ${view.scaled(deepEnd)}`, box.right - 4, place(deepEnd, deepAbove), { ...options, color: DEEP });
+  const ends = [
+    { name: "deep", loss: view.deepCurve[last], color: DEEP },
+    { name: "shallow", loss: view.shallowCurve[last], color: SHALLOW },
+  ].sort((p, q) => q.loss - p.loss);
+  const [high, low] = ends.map((end) => Math.max(py(end.loss), box.top));
+  ends[0].y = Math.max(high - 11, box.top + 8);
+  if (low - high >= 34) ends[1].y = low - 11;
+  else if (box.bottom - low > 22) ends[1].y = Math.max(low + 12, ends[0].y + 16);
+  else ends[1].y = ends[0].y - 16;
+  for (const { name, loss, color, y } of ends) {
+    text(ctx, `${name} ${view.scaled(loss)}`, box.right - 4, y, { color, align: "right", bold: true, halo: true });
+  }
 }
 
 function drawShallow(canvas, view) {
@@ -215,11 +221,11 @@ function drawShallow(canvas, view) {
   if (deepY - roof > 40) {
     text(ctx, floorLabel, px(0), roof + 12);
     text(ctx, deepLabel, px(0), deepY - 12, red);
-  } else if (box.bottom - deepY > 20) {
-    text(ctx, floorLabel, px(0), roof - 22, { halo: true });
-    text(ctx, deepLabel, px(0), deepY + 11, red);
-  } else {
-    text(ctx, floorLabel, px(0), roof - 42, { halo: true });
-    text(ctx, deepLabel, px(0), roof - 22, red);
+    return;
   }
+  // Between the arms of the parabola, where it is wider than the words.
+  const arms = view.shallowLosses.find(([w]) => w > 1.1)[1];
+  const y = Math.max(py(arms) - 6, box.top + 26);
+  text(ctx, floorLabel, px(0), y, { halo: true });
+  text(ctx, deepLabel, px(0), box.bottom - deepY > 20 ? deepY + 11 : y - 18, red);
 }

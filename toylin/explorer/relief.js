@@ -47,8 +47,8 @@ function drawRelief(canvas, view, { turn, tilt }) {
     ctx.stroke();
   }
   for (const [a, b] of view.best) star(ctx, at([a, b, view.deepBest]), 10);
-  const [a, b] = view.chosen[0];
-  dot(ctx, at([a, b, Math.min(view.deepCurve[0], TOP)]), 5.5, DEEP, "#fff");
+  const first = [...view.chosen[0], view.deepCurve[0]];
+  if (first[2] <= TOP) dot(ctx, at(first), 5.5, DEEP, "#fff");
 }
 
 // The cells of the surface, what is above the scale cut away.
