@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 
-import jax
-import jax.numpy as jnp
-import numpy as np
 import pytest
-from browser import open_browser
-from hypothesis import given
-from hypothesis import strategies as st
+from chromium import CANVASES, DESKTOP, PHONE, changed, load, pictures, press, settle
+from helpers import scalar_params
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
 from test_cli import run
 
 import toylin as tl
-from helpers import WEIGHTS, scalar_params, value_and_grad
-from toylin.explorer import MAX_DEPTH, SHOTS, page
-
-CANVASES = ("relief", "map", "training", "shallow")
-DESKTOP, PHONE = (1280, 900), (375, 812)
+from toylin.explorer import page
 
 
 def test_the_page_is_one_file_that_needs_nothing_else(monkeypatch, capsys, tmp_path):
@@ -72,62 +62,6 @@ def test_an_unwritable_file_is_refused_before_any_work(monkeypatch, capsys, tmp_
     assert occupied.read_text() == "mine"
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("browser")
-    (folder / "explorer.html").write_text(page(), encoding="utf-8")
-    with open_browser(folder / "profile") as driver:
-        driver.address = (folder / "explorer.html").as_uri()
-        yield driver
-
-
-def load(browser, size=DESKTOP):
-    width, height = size
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == PHONE},
-    )
-    browser.get(browser.address)
-    WebDriverWait(browser, 30).until(lambda b: b.find_element(By.ID, "deep-best").text)
-    settle(browser)
-
-
-def settle(browser):
-    """Wait until what was asked for is drawn."""
-    browser.execute_async_script(
-        "const done = arguments[0];"
-        "setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(() => done())), 20)"
-    )
-
-
-def pictures(browser):
-    return {
-        name: browser.execute_script(f"return document.getElementById('{name}').toDataURL()")
-        for name in CANVASES
-    }
-
-
-def changed(before, after):
-    return {name for name in CANVASES if before[name] != after[name]}
-
-
-def press(browser, identity, *keys):
-    """Give the element the focus and press keys, as one does without a mouse."""
-    element = browser.find_element(By.ID, identity)
-    browser.execute_script("arguments[0].focus({focusVisible: true})", element)
-    ActionChains(browser).send_keys(*keys).perform()
-    settle(browser)
-    return element
-
-
-def call(browser, function, **problem):
-    return browser.execute_script(f"return window.toylin.{function}(arguments[0])", problem)
-
-
-def no_complaints(browser):
-    assert browser.get_log("browser") == []
-
-
 @pytest.mark.browser
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_it_loads_draws_and_fits(browser, size):
@@ -150,7 +84,7 @@ def test_it_loads_draws_and_fits(browser, size):
         assert box[0] >= 0, name
         assert box[1] <= inner, name
         assert box[2] >= 150, name
-    no_complaints(browser)
+    assert browser.get_log("browser") == []
 
 
 @pytest.mark.browser
@@ -168,6 +102,16 @@ def test_the_numbers_shown_are_those_of_the_package(browser):
     best = 0.5 * (1 - 1 / (1 + 2 / 5 + 0.2**2 / 5)) + 0.2**2 / 2
     assert shown["deepBest"] == pytest.approx(best, rel=1e-12)
     assert browser.find_element(By.ID, "deep-best").text == f"{best:.3f}"
+    lower, upper = shown["start"]
+    for curve, weights in (
+        (shown["deepCurve"], [lower, upper, upper]),
+        (shown["shallowCurve"], [lower * upper**2]),  # the same function
+    ):
+        first = tl.closed_form.outer_loss(scalar_params(weights), tasks, rule)
+        assert curve[0] == pytest.approx(float(first), rel=1e-10)
+        assert len(curve) == 1001
+    assert shown["deepCurve"][-1] == pytest.approx(best, abs=1e-6)
+    assert shown["shallowCurve"][-1] == pytest.approx(shown["floor"], abs=1e-6)
 
 
 @pytest.mark.browser
@@ -192,7 +136,7 @@ def test_each_slider_turns_every_picture_by_keyboard(browser, size, slider, key,
     assert changed(before, pictures(browser)) >= expected
     press(browser, slider, Keys.HOME if key != Keys.ARROW_LEFT else Keys.END)
     assert changed(before, pictures(browser)) == set()
-    no_complaints(browser)
+    assert browser.get_log("browser") == []
 
 
 @pytest.mark.browser
@@ -256,105 +200,3 @@ def test_the_keyboard_reaches_everything_and_focus_is_seen(browser):
         assert len(browser.find_element(By.ID, name).get_attribute("aria-label")) > 40
     for name in reached[:4]:
         assert browser.find_elements(By.CSS_SELECTOR, f"label[for={name}]")
-
-
-@pytest.mark.browser
-@given(data=st.data(), depth=st.integers(1, MAX_DEPTH), few=st.booleans())
-def test_loss_and_gradient_are_those_of_the_package(browser, data, depth, few):
-    number = st.floats(-1.5, 1.5)
-    weights = data.draw(st.lists(number, min_size=depth, max_size=depth))
-    shots = data.draw(st.sampled_from(SHOTS)) if few else None
-    step_size = data.draw(st.floats(0.05, 1.5))
-    mean, noise = data.draw(number), data.draw(st.floats(0, 1.5))
-    theta_std, x_std = data.draw(st.floats(0.3, 1.5)), data.draw(st.floats(0.3, 1.5))
-    tasks = tl.LinearRegression(
-        theta_mean=mean, theta_cov=theta_std**2, x_cov=x_std**2, noise_std=noise, shots=shots
-    )
-    loss, grad = value_and_grad(tl.closed_form, scalar_params(weights), tasks, tl.MAML(step_size))
-    problem = {
-        "weights": weights, "stepSize": step_size, "shots": shots, "noiseStd": noise,
-        "thetaMean": mean, "thetaStd": theta_std, "xStd": x_std,
-    }  # fmt: skip
-    load_once(browser)
-    assert call(browser, "outerLoss", **problem) == pytest.approx(float(loss), rel=1e-10)
-    want = np.array([float(g[0, 0]) for g in grad])
-    scale = max(np.max(np.abs(want)), float(loss))
-    np.testing.assert_allclose(call(browser, "outerGrad", **problem), want, rtol=0, atol=1e-10 * scale)  # fmt: skip
-
-
-def load_once(browser):
-    if browser.current_url != browser.address:
-        load(browser)
-
-
-@pytest.mark.browser
-def test_losses_known_exactly(browser):
-    load_once(browser)
-    known = {1: 0.49216, 2: 0.75743534058622645, 3: 0.73694273257573886}
-    for depth, want in known.items():
-        problem = {"stepSize": 0.1, "shots": 5, "noiseStd": 0.2, "thetaMean": 0.3}
-        found = call(browser, "outerLoss", weights=[0.7, -0.9, 1.1][:depth], **problem)
-        assert found == pytest.approx(want, rel=1e-13)
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize(("depth", "shots"), [(1, 5), (2, None), (3, 5), (4, 1)])
-def test_meta_training_is_clipped_gradient_descent(browser, depth, shots):
-    """The page's descent, repeated with the package's loss and gradient."""
-    load_once(browser)
-    tasks, rule = tl.LinearRegression(noise_std=0.3, shots=shots), tl.MAML(0.4)
-    weights, now, rejected = np.array([WEIGHTS[0], *[WEIGHTS[2]] * (depth - 1)]), 0.05, 0
-    rate, clip, updates = 0.05, 1.0, 60
-    got = call(
-        browser, "metaTrain", weights=weights.tolist(), stepSize=0.4, shots=shots, noiseStd=0.3,
-        rate=rate, clip=clip, updates=updates,
-    )  # fmt: skip
-    loss, grad = value_and_grad(tl.closed_form, scalar_params(weights), tasks, rule)
-    path, losses = [weights], [float(loss)]
-    for _ in range(updates):
-        flat = np.array([float(g[0, 0]) for g in grad])
-        step = now * min(1, clip / np.linalg.norm(flat)) * flat
-        next_loss, next_grad = value_and_grad(
-            tl.closed_form, scalar_params(weights - step), tasks, rule
-        )
-        if next_loss <= loss:
-            weights, loss, grad, now = weights - step, next_loss, next_grad, min(1.2 * now, rate)
-        else:
-            now, rejected = now / 2, rejected + 1
-        path.append(weights)
-        losses.append(float(loss))
-    np.testing.assert_allclose(got["weights"], path, rtol=0, atol=1e-9)
-    np.testing.assert_allclose(got["loss"], losses, rtol=1e-8)
-    assert losses[-1] < 0.9 * losses[0]
-    assert (rejected > 0) == (shots == 1)  # both branches are taken
-    np.testing.assert_allclose(np.ptp(np.array(got["weights"])[:, 1:], axis=1), 0, atol=1e-9) if depth > 1 else None  # fmt: skip
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("depth", [2, 3, 4])
-def test_starred_starts_are_minima_and_the_lowest_seen(browser, depth):
-    load_once(browser)
-    axis = np.linspace(-2, 2, 21)
-    plane = jnp.asarray(list(itertools.product(axis, axis)))
-
-    @jax.jit
-    def facts(start, tasks, rule):
-        def loss(point):
-            weights = (point[0], *[point[1]] * (depth - 1))
-            params = tuple(w.reshape(1, 1) for w in weights)
-            return tl.closed_form.outer_loss(params, tasks, rule)
-
-        return loss(start), jax.grad(loss)(start), jax.hessian(loss)(start), jax.vmap(loss)(plane)
-
-    for shots, noise, step_size in itertools.product((1, 5, 100), (0.0, 1.0), (0.1, 0.5, 1.5)):
-        tasks = tl.LinearRegression(noise_std=noise, shots=shots)
-        starts = browser.execute_script(
-            "return window.toylin.bestStarts(...arguments)",
-            depth, step_size, {"shots": shots, "noiseStd": noise},
-        )  # fmt: skip
-        assert len(starts) == (4 if depth == 2 else 2)
-        for start in starts:
-            loss, grad, hessian, around = facts(jnp.asarray(start, float), tasks, tl.MAML(step_size))
-            assert np.max(np.abs(grad)) < 1e-9 * np.max(np.abs(hessian))
-            assert np.all(np.linalg.eigvalsh(hessian) > 0)
-            assert loss <= np.min(around)

@@ -27,7 +27,9 @@ def page() -> str:
     scripts = [f"const TABLES = {json.dumps(_tables())};"]
     scripts += [(folder / name).read_text(encoding="utf-8") for name in SCRIPTS]
     return Template((folder / "page.html").read_text(encoding="utf-8")).substitute(
-        style=(folder / "explorer.css").read_text(encoding="utf-8"), script="\n".join(scripts)
+        style=(folder / "explorer.css").read_text(encoding="utf-8"),
+        script="\n".join(scripts),
+        population=len(SHOTS),  # the last place on the slider, after all numbers of shots
     )
 
 

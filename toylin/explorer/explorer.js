@@ -173,9 +173,15 @@ function listen() {
   });
 
   const relief = find("relief");
-  relief.addEventListener("pointerdown", (event) => relief.setPointerCapture(event.pointerId));
-  relief.addEventListener("pointermove", (event) => {
-    if (relief.hasPointerCapture(event.pointerId)) rotate(-0.01 * event.movementX, 0.008 * event.movementY);
+  let held;
+  relief.addEventListener("pointerdown", (event) => {
+    relief.setPointerCapture(event.pointerId);
+    held = [event.clientX, event.clientY];
+  });
+  relief.addEventListener("pointermove", ({ pointerId, clientX, clientY }) => {
+    if (!relief.hasPointerCapture(pointerId)) return;
+    rotate(-0.01 * (clientX - held[0]), 0.008 * (clientY - held[1]));
+    held = [clientX, clientY];
   });
   onKeys(relief, {
     ArrowLeft: () => rotate(0.1, 0),
@@ -214,5 +220,8 @@ window.toylin = {
   outerLoss, outerGrad, bestStarts,
   metaTrain: ({ weights, stepSize, rate, clip, updates, ...tasks }) =>
     metaTrain(weights, taskNodes(weights.length, tasks), stepSize, { rate, clip, updates }),
-  shown: () => ({ settings: settings(), start, camera, deepBest: view.deepBest, floor: view.floor }),
+  shown: () => {
+    const { deepBest, floor, deepCurve, shallowCurve } = view;
+    return { settings: settings(), start, camera, deepBest, floor, deepCurve, shallowCurve };
+  },
 };
