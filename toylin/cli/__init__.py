@@ -16,6 +16,7 @@ COMMANDS = {
     "derive": "toylin.cli.derive",
     "sweep": "toylin.cli.sweep",
     "plot": "toylin.cli.plot",
+    "explore": "toylin.cli.explore",
 }
 
 
@@ -44,6 +45,7 @@ def cli() -> None:
       toylin check              four routes to one number, and whether they agree
       toylin derive             the formula itself, derived step by step
       toylin sweep depth        thousands of runs: depth against inner step size
+      toylin explore            a page for the browser: turn the knobs, rotate the surface
     """
 
 
