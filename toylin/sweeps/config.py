@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -62,9 +62,12 @@ def parse_values(text: Any) -> Any:
         return [parse_value(v.strip()) for v in text.split(",")]
     try:
         low, high, count, *how = text.split(":")
-        space = {(): np.linspace, ("log",): np.geomspace}[tuple(how)]
-        return space(float(low), float(high), int(count)).tolist()
-    except (ValueError, KeyError):
+        if how not in ([], ["log"]):
+            raise ValueError(how)
+        space = np.geomspace if how else np.linspace
+        values: list[Any] = space(float(low), float(high), int(count)).tolist()
+        return values
+    except ValueError:
         raise ValueError(
             "an axis must be values 'a,b,c' or a range 'start:stop:count' or "
             f"'start:stop:count:log', got {text!r}"
