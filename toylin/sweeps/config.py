@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -62,8 +62,8 @@ def parse_values(text: Any) -> Any:
         return [parse_value(v.strip()) for v in text.split(",")]
     try:
         low, high, count, *how = text.split(":")
-        space = {(): np.linspace, ("log",): np.geomspace}[tuple(how)]
-        return space(float(low), float(high), int(count)).tolist()
+        spaces: dict[Any, Callable[..., Any]] = {(): np.linspace, ("log",): np.geomspace}
+        return spaces[tuple(how)](float(low), float(high), int(count)).tolist()
     except (ValueError, KeyError):
         raise ValueError(
             "an axis must be values 'a,b,c' or a range 'start:stop:count' or "
