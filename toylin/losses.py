@@ -39,8 +39,10 @@ class ExactLoss:
 class SampledLoss:
     """``loss(params, key)``: the mean outer loss of freshly sampled tasks.
 
-    For regression the moments of support and query are drawn in place of their points: the loss is
-    equal in law, and several times cheaper. Make one with ``sampled_loss``.
+    What is drawn is what the loss needs in place of the points behind it. For regression those are
+    the moments of support and query: the loss is equal in law, and several times cheaper. For
+    binary tasks the query points are ``BinaryMargins``: loss and gradient are equal in law at the
+    parameters that a key is used at. Make one with ``sampled_loss``.
     """
 
     tasks: Tasks
@@ -55,7 +57,9 @@ class SampledLoss:
             return self.tasks.sample_moments(
                 key, self.num_tasks, self.num_queries, dtype, noiseless=self.noiseless
             )
-        return self.tasks.sample(key, self.num_tasks, self.num_queries, dtype)
+        if self.num_queries is None:
+            return self.tasks.sample(key, self.num_tasks, None, dtype)
+        return self.tasks.sample_margins(key, self.num_tasks, self.num_queries, dtype)
 
     def on(self, params: Params, batch: Batch) -> Float[Array, ""]:
         """The mean outer loss of the tasks in ``batch``."""

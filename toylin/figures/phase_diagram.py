@@ -29,7 +29,7 @@ CAPTION = (
     "0.1; median of 9 random starts). Hatched: no better than not adapting at all. A single layer "
     "adapts well at one step size only, 1/Var(x) = 1 in the population, while deeper models learn "
     "to rescale the step over a wide range of positive ones. No depth turns a negative step, which "
-    "climbs the support loss, into adaptation. At the right of the 5 shots, the deepest models have "
+    "climbs the support loss, into adaptation. With 5 shots, at the right, the deepest models have "
     "not got there from every start after 1000 iterations."
 )
 
