@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import toylin as tl
 from toylin.critical_points import census, loss_polynomial
-from toylin.landscape import critical_points
+from toylin.landscape import search_critical_points
 
 
 def as_params(w):
@@ -69,7 +69,7 @@ def test_the_roots_are_what_a_search_finds(tasks, step_size, counts):
     found = tl.solve_critical_points(tasks, rule)
     assert census(found) == counts
     extent = 1.05 * float(np.abs(found.points).max())
-    searched = critical_points(
+    searched = search_critical_points(
         lambda w: tl.closed_form.outer_loss((w[:1, None], w[1:, None]), tasks, rule), extent
     )
     assert len(searched.points) == len(found.points)

@@ -53,7 +53,7 @@ from toylin.critical_points import (
     solve_critical_points,
 )
 from toylin.geometry import imbalance, step_departure
-from toylin.landscape import CriticalPoints, critical_points
+from toylin.landscape import CriticalPoints, search_critical_points
 from toylin.optima import (
     bayes_loss,
     deep_floor,

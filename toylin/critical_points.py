@@ -43,6 +43,10 @@ class PolynomialLoss(NamedTuple):
         p, q = w[..., 0] * w[..., 1], np.sum(w**2, axis=-1)
         return self.a0(p) + self.a1(p) * q + self.a2(p) * q**2
 
+    def scale(self) -> float:
+        """Where p's highest powers matter: about 1 / (alpha s²)."""
+        return float(2 * abs(self.a2.coef[2] / self.a1.coef[4]))
+
     def derivatives(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Gradient and Hessian at one point."""
         p, q = w[0] * w[1], w @ w
@@ -118,12 +122,15 @@ def solve_critical_points(tasks: LinearRegression, rule: MAML) -> CriticalPoints
     return CriticalPoints(points, loss(points), eigenvalues, np.sum(eigenvalues < 0, axis=1))
 
 
-def _real_roots(polynomial: Polynomial) -> np.ndarray:
-    """Real roots, by the companion matrix; leading coefficients at rounding are dropped."""
-    coefficients = polynomial.coef
-    scale = np.abs(coefficients).max()
-    roots = Polynomial(coefficients).trim(1e-14 * scale).roots()
-    return roots.real[np.abs(roots.imag) < _REAL * (1 + np.abs(roots.real))]
+def _real_roots(polynomial: Polynomial, scale: float) -> np.ndarray:
+    """Real roots, by the companion matrix in units of ``scale``, where coefficients are balanced.
+
+    In the units of p itself a leading coefficient can be 1e-20 of the others and still hold roots
+    that are far out.
+    """
+    coefficients = polynomial.coef * scale ** np.arange(len(polynomial.coef))
+    roots = Polynomial(coefficients).trim().roots() * scale
+    return roots.real[np.abs(roots.imag) < _REAL * (scale + np.abs(roots.real))]
 
 
 def _on_diagonals(loss: PolynomialLoss) -> list[np.ndarray]:
@@ -132,7 +139,7 @@ def _on_diagonals(loss: PolynomialLoss) -> list[np.ndarray]:
     for sign in (1.0, -1.0):
         p, q = Polynomial([0.0, sign]), Polynomial([0.0, 2.0])
         along = loss.a0(p) + loss.a1(p) * q + loss.a2(p) * q * q
-        for u in _real_roots(along.deriv()):
+        for u in _real_roots(along.deriv(), loss.scale()):
             if u > 0:
                 r = np.sqrt(u)
                 found += [np.array([r, sign * r]), np.array([-r, -sign * r])]
@@ -142,9 +149,14 @@ def _on_diagonals(loss: PolynomialLoss) -> list[np.ndarray]:
 def _off_diagonals(loss: PolynomialLoss) -> list[np.ndarray]:
     """L_q = 0 gives q = -a_1 / (2 a_2); put into L_p = 0 and cleared of denominators."""
     a0, a1, a2 = loss
-    eliminated = 4 * a2**2 * a0.deriv() - 2 * a1 * a1.deriv() * a2 + a1**2 * a2.deriv()
+    eliminated = _eliminated(a0, a1, a2)
+    # Leading terms can cancel identically (in the population they do): what rounding leaves of
+    # them would be roots near infinity.
+    size = _eliminated(*(Polynomial(np.abs(a.coef)) for a in loss), sign=1.0)
+    real = np.abs(eliminated.coef) > 1e-12 * size.coef[: eliminated.coef.size]
+    eliminated = Polynomial(np.where(real, eliminated.coef, 0.0))
     found = []
-    for p in _real_roots(eliminated):
+    for p in _real_roots(eliminated, loss.scale()):
         q = -a1(p) / (2 * a2(p))
         if q > 2 * abs(p):
             # w_1 + w_2 and w_1 - w_2 have the squares q + 2 p and q - 2 p.
@@ -152,6 +164,11 @@ def _off_diagonals(loss: PolynomialLoss) -> list[np.ndarray]:
             x, y = (plus + minus) / 2, (plus - minus) / 2
             found += [np.array(w) for w in ((x, y), (y, x), (-x, -y), (-y, -x))]
     return found
+
+
+def _eliminated(a0: Polynomial, a1: Polynomial, a2: Polynomial, sign: float = -1.0) -> Polynomial:
+    """(4 a_2²) L_p at q = -a_1 / (2 a_2)."""
+    return 4 * a2**2 * a0.deriv() + sign * 2 * a1 * a1.deriv() * a2 + a1**2 * a2.deriv()
 
 
 def _polish(loss: PolynomialLoss, start: np.ndarray) -> np.ndarray | None:
