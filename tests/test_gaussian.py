@@ -151,8 +151,8 @@ def test_binary_third_derivatives(w):
         return TASK.loss((jnp.asarray(moved)[None],))
 
     def reference(t):
-        moved = [mpmath.mpf(float(a)) + t * mpmath.mpf(float(b)) for a, b in zip(w, direction)]
-        mean = sum(a * float(b) for a, b in zip(moved, MEAN))
+        moved = [float(a) + t * float(b) for a, b in zip(w, direction, strict=True)]
+        mean = sum(a * float(b) for a, b in zip(moved, MEAN, strict=True))
         variance = sum(
             a * b * float(COV[i, j]) for i, a in enumerate(moved) for j, b in enumerate(moved)
         )

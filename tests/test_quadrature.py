@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import jax
 import jax.numpy as jnp
 import mpmath
 import numpy as np
@@ -80,6 +81,15 @@ def test_many_nodes(nodes):
         assert np.all(np.diff(x) > 0)
         assert np.all(np.isfinite(log_weight))
         np.testing.assert_allclose(np.exp(log_weight).sum(), 1, rtol=1e-12)
+
+
+def test_a_weight_below_the_range_of_floats_still_counts():
+    """exp(-800) is zero in a float; times a loss of 1e300 it is not."""
+    nodes = tl.quadrature_batch(tl.LinearRegression(shots=2), depth=1, steps=1)
+    two = jax.tree.map(lambda a: a[:2], nodes)
+    batch = tl.data.Batch(two.support, two.query, two.truth, jnp.array([-800.0, -900.0]))
+    got = tl.data.weighted_mean(jnp.array([1e300, 0.0]), batch)
+    np.testing.assert_allclose(np.log(got), 300 * np.log(10) - 800, rtol=1e-12)
 
 
 def polynomial_degrees(depth, steps):

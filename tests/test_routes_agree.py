@@ -131,6 +131,34 @@ def test_shallow_formula_and_the_quadrature_of_dimension_one(shots):
     assert_routes_agree(scalar_params([0.9]), tasks, 0.31, 1)
 
 
+@pytest.mark.parametrize("first_order", [False, True])
+@pytest.mark.parametrize(
+    ("widths", "shots", "steps"),
+    [((1, 1), 4, 1), ((2, 1), None, 2), ((1, 1, 1), 4, 2), ((2, 2, 1), None, 1)],
+)
+def test_differentiating_the_closed_loss(widths, shots, steps, first_order):
+    """What meta-training does to an exact loss: it must see the gradient that the rule asks for."""
+    tasks = tl.LinearRegression(dim=widths[0], theta_mean=0.4, noise_std=0.2, shots=shots)
+    rule = tl.MAML(0.1, steps, first_order)
+    params = tl.init(jax.random.key(0), widths)
+    got = jax.jit(jax.grad(tl.closed_form.outer_loss))(params, tasks, rule)
+    _, want = value_and_grad(tl.closed_form, params, tasks, rule)
+    assert_close(got, want, RTOL)
+
+
+@pytest.mark.parametrize("first_order", [False, True])
+def test_differentiating_the_closed_adaptation(first_order):
+    tasks = tl.LinearRegression(dim=2, shots=4)
+    support = jax.tree.map(lambda a: a[0], tasks.sample_moments(jax.random.key(0), 1).support)
+    params = tl.init(jax.random.key(1), (2, 3, 1))
+
+    def end(route):
+        adapt = lambda p: route.adapt(p, support, tl.MAML(0.1, 2, first_order))  # noqa: E731
+        return jax.jit(jax.jacrev(adapt))(params)
+
+    assert_close(end(tl.closed_form), end(tl.autodiff), 1e-12)
+
+
 @pytest.mark.parametrize("depth", [2, 3])
 def test_first_order_gradients_differ(depth):
     tasks = tl.LinearRegression(theta_mean=0.3, noise_std=0.2, shots=4)

@@ -142,6 +142,20 @@ def test_law_of_the_sampled_moments(dim, shots, sampler):
     assert_within((support.xx - sigma) * (query.xx - sigma), np.zeros((dim, dim)))
 
 
+@pytest.mark.parametrize("sampler", [*SAMPLERS, "binary"])
+def test_support_and_query_are_independent(sampler):
+    """As many queries as shots, so that a key used twice would draw the same numbers twice."""
+    tasks = tl.BinaryClassification(shots=4) if sampler == "binary" else regression(1, 4)
+    draw = tasks.sample_moments if sampler == "sample_moments" else tasks.sample
+    batch = draw(jax.random.key(3), 10_000, num_queries=4)
+    for name, support in vars(batch.support).items():
+        same = np.mean(support == vars(batch.query)[name])
+        if name == "theta":
+            assert same == 1
+        else:  # labels of two classes agree half of the time, numbers never
+            assert same < 0.6
+
+
 def test_noiseless_moments_have_no_noise():
     tasks = regression(2, 4, noise_std=0.0)
     batch = tasks.sample_moments(jax.random.key(0), 5, noiseless=True)

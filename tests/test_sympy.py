@@ -30,7 +30,9 @@ def normal_moment(mean, variance, order):
 
 
 def support_moment(power_s, power_n, shots):
-    """E S^i n^j: S ~ (spread / K) chi²_K and n | S ~ N(0, noise² S / K)."""
+    """E S^i n^j: S ~ (spread / K) chi²_K and n | S ~ N(0, noise² S / K); S = spread for all."""
+    if shots is None:
+        return SPREAD**power_s if power_n == 0 else 0
     if power_n % 2:
         return 0
     order = power_s + power_n // 2
@@ -42,11 +44,8 @@ def support_moment(power_s, power_n, shots):
 def expectation(polynomial, shots):
     total = 0
     for (i, j, k), coefficient in polynomial.terms():
-        if shots is None:
-            moment = SPREAD**j if k == 0 else 0
-        else:
-            moment = support_moment(j, k, shots)
-        total += Rational(coefficient) * normal_moment(MEAN, PRIOR, i) * moment
+        moment = normal_moment(MEAN, PRIOR, i) * support_moment(j, k, shots)
+        total += Rational(coefficient) * moment
     return total
 
 

@@ -50,7 +50,7 @@ def derive_sections(depth: int, steps: int, shots: Literal["K"] | None, simplify
     """The adapted weights, the definitions, the loss, and all of it in sections."""
     weights = weight_symbols(depth)
     # In the population alpha and s enter the adapted weights as alpha s² only: one symbol less.
-    rate = Symbol("rate") if shots is None else alpha
+    rate, meaning = (Symbol("rate"), alpha * s**2) if shots is None else (alpha, alpha)
     coefficients, *_ = ring((*weights, rate), ZZ)
     *w, step_size = coefficients.gens
     polys, second_moment, slope = ring((S, g if shots else delta), coefficients.to_domain())
@@ -68,7 +68,7 @@ def derive_sections(depth: int, steps: int, shots: Literal["K"] | None, simplify
                 expanded = 1 + _factored(expanded - 1)
         elif simplify:
             expanded = gcd_terms(expanded)
-        return expanded.subs(rate, alpha * s**2)
+        return expanded.subs(rate, meaning)
 
     def in_powers(poly: Any) -> Expr:
         low_first = sorted(poly.terms(), key=lambda term: (sum(term[0]), term[0]))
@@ -149,7 +149,7 @@ def _population(named: list[tuple[Powers, Expr]]) -> tuple[Titles, list[Section]
     moment = moments(mean, std**2, polys.zero, lambda _: polys.one)
     of_theta = Section(
         r"D_k = \mathrm{E}\,\delta^k = \mathrm{E}\,(p - \theta)^k,"
-        r" \quad \theta \sim \mathcal N(\mu, \tau^2)",
+        r" \quad \theta \sim \mathcal{N}(\mu, \tau^2)",
         "Moments of theta about p: D_k = E delta^k = E (p - theta)^k",
         tuple(Equation(D[0, k], moment(0, k).as_expr(m, tau)) for k in degrees),
     )
@@ -203,7 +203,7 @@ def _few_shots(named: list[tuple[Powers, Expr]]) -> tuple[Titles, list[Section],
     joint = Section(
         r"H_{j k} = \mathrm{E}\,S^j g^k \delta, \quad G_{j k} = \mathrm{E}\,S^j g^k, \quad"
         r" \delta = p - \theta, \quad g \mid S \sim"
-        r" \mathcal N\left(S m, S^2 \tau^2 + S \sigma^2 / K\right)",
+        r" \mathcal{N}\left(S m, S^2 \tau^2 + S \sigma^2 / K\right)",
         "Moments: H_j_k = E S^j g^k delta and G_j_k = E S^j g^k, with delta = p - theta and "
         "g | S ~ N(S*m, S**2*tau**2 + S*sigma**2/K)",
         tuple(used),

@@ -106,7 +106,45 @@ class BinaryMoments:
         return jnp.where(decided, jax.scipy.stats.norm.cdf(score), 0.5)
 
 
-Data: TypeAlias = RegressionPoints | RegressionMoments | BinaryPoints | BinaryMoments
+@pytree_dataclass
+class BinaryMargins:
+    """Query points of a binary task, drawn at each model as far as its loss and gradient see them.
+
+    A point's margin y f(x) is w.mean + |v| s with v = C'w, C C' = cov and s ~ N(0, 1). The gradient
+    in w sees, of the rest of the points, one combination only: with sigma_k the sigmoid of minus
+    the k-th margin it adds -sqrt(sum sigma_k²)/K C (xi - its part along v), xi ~ N(0, I). Given w,
+    loss and gradient together have the law that K fresh points give them. At two models they do
+    not, nor have second derivatives: this is for scoring fresh points once, by reverse mode.
+
+    ``root`` is C, or a number that stands for that multiple of the identity.
+    """
+
+    mean: Float[Array, "*tasks dim"]
+    root: Float[Array, "*tasks"] | Float[Array, "*tasks dim dim"]
+    margins: Float[Array, "*tasks points"]
+    rest: Float[Array, "*tasks dim"]
+
+    def loss(self, params: Params) -> Float[Array, ""]:
+        """The mean logistic loss over the points."""
+        w = end_to_end(params)[0]
+        v = self.root * w if self.root.ndim == 0 else w @ self.root
+        square = v @ v
+        positive = square > 0
+        first = jnp.zeros_like(v).at[0].set(1.0)
+        # At v = 0 any direction will do for "along v": the points' law has none of its own.
+        length = jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1.0)), v[0])
+        along = jnp.where(positive, v / jnp.where(positive, length, 1.0), first)
+        margins = w @ self.mean + length * self.margins
+        slope = jax.nn.sigmoid(-margins)
+        spread = jnp.sqrt(jnp.sum(slope**2)) / margins.size
+        across = spread * (self.rest - along * (along @ self.rest))
+        shift = jax.lax.stop_gradient(across) @ v
+        return jnp.mean(jax.nn.softplus(-margins)) - (shift - jax.lax.stop_gradient(shift))
+
+
+Data: TypeAlias = (
+    RegressionPoints | RegressionMoments | BinaryPoints | BinaryMoments | BinaryMargins
+)
 
 
 @pytree_dataclass

@@ -110,7 +110,7 @@ def derive(
         ValueError: a bad size, or a polynomial too long to print (the message says which degree).
 
     >>> print(derive(depth=1).loss)
-    c_1**2*D_2*s**2/2 + sigma**2/2
+    (s**2/2)*(D_2*c_1**2) + sigma**2/2
     """
     _checks.integer("depth", depth, minimum=1)
     _checks.integer("steps", steps, minimum=0)

@@ -10,7 +10,14 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from toylin import _checks, _random
 from toylin._dtypes import float_dtype
 from toylin._pytree import pytree_dataclass, static
-from toylin.data import Batch, BinaryMoments, BinaryPoints, RegressionMoments, RegressionPoints
+from toylin.data import (
+    Batch,
+    BinaryMargins,
+    BinaryMoments,
+    BinaryPoints,
+    RegressionMoments,
+    RegressionPoints,
+)
 
 Covariance = float | Float[Array, ""] | Float[Array, "dim dim"]
 
@@ -248,6 +255,37 @@ class BinaryClassification:
             query=self._points(keys[2], mean, num_queries),
             truth=mean,
         )
+
+    def sample_margins(
+        self,
+        key: PRNGKeyArray,
+        num_tasks: int,
+        num_queries: int,
+        dtype: DTypeLike | None = None,
+    ) -> Batch:
+        """Draw tasks to be scored once: ``BinaryMargins`` for queries, support points with y = 1.
+
+        Loss and gradient in the parameters have the law that ``sample`` gives them (a support
+        point (x, y) enters as y x only), with fewer than half the draws.
+        """
+        key_mean, key_x, key_query = _keys(key, num_tasks, num_queries)
+        float_type = float_dtype(dtype)
+        mean = self.mean_std * jax.random.normal(key_mean, (num_tasks, self.dim), float_type)
+        support: BinaryPoints | BinaryMoments = self.population(mean)
+        if self.shots is not None:
+            z = jax.random.normal(key_x, (num_tasks, self.shots, self.dim), float_type)
+            x = mean[:, None, :] + _correlate(z, self.x_cov, self.dim)
+            support = BinaryPoints(x=x, y=jnp.ones(x.shape[:-1], x.dtype))
+        z = jax.random.normal(key_query, (num_tasks, num_queries + self.dim), float_type)
+        cov = jnp.asarray(self.x_cov, float_type)
+        root = jnp.sqrt(cov) if cov.ndim == 0 else covariance_root(cov, self.dim, float_type)
+        query = BinaryMargins(
+            mean=mean,
+            root=jnp.broadcast_to(root, (num_tasks, *root.shape)),
+            margins=z[:, :num_queries],
+            rest=z[:, num_queries:],
+        )
+        return Batch(support=support, query=query, truth=mean)
 
     def _points(
         self, key: PRNGKeyArray, mean: Array, points: int | None

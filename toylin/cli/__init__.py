@@ -11,8 +11,11 @@ COMMANDS = {
     "teaser": "toylin.cli.teaser",
     "figure": "toylin.cli.figure",
     "loss": "toylin.cli.loss",
+    "train": "toylin.cli.train",
     "check": "toylin.cli.check",
     "derive": "toylin.cli.derive",
+    "sweep": "toylin.cli.sweep",
+    "plot": "toylin.cli.plot",
     "explore": "toylin.cli.explore",
 }
 
@@ -41,6 +44,7 @@ def cli() -> None:
       toylin loss --help        one number by every route: formula, autodiff, sampling
       toylin check              four routes to one number, and whether they agree
       toylin derive             the formula itself, derived step by step
+      toylin sweep depth        thousands of runs: depth against inner step size
       toylin explore            a page for the browser: turn the knobs, rotate the surface
     """
 
@@ -48,9 +52,9 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; an error is one line on stderr and a non-zero exit."""
     try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        # Outside standalone mode click returns the code of an Exit instead of raising it.
+        if code := cli.main(standalone_mode=False):
+            sys.exit(code)
     except click.Abort:
         _fail("stopped", 130)
     except click.UsageError as error:
