@@ -113,8 +113,13 @@ def solve_critical_points(tasks: LinearRegression, rule: MAML) -> CriticalPoints
     found = [np.zeros(2)]
     for start in [*_on_diagonals(loss), *_off_diagonals(loss)]:
         point = _polish(loss, start)
-        if point is not None and all(np.linalg.norm(point - f) > _APART for f in found):
-            found.append(point)
+        if point is None:
+            continue
+        # The loss is the same at (x, y), (y, x) and their negatives: one is solved for, so that
+        # rounding cannot lose its mirror images.
+        for image in (point, point[::-1], -point, -point[::-1]):
+            if all(np.linalg.norm(image - f) > _APART for f in found):
+                found.append(image)
     points = np.array(found)
     order = np.argsort(loss(points), kind="stable")
     points = points[order]
@@ -134,15 +139,14 @@ def _real_roots(polynomial: Polynomial, scale: float) -> np.ndarray:
 
 
 def _on_diagonals(loss: PolynomialLoss) -> list[np.ndarray]:
-    """w_2 = +-w_1 = r: p = +-r², q = 2 r², and u = r² > 0 is a root of d/du L(+-u, 2 u)."""
+    """w_2 = +-w_1 = r > 0: p = +-r², q = 2 r², and u = r² > 0 is a root of d/du L(+-u, 2 u)."""
     found = []
     for sign in (1.0, -1.0):
         p, q = Polynomial([0.0, sign]), Polynomial([0.0, 2.0])
         along = loss.a0(p) + loss.a1(p) * q + loss.a2(p) * q * q
         for u in _real_roots(along.deriv(), loss.scale()):
             if u > 0:
-                r = np.sqrt(u)
-                found += [np.array([r, sign * r]), np.array([-r, -sign * r])]
+                found.append(np.sqrt(u) * np.array([1.0, sign]))
     return found
 
 
@@ -161,8 +165,7 @@ def _off_diagonals(loss: PolynomialLoss) -> list[np.ndarray]:
         if q > 2 * abs(p):
             # w_1 + w_2 and w_1 - w_2 have the squares q + 2 p and q - 2 p.
             plus, minus = np.sqrt(q + 2 * p), np.sqrt(q - 2 * p)
-            x, y = (plus + minus) / 2, (plus - minus) / 2
-            found += [np.array(w) for w in ((x, y), (y, x), (-x, -y), (-y, -x))]
+            found.append(np.array([plus + minus, plus - minus]) / 2)
     return found
 
 
@@ -181,7 +184,7 @@ def _polish(loss: PolynomialLoss, start: np.ndarray) -> np.ndarray | None:
         if np.linalg.norm(move) < 1e-13 * (1 + np.linalg.norm(w)):
             break
     near = np.linalg.norm(w - start) < 1e-3 * (1 + np.linalg.norm(start))
-    settled = np.linalg.norm(move) < 1e-9 * (1 + np.linalg.norm(w))
+    settled = np.linalg.norm(move) < _APART / 10 * (1 + np.linalg.norm(w))
     return w if near and settled else None
 
 
