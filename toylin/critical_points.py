@@ -144,9 +144,8 @@ def _on_diagonals(loss: PolynomialLoss) -> list[np.ndarray]:
     for sign in (1.0, -1.0):
         p, q = Polynomial([0.0, sign]), Polynomial([0.0, 2.0])
         along = loss.a0(p) + loss.a1(p) * q + loss.a2(p) * q * q
-        for u in _real_roots(along.deriv(), loss.scale()):
-            if u > 0:
-                found.append(np.sqrt(u) * np.array([1.0, sign]))
+        roots = _real_roots(along.deriv(), loss.scale())
+        found += [np.sqrt(u) * np.array([1.0, sign]) for u in roots if u > 0]
     return found
 
 
