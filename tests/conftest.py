@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 
+# Tests compile much and run little, so that compiling with little optimisation halves their time.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
 import hypothesis
 import jax
+import pytest
 
 jax.config.update("jax_enable_x64", True)
 
@@ -14,3 +18,17 @@ _COMMON = {"deadline": None, "print_blob": True, "derandomize": True}
 hypothesis.settings.register_profile("ci", max_examples=15, **_COMMON)
 hypothesis.settings.register_profile("thorough", max_examples=500, **_COMMON)
 hypothesis.settings.load_profile(os.environ.get("TOYLIN_TESTS", "ci"))
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """Headless Chromium with the explorer's page at ``browser.address``."""
+    from chromium import open_browser
+
+    from toylin.explorer import page
+
+    folder = tmp_path_factory.mktemp("browser")
+    (folder / "explorer.html").write_text(page(), encoding="utf-8")
+    with open_browser(folder / "profile") as driver:
+        driver.address = (folder / "explorer.html").as_uri()
+        yield driver

@@ -96,7 +96,7 @@ def test_an_unwritable_folder_is_refused_before_any_work(monkeypatch, capsys, tm
 def test_help_names_every_command():
     result = CliRunner().invoke(cli, ["--help"])
     assert result.exit_code == 0
-    for command in ("teaser", "figure", "loss"):
+    for command in ("teaser", "figure", "loss", "explore"):
         assert command in result.output
         assert CliRunner().invoke(cli, [command, "--help"]).exit_code == 0
 

@@ -100,3 +100,11 @@ def expected_sigmoid(
     """E 1/(1 + exp(-t)) for t ~ N(mean, variance), with derivatives of every order."""
     dtype = jnp.result_type(mean, variance)
     return _expectation(1, jnp.asarray(mean, dtype), jnp.asarray(variance, dtype))
+
+
+def expected_softplus_derivative(
+    order: int, mean: Float[Array, "*shape"], variance: Float[Array, "*shape"]
+) -> Float[Array, "*shape"]:
+    """E of the derivative of softplus of that order at t ~ N(mean, variance)."""
+    dtype = jnp.result_type(mean, variance)
+    return _expectation(order, jnp.asarray(mean, dtype), jnp.asarray(variance, dtype))

@@ -13,9 +13,10 @@ from toylin.data import (
     RegressionMoments,
     RegressionPoints,
 )
+from toylin.errors import NoClosedFormError
 from toylin.model import Params, check_params
 from toylin.nodes import quadrature_batch
-from toylin.rules import MAML
+from toylin.rules import Rule
 from toylin.tasks import BinaryClassification, LinearRegression
 
 Tasks: TypeAlias = LinearRegression | BinaryClassification
@@ -38,19 +39,39 @@ def check_support(params: Params, support: Data) -> None:
     check_params(params, _dim(support))
 
 
-def check_problem(params: Params, tasks: Tasks, rule: MAML) -> None:
+def check_rule(rule: Rule, params: Params) -> None:
+    """A rule that fits the model."""
+    _checks.instance("rule", rule, Rule)
+    rule.check(params)
+
+
+def check_linear(rule: Rule) -> None:
+    """A rule that closed forms and exact nodes can serve."""
+    if not rule.linear:
+        raise NoClosedFormError(
+            "closed forms and exact nodes exist for rules whose update is one linear map of the "
+            f"gradient at every step, not for {type(rule).__name__} with steps={rule.steps}; "
+            "sample tasks instead: "
+            "autodiff.outer_loss(params, tasks.sample(key, num_tasks), rule)"
+        )
+
+
+def check_problem(params: Params, tasks: Tasks, rule: Rule) -> None:
     """A model, a distribution of tasks and a rule that fit together."""
     _checks.instance("tasks", tasks, (LinearRegression, BinaryClassification))
-    _checks.instance("rule", rule, MAML)
     check_params(params, tasks.dim)
+    check_rule(rule, params)
 
 
-def as_batch(params: Params, tasks: Tasks | Batch, rule: MAML) -> Batch:
+def as_batch(params: Params, tasks: Tasks | Batch, rule: Rule) -> Batch:
     """A batch as it is; a distribution of tasks as the nodes that are exact for it."""
     _checks.instance("tasks", tasks, (LinearRegression, BinaryClassification, Batch))
-    _checks.instance("rule", rule, MAML)
+    _checks.instance("rule", rule, Rule)
     if not isinstance(tasks, Batch):
         check_params(params, tasks.dim)
+        rule.check(params)
+        check_linear(rule)
         return quadrature_batch(tasks, len(params), rule.steps, params[0].dtype)
     check_params(params, _dim(tasks.support))
+    rule.check(params)
     return tasks

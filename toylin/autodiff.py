@@ -12,11 +12,11 @@ from math import isqrt
 import jax
 from jaxtyping import Array, Float
 
-from toylin import _checks
-from toylin._inputs import Tasks, as_batch, check_support
+from toylin._inputs import Tasks, as_batch, check_rule, check_support
 from toylin.data import Batch, Data, mean_loss
 from toylin.model import Params
-from toylin.rules import MAML
+from toylin.rules import Rule
+from toylin.rules._base import subtract
 
 
 def inner_loss(params: Params, support: Data) -> Float[Array, ""]:
@@ -38,7 +38,7 @@ def inner_grad(params: Params, support: Data) -> Params:
     return jax.grad(inner_loss)(params, support)
 
 
-def adapt(params: Params, support: Data, rule: MAML, *, remat: bool = False) -> Params:
+def adapt(params: Params, support: Data, rule: Rule, *, remat: bool = False) -> Params:
     """The parameters after ``rule.steps`` inner steps on one task.
 
     Args:
@@ -52,45 +52,49 @@ def adapt(params: Params, support: Data, rule: MAML, *, remat: bool = False) -> 
         Adapted parameters, of the structure of ``params``.
     """
     check_support(params, support)
-    _checks.instance("rule", rule, MAML)
+    check_rule(rule, params)
+    Carry = tuple[Params, Rule]
 
-    def step(weights: Params, _: None) -> tuple[Params, None]:
+    def step(carry: Carry, _: None) -> tuple[Carry, None]:
+        weights, rule = carry
         grads = jax.grad(inner_loss)(weights, support)
         if rule.first_order:
             grads = jax.lax.stop_gradient(grads)
-        return jax.tree.map(lambda w, u: w - u, weights, rule.update(grads)), None
+        moved = subtract(weights, rule.update(grads))
+        return (moved, rule.next(weights, grads, support.loss)), None
 
-    def steps(weights: Params, length: int) -> Params:
-        return jax.lax.scan(step, weights, length=length, unroll=length <= 2)[0]
+    def steps(carry: Carry, length: int) -> Carry:
+        return jax.lax.scan(step, carry, length=length, unroll=length <= 2)[0]
 
-    params = tuple(params)
+    carry = (tuple(params), rule)
     if not remat:
-        return steps(params, rule.steps)
+        return steps(carry, rule.steps)[0]
     segment = max(1, isqrt(rule.steps))
     step = jax.checkpoint(step)
 
     @jax.checkpoint
-    def segments(weights: Params, _: None) -> tuple[Params, None]:
-        return steps(weights, segment), None
+    def segments(carry: Carry, _: None) -> tuple[Carry, None]:
+        return steps(carry, segment), None
 
-    params = jax.lax.scan(segments, params, length=rule.steps // segment)[0]
-    return steps(params, rule.steps % segment)
+    carry = jax.lax.scan(segments, carry, length=rule.steps // segment)[0]
+    return steps(carry, rule.steps % segment)[0]
 
 
 def task_losses(
-    params: Params, tasks: Tasks | Batch, rule: MAML, *, remat: bool = False
+    params: Params, tasks: Tasks | Batch, rule: Rule, *, remat: bool = False
 ) -> Float[Array, " tasks"]:
     """Every task's query loss after adaptation: what ``outer_loss`` is the mean of."""
     batch = as_batch(params, tasks, rule)
 
     def one(support: Data, query: Data) -> Float[Array, ""]:
-        return query.loss(adapt(params, support, rule, remat=remat))
+        adapted = adapt(params, support, rule, remat=remat)
+        return rule.outer_value(params, adapted, query.loss)
 
     return jax.vmap(one)(batch.support, batch.query)
 
 
 def outer_loss(
-    params: Params, tasks: Tasks | Batch, rule: MAML, *, remat: bool = False
+    params: Params, tasks: Tasks | Batch, rule: Rule, *, remat: bool = False
 ) -> Float[Array, ""]:
     """The mean query loss after adaptation.
 
@@ -109,6 +113,10 @@ def outer_loss(
     return mean_loss(task_losses(params, batch, rule, remat=remat), batch)
 
 
-def outer_grad(params: Params, tasks: Tasks | Batch, rule: MAML, *, remat: bool = False) -> Params:
-    """The gradient of ``outer_loss`` with respect to ``params``, through the inner loop."""
+def outer_grad(params: Params, tasks: Tasks | Batch, rule: Rule, *, remat: bool = False) -> Params:
+    """The gradient of ``outer_loss`` with respect to ``params``, through the inner loop.
+
+    It is the direction in which the rule learns: that of a first-order rule, or of ``Reptile``, is
+    no gradient of the loss.
+    """
     return jax.grad(outer_loss)(params, tasks, rule, remat=remat)

@@ -15,12 +15,12 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from toylin import _checks, autodiff, closed_form
-from toylin._inputs import Tasks
+from toylin._inputs import Tasks, check_linear
 from toylin._pytree import pytree_dataclass, static
 from toylin.closed_form import _scalar
 from toylin.data import Batch, Data, RegressionMoments, RegressionPoints, weighted_mean
 from toylin.model import Params, check_params, is_scalar
-from toylin.rules import MAML
+from toylin.rules import Rule
 from toylin.tasks import BinaryClassification, LinearRegression
 
 
@@ -28,8 +28,8 @@ from toylin.tasks import BinaryClassification, LinearRegression
 class ExactLoss:
     """``loss(params)``: the expected outer loss, by ``closed_form.outer_loss``."""
 
-    tasks: LinearRegression
-    rule: MAML
+    tasks: Tasks
+    rule: Rule
 
     def __call__(self, params: Params) -> Float[Array, ""]:
         return closed_form.outer_loss(params, self.tasks, self.rule)
@@ -44,7 +44,7 @@ class SampledLoss:
     """
 
     tasks: Tasks
-    rule: MAML
+    rule: Rule
     num_tasks: int = static(default=32)
     num_queries: int | None = static(default=10)
     noiseless: bool = static(default=False)
@@ -66,7 +66,7 @@ class SampledLoss:
 
 
 def sampled_loss(
-    tasks: Tasks, rule: MAML, num_tasks: int = 32, num_queries: int | None = 10
+    tasks: Tasks, rule: Rule, num_tasks: int = 32, num_queries: int | None = 10
 ) -> SampledLoss:
     """An outer loss over tasks sampled anew at every call, ``loss(params, key)``.
 
@@ -80,7 +80,7 @@ def sampled_loss(
         ValueError: an argument of the wrong kind, or a number below 1.
     """
     _checks.instance("tasks", tasks, (LinearRegression, BinaryClassification))
-    _checks.instance("rule", rule, MAML)
+    _checks.instance("rule", rule, Rule)
     _checks.integer("num_tasks", num_tasks, minimum=1)
     if num_queries is not None:
         _checks.integer("num_queries", num_queries, minimum=1)
@@ -94,7 +94,7 @@ class BatchLoss:
     """``loss(params)``: the mean outer loss of one fixed batch of tasks."""
 
     batch: Batch
-    rule: MAML
+    rule: Rule
 
     def __call__(self, params: Params) -> Float[Array, ""]:
         return autodiff.outer_loss(params, self.batch, self.rule)
@@ -103,7 +103,7 @@ class BatchLoss:
         """The same function for models like ``params``, in the form that evaluates fastest."""
         data = (self.batch.support, self.batch.query)
         regression = all(isinstance(d, RegressionPoints | RegressionMoments) for d in data)
-        if regression and is_scalar(params) and self.rule.steps == 1:
+        if regression and is_scalar(params) and self.rule.steps == 1 and self.rule.linear:
             return polynomial_loss(self.batch, self.rule, depth=len(params))
         return self
 
@@ -113,16 +113,16 @@ class ScalarPolynomialLoss:
     """The loss of scalar regression tasks after one inner step, as a polynomial in the weights.
 
     With b = S theta + n, c_i the product of all weights but w_i and g = S p - b, the adapted
-    product is prod_i (w_i - alpha g c_i) = sum_k e_k g^k. Its square meets the tasks only through
-    ``quadratic[i, j]`` = E[xx S^i (-b)^j], itself through ``linear[i, j]`` = E[(xx theta + xe) S^i
-    (-b)^j] (xx, theta and xe the query's); both are taken once, so that the cost of an evaluation
-    does not depend on the number of tasks.
+    product is prod_i (w_i - a_i g c_i) = sum_k e_k g^k, a_i the step size of layer i. Its square
+    meets the tasks only through ``quadratic[i, j]`` = E[xx S^i (-b)^j], itself through ``linear[i,
+    j]`` = E[(xx theta + xe) S^i (-b)^j] (xx, theta and xe the query's); both are taken once, so
+    that the cost of an evaluation does not depend on the number of tasks.
     """
 
     quadratic: Float[Array, "powers powers"]
     linear: Float[Array, "powers powers"]
     constant: Float[Array, ""]
-    step_size: float | Array
+    step_sizes: tuple[Array, ...]
 
     def __call__(self, params: Params) -> Float[Array, ""]:
         check_params(params, dim=1)
@@ -130,17 +130,18 @@ class ScalarPolynomialLoss:
         others = _scalar.others(weights)
         product = weights[0] * others[0]
         adapted = [jnp.ones_like(product)]
-        for w, c in zip(weights, others, strict=True):
-            adapted = _multiply(adapted, [w, -self.step_size * c])
+        for w, a, c in zip(weights, self.step_sizes, others, strict=True):
+            adapted = _multiply(adapted, [w, -a * c])
         squared = _contract(_multiply(adapted, adapted), self.quadratic, product)
         return 0.5 * squared - _contract(adapted, self.linear, product) + self.constant
 
 
-def polynomial_loss(batch: Batch, rule: MAML, depth: int) -> ScalarPolynomialLoss:
+def polynomial_loss(batch: Batch, rule: Rule, depth: int) -> ScalarPolynomialLoss:
     """``BatchLoss(batch, rule)`` for scalar models of that depth, equal to rounding.
 
     Raises:
         ValueError: not one inner step, or tasks that are not scalar regression.
+        NoClosedFormError: a rule that is not ``linear``.
     """
     _checks.integer("depth", depth, minimum=1)
     for data in (batch.support, batch.query):
@@ -150,11 +151,12 @@ def polynomial_loss(batch: Batch, rule: MAML, depth: int) -> ScalarPolynomialLos
             "a polynomial loss needs steps=1 and dim=1, "
             f"got steps={rule.steps} and dim={batch.truth.shape[-1]}"
         )
+    check_linear(rule)
     return _collect(batch, rule, depth)
 
 
 @partial(jax.jit, static_argnames="depth")
-def _collect(batch: Batch, rule: MAML, depth: int) -> ScalarPolynomialLoss:
+def _collect(batch: Batch, rule: Rule, depth: int) -> ScalarPolynomialLoss:
     support, query = (_moments(data, batch) for data in (batch.support, batch.query))
     theta = support.theta[:, 0]
     s = support.xx[:, 0, 0]
@@ -173,7 +175,10 @@ def _collect(batch: Batch, rule: MAML, depth: int) -> ScalarPolynomialLoss:
 
     constant = 0.5 * (q_xx * q_theta**2 + 2 * q_xe * q_theta + query.ee)
     return ScalarPolynomialLoss(
-        table(q_xx), table(slope), weighted_mean(constant, batch), rule.step_size
+        table(q_xx),
+        table(slope),
+        weighted_mean(constant, batch),
+        _scalar.step_sizes(rule, depth, s.dtype),
     )
 
 

@@ -127,25 +127,30 @@ def estimate_and_posterior(
     second_moment: Float[Array, " nodes"],
     z: Float[Array, " nodes"],
     dtype: np.dtype,
+    per_shot: Float[Array, ""] | None = None,
 ) -> tuple[RegressionMoments, RegressionMoments]:
     """Support and query of a scalar K-shot task given S and the standardised estimate z.
+
+    ``per_shot`` is 1/K where K is not that of ``tasks``; 0 is the population.
 
     The least-squares estimate is t = mu + sqrt(tau² + v) z with v = sigma²/(K S). The query's loss
     is the expectation over theta | t ~ N(mu + tau² z / sqrt(tau² + v), tau² v / (tau² + v)).
     """
-    assert tasks.shots is not None
+    if per_shot is None:
+        assert tasks.shots is not None
+        per_shot = jnp.asarray(1 / tasks.shots, dtype)
     prior = covariance_matrix(tasks.theta_cov, 1, dtype)[0, 0]
     spread = covariance_matrix(tasks.x_cov, 1, dtype)[0, 0]
     mean = jnp.broadcast_to(jnp.asarray(tasks.theta_mean, dtype), (1,))[0]
     noise = jnp.asarray(tasks.noise_std, dtype) ** 2
-    error = noise / (tasks.shots * second_moment)
+    error = noise * per_shot / second_moment
     std = jnp.sqrt(prior + error)
     zero = jnp.zeros((z.size, 1), dtype)
     support = RegressionMoments(
         xx=second_moment[:, None, None],
         theta=(mean + std * z)[:, None],
         xe=zero,
-        ee=noise * (1 - 1 / tasks.shots) * jnp.ones_like(z),
+        ee=noise * (1 - per_shot) * jnp.ones_like(z),
     )
     query = RegressionMoments(
         xx=jnp.broadcast_to(spread, (z.size, 1, 1)),

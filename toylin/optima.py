@@ -6,6 +6,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
@@ -13,8 +14,9 @@ from toylin import _checks, closed_form
 from toylin._dtypes import float_dtype
 from toylin.errors import NoClosedFormError
 from toylin.model import Scalar
-from toylin.rules import MAML
+from toylin.rules import Rule
 from toylin.tasks import LinearRegression, covariance_matrix
+from toylin.wishart import eigenvalue_rule
 
 # Nodes of a trapezoidal rule, and how far into the tails it reaches: exp(-_TAIL) is left out.
 _NODES = 4096
@@ -35,7 +37,7 @@ def shallow_optimum(
 
 
 def shallow_floor(
-    tasks: LinearRegression, rule: MAML, dtype: DTypeLike | None = None
+    tasks: LinearRegression, rule: Rule, dtype: DTypeLike | None = None
 ) -> Float[Array, ""]:
     """The lowest outer loss of the shallow model, with the label noise.
 
@@ -54,9 +56,11 @@ def bayes_loss(tasks: LinearRegression, dtype: DTypeLike | None = None) -> Float
     sigma²/2. The population gives theta away, so that the noise is what is left; so do, in one
     dimension, noiseless points.
 
-    For one dimension: with a = sigma²/(2 s² tau²) and g ~ Gamma(K/2, 1), which 2 s² g = sum_k x_k²
+    In one dimension, with a = sigma²/(2 s² tau²) and g ~ Gamma(K/2, 1), which 2 s² g = sum_k x_k²
     follows, it is s² tau² a E[1/(a + g)] / 2 + sigma²/2; the expectation is an integral over log g,
-    where the trapezoidal rule converges exponentially.
+    where the trapezoidal rule converges exponentially. In several, where theta_cov and x_cov are
+    numbers, it is s² tau² E tr (I + s² tau² Z'Z / sigma²)^-1 / 2 + sigma²/2, a sum over the
+    eigenvalues of the Wishart matrix Z'Z (``wishart.eigenvalue_rule``).
 
     Args:
         tasks: the distribution of tasks.
@@ -64,7 +68,8 @@ def bayes_loss(tasks: LinearRegression, dtype: DTypeLike | None = None) -> Float
 
     Raises:
         ValueError: ``tasks`` is no ``LinearRegression``.
-        NoClosedFormError: K shots in several dimensions.
+        NoClosedFormError: K shots in several dimensions, and a covariance that is a matrix or more
+            than 40 shots and dimensions.
     """
     _checks.instance("tasks", tasks, LinearRegression)
     dtype = float_dtype(dtype)
@@ -72,10 +77,7 @@ def bayes_loss(tasks: LinearRegression, dtype: DTypeLike | None = None) -> Float
     if tasks.shots is None:
         return noise / 2
     if tasks.dim > 1:
-        raise NoClosedFormError(
-            f"the Bayes-optimal loss has a closed form at dim=1 or in the population, not at "
-            f"dim={tasks.dim} with shots={tasks.shots}"
-        )
+        return (_excess_in_dimensions(tasks, noise, dtype) + noise) / 2
     signal = (
         covariance_matrix(tasks.theta_cov, 1, dtype)[0, 0]
         * covariance_matrix(tasks.x_cov, 1, dtype)[0, 0]
@@ -84,6 +86,25 @@ def bayes_loss(tasks: LinearRegression, dtype: DTypeLike | None = None) -> Float
     a = jnp.where(noiseless, 1.0, noise) / (2 * signal)
     variance = jnp.where(noiseless, 0.0, signal * a * _mean_reciprocal(a, tasks.shots / 2))
     return (variance + noise) / 2
+
+
+def _excess_in_dimensions(tasks: LinearRegression, noise: Array, dtype: np.dtype) -> Array:
+    """The posterior variance of the query's output, for isotropic theta and x."""
+    assert tasks.shots is not None
+    if np.ndim(tasks.theta_cov) or np.ndim(tasks.x_cov) or min(tasks.dim, tasks.shots) > 40:
+        raise NoClosedFormError(
+            "the Bayes-optimal loss of K shots in several dimensions has a closed form where "
+            "theta_cov and x_cov are numbers and min(dim, shots) <= 40; got "
+            f"dim={tasks.dim}, shots={tasks.shots}, theta_cov of shape {np.shape(tasks.theta_cov)} "
+            f"and x_cov of shape {np.shape(tasks.x_cov)}"
+        )
+    signal = jnp.asarray(tasks.theta_cov, dtype) * jnp.asarray(tasks.x_cov, dtype)
+    nodes, weights = (jnp.asarray(a, dtype) for a in eigenvalue_rule(tasks.dim, tasks.shots))
+    unseen = max(0, tasks.dim - tasks.shots)
+    noiseless = noise == 0
+    safe = jnp.where(noiseless, 1.0, noise)
+    seen = jnp.where(noiseless, 0.0, weights @ (safe / (safe + signal * nodes)))
+    return signal * (unseen + seen)
 
 
 def _mean_reciprocal(a: Scalar, shape: float) -> Array:
@@ -106,3 +127,61 @@ def _mean_reciprocal(a: Scalar, shape: float) -> Array:
     g = jnp.exp(log_g)
     log_density = shape * log_g - g - math.lgamma(shape)
     return jnp.sum(jnp.exp(log_density) / (a + g)) * (high - low) / (_NODES - 1)
+
+
+def deep_optimum(
+    tasks: LinearRegression, rule: MAML, depth: int = 2, dtype: DTypeLike | None = None
+) -> tuple[Float[Array, "1 1"], ...]:
+    """The best scalar start (0, b, ..., b), for any number of shots and any noise, at one step.
+
+    With one zero weight and q the product of the others, the adapted product is alpha q² (S theta +
+    n): the loss depends on c = alpha q² alone, and is lowest at
+    c = 1 / (s² (1 + 2/K) + sigma² / (K E theta²)). In the population that is q² = 1/(alpha s²) and
+    every task is learned exactly, whatever the mean of theta; for K shots the point is critical
+    where theta has mean zero.
+
+    Raises:
+        ValueError: not one step of a positive size, a depth below 2, or several dimensions.
+    """
+    _checks.instance("tasks", tasks, LinearRegression)
+    _checks.instance("rule", rule, MAML)
+    _checks.integer("depth", depth, minimum=2)
+    size = _checks.concrete("step_size", rule.step_size)
+    if tasks.dim != 1 or rule.steps != 1 or (size is not None and not size > 0):
+        raise ValueError(
+            "deep_optimum needs dim=1, steps=1 and a positive step_size, got "
+            f"dim={tasks.dim}, steps={rule.steps} and step_size={rule.step_size!r}"
+        )
+    dtype = float_dtype(dtype)
+    q_square = _best_response(tasks, dtype) / jnp.asarray(rule.step_size, dtype)
+    weight = q_square ** (0.5 / (depth - 1))
+    return (jnp.zeros((1, 1), dtype), *[weight.reshape(1, 1)] * (depth - 1))
+
+
+def deep_floor(tasks: LinearRegression, dtype: DTypeLike | None = None) -> Float[Array, ""]:
+    """The loss at ``deep_optimum``, 1/2 s² E[theta²] (1 - c s²) + sigma²/2, whatever the depth.
+
+    A shallow model with a meta-learned step size reaches the same value at mean zero: the upper
+    layer is the meta-optimizer.
+    """
+    _checks.instance("tasks", tasks, LinearRegression)
+    if tasks.dim != 1:
+        raise ValueError(f"deep_floor needs dim=1, got dim={tasks.dim}")
+    dtype = float_dtype(dtype)
+    spread, power, noise = _scalar_moments(tasks, dtype)
+    return 0.5 * (spread * power * (1 - _best_response(tasks, dtype) * spread) + noise)
+
+
+def _scalar_moments(tasks: LinearRegression, dtype: np.dtype) -> tuple[Array, Array, Array]:
+    """s², E theta² and sigma²."""
+    mean = jnp.asarray(tasks.theta_mean, dtype).reshape(())
+    prior = covariance_matrix(tasks.theta_cov, 1, dtype)[0, 0]
+    spread = covariance_matrix(tasks.x_cov, 1, dtype)[0, 0]
+    return spread, mean**2 + prior, jnp.asarray(tasks.noise_std, dtype) ** 2
+
+
+def _best_response(tasks: LinearRegression, dtype: np.dtype) -> Array:
+    """The c that minimises E[s² (theta - c (S theta + n))²]."""
+    spread, power, noise = _scalar_moments(tasks, dtype)
+    per_shot = 0.0 if tasks.shots is None else 1 / tasks.shots
+    return 1 / (spread * (1 + 2 * per_shot) + per_shot * noise / power)

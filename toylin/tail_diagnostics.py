@@ -16,12 +16,12 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from toylin import closed_form
-from toylin._inputs import check_problem
+from toylin._inputs import check_linear, check_problem
 from toylin.data import RegressionMoments
 from toylin.errors import NoClosedFormError
 from toylin.model import Params, is_scalar
 from toylin.nodes import estimate_and_posterior, loss_degrees
-from toylin.rules import MAML
+from toylin.rules import Rule
 from toylin.tasks import LinearRegression
 
 RARE = 1e-3
@@ -69,7 +69,7 @@ class Tail(NamedTuple):
         )
 
 
-def tails(params: Params, tasks: LinearRegression, rule: MAML) -> Tail:
+def tails(params: Params, tasks: LinearRegression, rule: Rule) -> Tail:
     """Mean, median, divergence and tail of the post-adaptation loss of the scalar problem.
 
     The mean is exact. The rest integrates the joint density of the support's second moment and the
@@ -79,13 +79,14 @@ def tails(params: Params, tasks: LinearRegression, rule: MAML) -> Tail:
     Args:
         params: scalar weights, L matrices of shape (1, 1).
         tasks: a scalar linear regression, with any number of shots or the population.
-        rule: the adaptation rule.
+        rule: an adaptation rule that is ``linear``.
 
     Raises:
         NoClosedFormError: the problem is not scalar.
         ValueError: shapes that disagree.
     """
     check_problem(params, tasks, rule)
+    check_linear(rule)
     if not (isinstance(tasks, LinearRegression) and is_scalar(params)):
         raise NoClosedFormError(
             "tail diagnostics exist for scalar linear regression; for other problems look at the "
@@ -97,7 +98,7 @@ def tails(params: Params, tasks: LinearRegression, rule: MAML) -> Tail:
 
 @jax.jit
 def _distribution(
-    params: Params, tasks: LinearRegression, rule: MAML, mean: Array
+    params: Params, tasks: LinearRegression, rule: Rule, mean: Array
 ) -> tuple[Array, Array, Array]:
     support, query, weight = _outcomes(len(params), tasks, rule, params[0].dtype)
 
@@ -145,7 +146,7 @@ def _probability(margin: Array, weight: Array) -> Array:
 
 
 def _outcomes(
-    depth: int, tasks: LinearRegression, rule: MAML, dtype: np.dtype
+    depth: int, tasks: LinearRegression, rule: Rule, dtype: np.dtype
 ) -> tuple[RegressionMoments, RegressionMoments, Array]:
     """A grid of supports with their queries and probabilities, wide enough to hold the mean."""
     degree, degree_in_s = loss_degrees(depth, rule.steps)

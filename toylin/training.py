@@ -12,11 +12,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from toylin import _checks
+from toylin._batching import mapped_size
 from toylin._pytree import pytree_dataclass, static
+from toylin.joint_training import JointSampledLoss
 from toylin.losses import SampledLoss
 
-# Tasks are drawn for this many iterations at once: one vectorised draw costs far less than as many
-# small ones, and this much stays in the cache.
+# Tasks are drawn for this many iterations at once (over all runs that are mapped together): one
+# vectorised draw costs far less than as many small ones, and this much stays in the cache.
 _DRAW_AHEAD = 100
 
 
@@ -77,7 +79,8 @@ def meta_train(
 
     Args:
         loss: ``loss(params)`` or, where it samples, ``loss(params, key)``.
-        params: any pytree that the loss takes, say a tuple of matrices.
+        params: any pytree that the loss takes: a tuple of matrices, or, with ``joint``, a pair
+            (params, rule).
         optimizer: an ``optax.GradientTransformation``.
         num_steps: the number of meta-iterations.
         key: a JAX random key; needed where the loss takes one, and split over the iterations.
@@ -108,14 +111,21 @@ def meta_train(
     if jax.tree_util.all_leaves([loss]):
         loss = _Function(loss)
     keys = jax.random.split(key, num_steps) if keyed and key is not None else None
-    return _train(loss, params, keys, optimizer, num_steps, trajectory)
+    ahead = max(1, _DRAW_AHEAD // mapped_size((loss, params, keys)))
+    return _train(loss, params, keys, optimizer, num_steps, trajectory, ahead)
 
 
-@partial(jax.jit, static_argnames=("optimizer", "num_steps", "trajectory"))
+@partial(jax.jit, static_argnames=("optimizer", "num_steps", "trajectory", "most_ahead"))
 def _train(
-    loss: Any, params: Any, keys: Any, optimizer: Any, num_steps: int, trajectory: bool
+    loss: Any,
+    params: Any,
+    keys: Any,
+    optimizer: Any,
+    num_steps: int,
+    trajectory: bool,
+    most_ahead: int,
 ) -> Run:
-    draws_ahead = isinstance(loss, SampledLoss)
+    draws_ahead = isinstance(loss, SampledLoss | JointSampledLoss)
 
     def value(params: Any, draw: Any) -> Array:
         if draws_ahead:
@@ -136,12 +146,12 @@ def _train(
 
     params = jax.tree.map(jnp.asarray, params)
     carry = (params, optimizer.init(params))
-    if not draws_ahead or num_steps <= _DRAW_AHEAD:
+    if not draws_ahead or num_steps <= most_ahead:
         (final, _), (losses, path) = block(carry, keys)
         return Run(final, losses, path)
-    ahead = next(n for n in range(_DRAW_AHEAD, 0, -1) if num_steps % n == 0)
-    if ahead < _DRAW_AHEAD // 4:  # no divisor of a useful size: a shorter last block
-        ahead = _DRAW_AHEAD
+    ahead = next(n for n in range(most_ahead, 0, -1) if num_steps % n == 0)
+    if ahead < most_ahead // 4:  # no divisor of a useful size: a shorter last block
+        ahead = most_ahead
     whole = num_steps - num_steps % ahead
     carry, outs = jax.lax.scan(block, carry, keys[:whole].reshape(-1, ahead))
     outs = jax.tree.map(lambda x: x.reshape(whole, *x.shape[2:]), outs)

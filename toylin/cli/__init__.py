@@ -11,8 +11,12 @@ COMMANDS = {
     "teaser": "toylin.cli.teaser",
     "figure": "toylin.cli.figure",
     "loss": "toylin.cli.loss",
+    "train": "toylin.cli.train",
     "check": "toylin.cli.check",
     "derive": "toylin.cli.derive",
+    "sweep": "toylin.cli.sweep",
+    "plot": "toylin.cli.plot",
+    "explore": "toylin.cli.explore",
 }
 
 
@@ -40,6 +44,8 @@ def cli() -> None:
       toylin loss --help        one number by every route: formula, autodiff, sampling
       toylin check              four routes to one number, and whether they agree
       toylin derive             the formula itself, derived step by step
+      toylin sweep depth        thousands of runs: depth against inner step size
+      toylin explore            a page for the browser: turn the knobs, rotate the surface
     """
 
 

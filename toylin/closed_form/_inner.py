@@ -1,63 +1,64 @@
-"""The inner problem by formula: loss, gradient and adaptation on one task's regression data."""
+"""The inner problem by formula: loss, gradient and adaptation on one task's data."""
 
 from __future__ import annotations
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from toylin import _checks
-from toylin._inputs import check_support
+from toylin._inputs import check_linear, check_rule, check_support
 from toylin.closed_form import _layers
-from toylin.data import Data, RegressionMoments, RegressionPoints
-from toylin.errors import NoClosedFormError
+from toylin.closed_form._end_to_end import Differentiable
+from toylin.data import Data, RegressionPoints
 from toylin.model import Params
-from toylin.rules import MAML
+from toylin.rules import Rule
 
 
-def as_moments(support: Data) -> RegressionMoments:
-    """Regression data by their moments (about zero, where they are points)."""
-    if isinstance(support, RegressionMoments):
-        return support
+def differentiable(support: Data) -> Differentiable:
+    """Data in a form with formulas for the derivatives of their loss.
+
+    Regression points become their moments (about zero).
+    """
     if isinstance(support, RegressionPoints):
         return support.moments(jnp.zeros(support.x.shape[-1], support.x.dtype))
-    raise NoClosedFormError(
-        f"closed forms exist for regression data, not for {type(support).__name__}; "
-        "the function of the same name in toylin.autodiff serves them"
-    )
+    return support
 
 
 def inner_loss(params: Params, support: Data) -> Float[Array, ""]:
-    """1/2 [(w - theta)' S (w - theta) - 2 (w - theta).n + E e²], w the end-to-end vector.
+    """The loss of one task's data as a function of the end-to-end vector w.
+
+    For regression 1/2 [(w - theta)' S (w - theta) - 2 (w - theta).n + E e²]; for binary
+    classification the mean of log(1 + exp(-z)) over the margins z, in the population a Gaussian
+    integral.
 
     Args:
         params: (W_1, ..., W_L), W_l of shape (d_l, d_{l-1}), one output.
-        support: one task's regression points or moments, without a task axis.
+        support: one task's points or moments, without a task axis.
 
     Raises:
         ValueError: ``params`` do not chain or do not take the data's dimension.
-        NoClosedFormError: the data are not regression data.
     """
     check_support(params, support)
-    return as_moments(support).loss(params)
+    return differentiable(support).loss(params)
 
 
 def inner_grad(params: Params, support: Data) -> Params:
     """The gradient in every layer, A_i' G B_i' (A_i, B_i the products above and below layer i).
 
-    G = (w - theta)' S - n' is the gradient in the end-to-end vector. Arguments and errors are those
-    of ``inner_loss``.
+    G is the gradient in the end-to-end vector: (w - theta)' S - n' for regression, and in the
+    population of a binary task -(A m - B C w)', C the covariance of its inputs, with the Gaussian
+    integrals A = E s(-z) and B = E s(z) s(-z) over the margin (Stein's lemma). Arguments and
+    errors are those of ``inner_loss``.
     """
     check_support(params, support)
-    return _layers.grad(tuple(params), as_moments(support))
+    return _layers.grad(tuple(params), differentiable(support))
 
 
-def adapt(params: Params, support: Data, rule: MAML) -> Params:
+def adapt(params: Params, support: Data, rule: Rule) -> Params:
     """The parameters after ``rule.steps`` steps along ``inner_grad``.
 
-    Arguments and errors are those of ``inner_loss``. Differentiates to second order, or to first
-    where ``rule.first_order``.
+    The rule must be ``linear``. Arguments and other errors are those of ``inner_loss``.
     """
     check_support(params, support)
-    _checks.instance("rule", rule, MAML)
-    data, first_order = as_moments(support), rule.first_order
-    return _layers.descend(tuple(params), data, rule.step_size, rule.steps, first_order)
+    check_rule(rule, params)
+    check_linear(rule)
+    return _layers.descend(tuple(params), differentiable(support), rule)[0]

@@ -1,8 +1,8 @@
-"""Deep linear regression on one task, any widths: gradient, Hessian products, hypergradient.
+"""A deep linear model on one task, any widths: gradient, Hessian products, hypergradient.
 
-With A_i = W_L ... W_{i+1}, B_i = W_{i-1} ... W_1 and the gradient of the loss in the end-to-end
-vector, G = (w - theta)' xx - xe', the gradient in W_i is A_i' G B_i'. A tangent direction V moves
-A_i, G and B_i; the Hessian product is the product rule written out.
+With A_i = W_L ... W_{i+1}, B_i = W_{i-1} ... W_1 and the gradient G of the loss in the end-to-end
+vector, for regression (w - theta)' xx - xe', the gradient in W_i is A_i' G B_i'. A tangent
+direction V moves A_i, G and B_i; the Hessian product is the product rule written out.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from toylin.data import RegressionMoments
-from toylin.model import Params, Scalar
+from toylin.closed_form._end_to_end import Differentiable, curvature, slope
+from toylin.model import Params
+from toylin.rules import Rule
+from toylin.rules._base import subtract
 
 
-def _below(params: Params) -> list[Array]:
+def products_below(params: Params) -> list[Array]:
     """[B_1, ..., B_L, W]: the products of the layers under each, and of all."""
     products = [jnp.eye(params[0].shape[1], dtype=params[0].dtype)]
     for w in params:
@@ -23,7 +25,7 @@ def _below(params: Params) -> list[Array]:
     return products
 
 
-def _above(params: Params) -> list[Array]:
+def products_above(params: Params) -> list[Array]:
     """[A_1, ..., A_L]: the products of the layers above each."""
     products = [jnp.eye(params[-1].shape[0], dtype=params[-1].dtype)]
     for w in params[:0:-1]:
@@ -31,20 +33,16 @@ def _above(params: Params) -> list[Array]:
     return products[::-1]
 
 
-def _error_grad(w: Array, data: RegressionMoments) -> Array:
-    return (w - data.theta) @ data.xx - data.xe
-
-
-def grad(params: Params, data: RegressionMoments) -> Params:
+def grad(params: Params, data: Differentiable) -> Params:
     """The gradient A_i' G B_i' in every layer."""
-    below, above = _below(params), _above(params)
-    g = _error_grad(below[-1], data)
+    below, above = products_below(params), products_above(params)
+    g = slope(below[-1], data)
     return tuple(a.T @ g @ b.T for a, b in zip(above, below[:-1], strict=True))
 
 
-def hessian_product(params: Params, data: RegressionMoments, direction: Params) -> Params:
+def hessian_product(params: Params, data: Differentiable, direction: Params) -> Params:
     """The Hessian of the loss in all layers together, times ``direction``."""
-    below, above = _below(params), _above(params)
+    below, above = products_below(params), products_above(params)
     d_below = [jnp.zeros_like(below[0])]
     for w, v, b in zip(params, direction, below[:-1], strict=True):
         d_below.append(v @ b + w @ d_below[-1])
@@ -52,48 +50,42 @@ def hessian_product(params: Params, data: RegressionMoments, direction: Params) 
     for w, v, a in zip(params[:0:-1], direction[:0:-1], above[:0:-1], strict=True):
         d_above.append(d_above[-1] @ w + a @ v)
     d_above.reverse()
-    g, d_g = _error_grad(below[-1], data), d_below[-1] @ data.xx
+    g, d_g = slope(below[-1], data), curvature(below[-1], data, d_below[-1])
     return tuple(
         da.T @ g @ b.T + a.T @ d_g @ b.T + a.T @ g @ db.T
         for a, b, da, db in zip(above, below[:-1], d_above, d_below[:-1], strict=True)
     )
 
 
-def descend(
-    params: Params, data: RegressionMoments, step_size: Scalar, steps: int, first_order: bool
-) -> Params:
-    """The parameters after ``steps`` gradient steps, constants to JAX where ``first_order``."""
+def descend(params: Params, data: Differentiable, rule: Rule) -> tuple[Params, Params]:
+    """The parameters after all inner steps, and those before every step (stacked)."""
 
-    def step(weights: Params, _: None) -> tuple[Params, None]:
+    def step(weights: Params, _: None) -> tuple[Params, Params]:
         grads = grad(weights, data)
-        if first_order:
+        if rule.first_order:
             grads = jax.lax.stop_gradient(grads)
-        return tuple(w - step_size * g for w, g in zip(weights, grads, strict=True)), None
+        return subtract(weights, rule.update(grads)), weights
 
-    return jax.lax.scan(step, params, length=steps, unroll=steps <= 2)[0]
+    return jax.lax.scan(step, params, length=rule.steps, unroll=rule.steps <= 2)
 
 
 def hypergradient(
-    params: Params,
-    support: RegressionMoments,
-    query: RegressionMoments,
-    step_size: Scalar,
-    steps: int,
-    first_order: bool,
+    params: Params, support: Differentiable, query: Differentiable, rule: Rule
 ) -> Params:
-    """The gradient of the adapted query loss in the start: prod_t (I - alpha H_t) times its own."""
+    """The gradient of the adapted query loss in the start: prod_t (I - H_t U') times its own.
 
-    def step(weights: Params, _: None) -> tuple[Params, Params]:
-        grads = grad(weights, support)
-        moved = tuple(w - step_size * g for w, g in zip(weights, grads, strict=True))
-        return moved, weights
+    H_t is the Hessian of the support loss before step t, and U the linear map ``rule.update``.
+    """
+    adapted, path = descend(params, support, rule)
+    vector = grad(adapted, query)
+    if rule.first_order:
+        return vector
+    transpose = jax.linear_transpose(rule.update, vector)
 
     def back(vector: Params, weights: Params) -> tuple[Params, None]:
-        product = hessian_product(weights, support, vector)
-        return tuple(v - step_size * h for v, h in zip(vector, product, strict=True)), None
+        (direction,) = transpose(vector)
+        return subtract(vector, hessian_product(weights, support, direction)), None
 
-    adapted, path = jax.lax.scan(step, params, length=steps, unroll=steps <= 2)
-    vector = grad(adapted, query)
-    if first_order:
-        return vector
-    return jax.lax.scan(back, vector, path, length=steps, reverse=True, unroll=steps <= 2)[0]
+    return jax.lax.scan(
+        back, vector, path, length=rule.steps, reverse=True, unroll=rule.steps <= 2
+    )[0]

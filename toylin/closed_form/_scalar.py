@@ -1,18 +1,21 @@
 """The scalar problem, f(x) = w_L ... w_1 x, on many tasks or nodes at once, element by element.
 
 With c_i the product of all weights but w_i, and g = S (p - theta) - n, p the product of all, an
-inner step is w_i <- w_i - alpha g c_i. The Hessian is S c_i c_j + g c_ij, c_ij the product without
-both. Every quantity is an array over tasks; a model is a tuple of L of them.
+inner step is w_i <- w_i - a_i g c_i. The Hessian is S c_i c_j + g c_ij, c_ij the product without
+both. Every quantity is an array over tasks; a model is a tuple of L of them. A rule that is a
+linear map of gradients is a step size a_i for every layer here: alpha for MAML, 0 for a layer that
+ANIL holds, Meta-SGD's own, alpha times both Kronecker factors.
 """
 
 from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from toylin.data import RegressionMoments
-from toylin.model import Scalar
+from toylin.rules import Rule
 
 Weights = tuple[Array, ...]
 
@@ -58,18 +61,23 @@ def _losses(w: Weights, query: RegressionMoments) -> Array:
     return 0.5 * (error * (xx * error - 2 * xe) + ee)
 
 
-def _path(
-    w: Weights, support: RegressionMoments, step_size: Scalar, steps: int, first_order: bool
-) -> tuple[Weights, Weights]:
+def step_sizes(rule: Rule, depth: int, dtype: np.dtype) -> Weights:
+    """a_1, ..., a_L: the rule's update of a gradient of ones."""
+    ones = jnp.ones((1, 1), dtype)
+    return tuple(u[0, 0] for u in rule.update((ones,) * depth))
+
+
+def _path(w: Weights, support: RegressionMoments, rule: Rule) -> tuple[Weights, Weights]:
     """The adapted weights, and the weights before every step (stacked)."""
+    sizes = step_sizes(rule, len(w), w[0].dtype)
 
     def step(w: Weights, _: None) -> tuple[Weights, Weights]:
         g, c = _slope(w, support)
-        if first_order:
+        if rule.first_order:
             g, c = jax.lax.stop_gradient((g, c))
-        return tuple(x - step_size * g * y for x, y in zip(w, c, strict=True)), w
+        return tuple(x - a * g * y for x, a, y in zip(w, sizes, c, strict=True)), w
 
-    return jax.lax.scan(step, w, length=steps, unroll=steps <= 2)
+    return jax.lax.scan(step, w, length=rule.steps, unroll=rule.steps <= 2)
 
 
 def _spread(params: tuple[Array, ...], support: RegressionMoments) -> Weights:
@@ -80,12 +88,10 @@ def task_losses(
     params: tuple[Array, ...],
     support: RegressionMoments,
     query: RegressionMoments,
-    step_size: Scalar,
-    steps: int,
-    first_order: bool,
+    rule: Rule,
 ) -> Float[Array, " tasks"]:
     """Every task's (or node's) query loss after adaptation."""
-    adapted, _ = _path(_spread(params, support), support, step_size, steps, first_order)
+    adapted, _ = _path(_spread(params, support), support, rule)
     return _losses(adapted, query)
 
 
@@ -93,23 +99,34 @@ def hypergradients(
     params: tuple[Array, ...],
     support: RegressionMoments,
     query: RegressionMoments,
-    step_size: Scalar,
-    steps: int,
-    first_order: bool,
+    rule: Rule,
 ) -> tuple[Float[Array, "tasks 1 1"], ...]:
-    """Every task's gradient: prod_t (I - alpha H_t) times that of the adapted query loss."""
-    adapted, path = _path(_spread(params, support), support, step_size, steps, first_order)
+    """Every task's gradient: prod_t (I - H_t diag(a)) times that of the adapted query loss."""
+    adapted, path = _path(_spread(params, support), support, rule)
+
+    sizes = step_sizes(rule, len(params), params[0].dtype)
 
     def back(v: Weights, w: Weights) -> tuple[Weights, None]:
         g, c = _slope(w, support)
-        along = support.xx[:, 0, 0] * sum(x * y for x, y in zip(c, v, strict=True))
+        u = tuple(a * x for a, x in zip(sizes, v, strict=True))
+        along = support.xx[:, 0, 0] * sum(x * y for x, y in zip(c, u, strict=True))
         return tuple(
-            x - step_size * (along * y + g * dy)
-            for x, y, dy in zip(v, c, d_others(w, v), strict=True)
+            x - (along * y + g * dy) for x, y, dy in zip(v, c, d_others(w, u), strict=True)
         ), None
 
     g, c = _slope(adapted, query)
     vector = tuple(g * x for x in c)
-    if not first_order:
-        vector, _ = jax.lax.scan(back, vector, path, reverse=True, length=steps, unroll=steps <= 2)
+    if not rule.first_order:
+        vector, _ = jax.lax.scan(
+            back, vector, path, reverse=True, length=rule.steps, unroll=rule.steps <= 2
+        )
     return tuple(v[:, None, None] for v in vector)
+
+
+def displacements(
+    params: tuple[Array, ...], support: RegressionMoments, rule: Rule
+) -> tuple[Float[Array, "tasks 1 1"], ...]:
+    """Every task's start minus its adapted weights: Reptile's outer direction."""
+    start = _spread(params, support)
+    adapted, _ = _path(start, support, rule)
+    return tuple((w - a)[:, None, None] for w, a in zip(start, adapted, strict=True))

@@ -13,7 +13,14 @@ from importlib import import_module
 from types import ModuleType
 
 TEASER = ("loss_surface", "teaser", "depth")
-FIGURES = TEASER
+FIGURES = (
+    *TEASER,
+    "bifurcation",
+    "basins",
+    "preconditioner",
+    "meta_optimizer",
+    "phase_diagram",
+)
 
 
 def load(name: str) -> ModuleType:

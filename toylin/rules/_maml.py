@@ -1,4 +1,4 @@
-"""Adaptation rules: how the gradient of the support loss becomes a step of the parameters."""
+"""MAML: gradient descent on all layers, with one step size."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import jax
 from toylin import _checks
 from toylin._pytree import pytree_dataclass, static
 from toylin.model import Params
+from toylin.rules._base import Rule
 
 
 @pytree_dataclass
-class MAML:
+class MAML(Rule):
     """Gradient descent from a meta-learned start: w <- w - step_size * gradient, ``steps`` times.
 
     Outer gradients go through the inner ones (second order). With ``first_order=True`` they do not
@@ -35,9 +36,19 @@ class MAML:
 
     def __post_init__(self) -> None:
         _checks.scalar("step_size", self.step_size)
-        _checks.integer("steps", self.steps, minimum=0)
-        _checks.instance("first_order", self.first_order, bool)
+        self._check_loop()
+
+    @property
+    def linear(self) -> bool:
+        return True
 
     def update(self, grads: Params) -> Params:
-        """What one inner step subtracts from the parameters."""
         return jax.tree.map(lambda g: self.step_size * g, grads)
+
+
+def FOMAML(step_size: float | jax.Array, steps: int = 1) -> MAML:  # noqa: N802
+    """First-order MAML: ``MAML(step_size, steps, first_order=True)``.
+
+    Source: Finn, Abbeel and Levine, "Model-Agnostic Meta-Learning", ICML 2017, section 5.2.
+    """
+    return MAML(step_size, steps, first_order=True)

@@ -1,0 +1,44 @@
+"""Basins of attraction: where meta-training ends, against a plain loop and known answers."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import toylin as tl
+
+
+def double_well(w):
+    return (w[0] ** 2 - 1) ** 2 + w[1] ** 2
+
+
+MINIMA = jnp.array([[1.0, 0.0], [-1.0, 0.0]])
+
+
+def test_each_start_reaches_the_minimum_of_its_side():
+    starts = jnp.array([[0.5, 1.0], [-0.3, -1.0], [2.0, 0.0], [1.0, 0.0], [0.0, 0.4]])
+    found = tl.basins(double_well, starts, MINIMA, optax.sgd(0.05), 200)
+    np.testing.assert_array_equal(found.target, [0, 1, 0, 0, -1])  # the last is held on the ridge
+    assert found.iterations[3] == 0
+    assert found.iterations[4] == 200
+
+
+def test_the_iterations_are_those_of_a_plain_loop():
+    w, count = jnp.array([0.5, 1.0]), 0
+    while jnp.linalg.norm(w - MINIMA[0]) >= 1e-2:
+        w, count = w - 0.05 * jax.grad(double_well)(w), count + 1
+    found = tl.basins(double_well, [[0.5, 1.0]], MINIMA, optax.sgd(0.05), 500)
+    assert (int(found.iterations[0]), count > 10) == (count, True)
+    np.testing.assert_allclose(found.end[0], w, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("starts", "radius", "message"),
+    [([0.0, 1.0], 0.1, r"got shapes \(2,\) and \(2, 2\)"), ([[0.0, 1.0]], 0.0, "radius must be a")],
+)
+def test_bad_input_is_named(starts, radius, message):
+    with pytest.raises(ValueError, match=message):
+        tl.basins(double_well, starts, MINIMA, optax.sgd(0.1), 5, radius)

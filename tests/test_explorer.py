@@ -1,0 +1,202 @@
+"""``toylin explore``: the file it writes, and the page in a real browser."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+from chromium import CANVASES, DESKTOP, PHONE, changed, load, pictures, press, settle
+from helpers import scalar_params
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from test_cli import run
+
+import toylin as tl
+from toylin.explorer import page
+
+
+def test_the_page_is_one_file_that_needs_nothing_else(monkeypatch, capsys, tmp_path):
+    out = tmp_path / "new" / "explorer.html"
+    code, printed, err = run(monkeypatch, capsys, "explore", "--out", str(out))
+    assert (code, err) == (0, "")
+    assert f"wrote {out}" in printed
+    text = out.read_text(encoding="utf-8")
+    assert text == page()
+    assert "default-src 'none'" in text  # the browser itself refuses any other resource
+    assert not re.search(r"(src|href)\s*=\s*[\"'](?!data:)|https?://|@import|\bfetch\(", text)
+    assert [p.name for p in out.parent.iterdir()] == ["explorer.html"]
+
+
+def test_an_earlier_page_is_replaced_in_one_step(monkeypatch, capsys, tmp_path):
+    out = tmp_path / "explorer.html"
+    out.write_text("old")
+
+    def broken(*_, **__):
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", broken)
+        code, _, err = run(patch, capsys, "explore", "--out", str(out))
+    assert (code, err) == (1, "toylin: disk full\n")
+    assert out.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [out]
+    assert run(monkeypatch, capsys, "explore", "--out", str(out))[0] == 0
+    assert out.read_text(encoding="utf-8") == page()
+
+
+def test_an_unwritable_file_is_refused_before_any_work(monkeypatch, capsys, tmp_path):
+    occupied = tmp_path / "file"
+    occupied.write_text("mine")
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setattr("toylin.explorer.page", lambda: pytest.fail("worked"))
+    for out, why in (
+        (occupied / "explorer.html", "Not a directory|File exists"),
+        (tmp_path, "it is not a regular file"),
+        (tmp_path / "pipe", "it is not a regular file"),
+    ):
+        code, printed, err = run(monkeypatch, capsys, "explore", "--out", str(out))
+        assert (code, printed, err.count("\n")) == (1, "", 1)
+        assert re.search(rf"--out must be a file that can be written, got '.*': ({why})", err), err
+    assert occupied.read_text() == "mine"
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_it_loads_draws_and_fits(browser, size):
+    load(browser, size)
+    inner, scroll = browser.execute_script(
+        "return [window.innerWidth, document.documentElement.scrollWidth]"
+    )
+    assert inner == size[0]
+    assert scroll <= inner
+    for name in CANVASES:
+        colours, box = browser.execute_script(
+            "const c = document.getElementById(arguments[0]);"
+            "const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+            "const seen = new Set(); for (let i = 0; i < d.length; i += 4)"
+            " seen.add(d[i] * 65536 + d[i + 1] * 256 + d[i + 2]);"
+            "const b = c.getBoundingClientRect(); return [seen.size, [b.left, b.right, b.height]]",
+            name,
+        )
+        assert colours > 20, name
+        assert box[0] >= 0, name
+        assert box[1] <= inner, name
+        assert box[2] >= 150, name
+    assert browser.get_log("browser") == []
+
+
+@pytest.mark.browser
+def test_the_numbers_shown_are_those_of_the_package(browser):
+    load(browser)
+    assert browser.find_element(By.ID, "shallow-best").text == "0.405"
+    assert browser.find_element(By.ID, "deep-best").text == "0.000"
+    press(browser, "shots", *[Keys.ARROW_LEFT] * 5)
+    press(browser, "noise", *[Keys.ARROW_RIGHT] * 4)
+    press(browser, "depth", Keys.ARROW_RIGHT)
+    shown = browser.execute_script("return window.toylin.shown()")
+    assert shown["settings"] == {"stepSize": 0.1, "depth": 3, "shots": 5, "noiseStd": 0.2}
+    tasks, rule = tl.LinearRegression(noise_std=0.2, shots=5), tl.MAML(0.1)
+    assert shown["floor"] == pytest.approx(float(tl.shallow_floor(tasks, rule)), rel=1e-12)
+    best = 0.5 * (1 - 1 / (1 + 2 / 5 + 0.2**2 / 5)) + 0.2**2 / 2
+    assert shown["deepBest"] == pytest.approx(best, rel=1e-12)
+    assert browser.find_element(By.ID, "deep-best").text == f"{best:.3f}"
+    lower, upper = shown["start"]
+    for curve, weights in (
+        (shown["deepCurve"], [lower, upper, upper]),
+        (shown["shallowCurve"], [lower * upper**2]),  # the same function
+    ):
+        first = tl.closed_form.outer_loss(scalar_params(weights), tasks, rule)
+        assert curve[0] == pytest.approx(float(first), rel=1e-10)
+        assert len(curve) == 1001
+    assert shown["deepCurve"][-1] == pytest.approx(best, abs=1e-6)
+    assert shown["shallowCurve"][-1] == pytest.approx(shown["floor"], abs=1e-6)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(
+    ("slider", "key", "shown"),
+    [
+        ("alpha", Keys.PAGE_UP, "0.24"),
+        ("depth", Keys.ARROW_RIGHT, "3 layers"),
+        ("shots", Keys.ARROW_LEFT, "100"),
+        ("noise", Keys.PAGE_UP, "0.10"),
+    ],
+)
+def test_each_slider_turns_every_picture_by_keyboard(browser, size, slider, key, shown):
+    load(browser, size)
+    before = pictures(browser)
+    element = press(browser, slider, key)
+    assert browser.find_element(By.CSS_SELECTOR, f"output[for={slider}]").text == shown
+    assert element.get_attribute("aria-valuetext") == shown
+    # That panel shows the shallow curve and the lowest deep loss: neither depends on the depth.
+    expected = set(CANVASES) - ({"shallow"} if slider == "depth" else set())
+    assert changed(before, pictures(browser)) >= expected
+    press(browser, slider, Keys.HOME if key != Keys.ARROW_LEFT else Keys.END)
+    assert changed(before, pictures(browser)) == set()
+    assert browser.get_log("browser") == []
+
+
+@pytest.mark.browser
+def test_the_surface_turns_by_keys_and_by_dragging(browser):
+    load(browser)
+    home = pictures(browser)
+    for key in (Keys.ARROW_LEFT, Keys.ARROW_RIGHT, Keys.ARROW_UP, Keys.ARROW_DOWN):
+        press(browser, "relief", key)
+        assert changed(home, pictures(browser)) == {"relief"}
+        element = press(browser, "relief", Keys.HOME)
+        assert changed(home, pictures(browser)) == set()
+    ActionChains(browser).drag_and_drop_by_offset(element, 60, 20).perform()
+    settle(browser)
+    assert changed(home, pictures(browser)) == {"relief"}
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_the_start_moves_by_keys_and_by_click(browser, size):
+    load(browser, size)
+    before = pictures(browser)
+    element = press(browser, "map", Keys.ARROW_LEFT, Keys.ARROW_UP)
+    assert browser.execute_script("return window.toylin.shown().start") == pytest.approx([0.7, 1.3])
+    assert changed(before, pictures(browser)) == {"relief", "map", "training"}
+    assert "lower weight 0.7, upper weight 1.3" in element.get_attribute("aria-label")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+    # The map's square lies 42 from the left and the bottom, 8 from the right and the top.
+    ActionChains(browser).move_to_element_with_offset(element, 17, -17).click().perform()
+    settle(browser)
+    start = browser.execute_script("return window.toylin.shown().start")
+    assert start == pytest.approx([0.0, 0.0], abs=0.03)
+
+
+@pytest.mark.browser
+def test_reset_brings_everything_back(browser):
+    load(browser)
+    before = pictures(browser)
+    press(browser, "alpha", Keys.ARROW_RIGHT)
+    press(browser, "relief", Keys.ARROW_LEFT)
+    press(browser, "map", Keys.ARROW_LEFT)
+    assert changed(before, pictures(browser)) == set(CANVASES)
+    browser.find_element(By.CSS_SELECTOR, "button[type=reset]").click()
+    settle(browser)
+    settle(browser)
+    assert changed(before, pictures(browser)) == set()
+
+
+@pytest.mark.browser
+def test_the_keyboard_reaches_everything_and_focus_is_seen(browser):
+    load(browser)
+    reached = []
+    for _ in range(8):
+        ActionChains(browser).send_keys(Keys.TAB).perform()
+        element = browser.switch_to.active_element
+        reached.append(element.get_attribute("id") or element.tag_name)
+        outline = element.value_of_css_property("outline-width")
+        assert outline == "3px", reached[-1]
+        assert element.value_of_css_property("outline-style") == "solid"
+    assert reached == ["alpha", "depth", "shots", "noise", "button", "relief", "map", "summary"]
+    for name in CANVASES:
+        assert len(browser.find_element(By.ID, name).get_attribute("aria-label")) > 40
+    for name in reached[:4]:
+        assert browser.find_elements(By.CSS_SELECTOR, f"label[for={name}]")

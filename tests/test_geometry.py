@@ -1,0 +1,75 @@
+"""The induced preconditioner, against the derivative of a step and a dense Kronecker product."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import toylin as tl
+
+SHAPES = [(3, 1), (3, 2, 1), (3, 4, 2, 1)]
+
+
+def kronecker_sum(params):
+    """sum_i (B_i' B_i) kron (A_i A_i'), A_i and B_i the products above and below layer i."""
+    total = 0.0
+    for i in range(len(params)):
+        below = tl.end_to_end((jnp.eye(params[0].shape[1]), *params[:i]))
+        above = tl.end_to_end((*params[i + 1 :], jnp.eye(1)))
+        total += jnp.kron(below.T @ below, above @ above.T)
+    np.testing.assert_allclose(tl.induced_preconditioner(params, tl.MAML(1.0)), total, rtol=1e-12)
+    return total
+
+
+@settings(max_examples=10)
+@given(widths=st.sampled_from(SHAPES), seed=st.integers(0, 99))
+def test_the_preconditioner_is_the_derivative_of_the_step(widths, seed):
+    params = tl.init(jax.random.key(seed), widths)
+    tasks = tl.LinearRegression(dim=3, x_cov=0.7)
+    support = tasks.population(jnp.array([0.3, -1.0, 0.5]))
+
+    def adapted(alpha):
+        return tl.end_to_end(tl.autodiff.adapt(params, support, tl.MAML(alpha)))[0]
+
+    gradient = (tl.end_to_end(params)[0] - support.theta) * 0.7
+    velocity = jax.jacfwd(adapted)(0.0)
+    np.testing.assert_allclose(velocity, -kronecker_sum(params) @ gradient, rtol=1e-10)
+    departure = jnp.linalg.norm(adapted(0.2) - adapted(0.0) - 0.2 * velocity)
+    expected = departure / jnp.linalg.norm(0.2 * velocity)
+    np.testing.assert_allclose(
+        tl.step_departure(params, gradient, 0.2), expected, rtol=1e-8, atol=1e-14
+    )
+
+
+def test_the_departure_is_of_first_order_in_the_step_and_zero_for_one_layer():
+    params, gradient = tl.init(jax.random.key(0), (3, 4, 1)), jnp.array([1.0, -2.0, 0.5])
+    ratio = tl.step_departure(params, gradient, 2e-4) / tl.step_departure(params, gradient, 1e-4)
+    np.testing.assert_allclose(ratio, 2.0, rtol=1e-3)
+    assert tl.step_departure((params[0][:1],), gradient, 0.3) < 1e-15
+
+
+def test_one_layer_is_not_preconditioned():
+    np.testing.assert_array_equal(kronecker_sum((jnp.ones((1, 4)),)), np.eye(4))
+
+
+def test_imbalance_changes_at_second_order_in_the_step():
+    params = tl.init(jax.random.key(1), (2, 3, 3, 1))
+    support = tl.LinearRegression(dim=2).population(jnp.array([1.0, -1.0]))
+    start = tl.imbalance(params)
+    assert start.shape == (2,)
+
+    def change(alpha):
+        return tl.imbalance(tl.autodiff.adapt(params, support, tl.MAML(alpha))) - start
+
+    np.testing.assert_allclose(jax.jacfwd(change)(0.0), 0.0, atol=1e-12)
+    np.testing.assert_allclose(change(2e-3) / change(1e-3), 4.0, rtol=0.05)
+    assert tl.imbalance((jnp.ones((1, 2)),)).shape == (0,)
+
+
+def test_bad_input_is_named():
+    with pytest.raises(ValueError, match=r"gradient must have shape \(3,\), got \(2,\)"):
+        tl.step_departure(tl.init(jax.random.key(0), (3, 1)), jnp.ones(2), 0.1)

@@ -1,0 +1,389 @@
+"""Properties of the adaptation rules: identities between them, derivatives, transforms, errors."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import toylin as tl
+
+SHAPES = {1: ((1, 3),), 2: ((2, 3), (1, 2)), 3: ((2, 3), (3, 2), (1, 3))}
+TASKS = {
+    "regression": tl.LinearRegression(dim=3, noise_std=0.3, shots=5),
+    "classification": tl.BinaryClassification(dim=3, shots=6),
+}
+seeds = st.integers(0, 2**31 - 1)
+depths = st.sampled_from([1, 2, 3])
+step_sizes = st.floats(-0.2, 0.3).filter(lambda a: abs(a) > 1e-3)
+kinds = st.sampled_from(sorted(TASKS))
+
+
+def normals(seed, shapes, scale=1.0):
+    rng = np.random.default_rng(seed)
+    return tuple(jnp.asarray(scale * rng.normal(size=s)) for s in shapes)
+
+
+def params_of(seed, depth):
+    return normals(seed, SHAPES[depth], 0.8)
+
+
+def factors_of(seed, params):
+    """A random pair a layer, far from the identity and from symmetry."""
+    flat = normals(seed, [(n, n) for w in params for n in w.shape], 0.4)
+    flat = [jnp.eye(len(m)) + m for m in flat]
+    return tuple(zip(flat[::2], flat[1::2], strict=True))
+
+
+def networks_of(seed, params):
+    rule = tl.NonlinearKFO.identity(jax.random.key(seed), params, 0.1, hidden=4)
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(lambda m: m + 0.2 * rng.normal(size=m.shape), rule.networks)
+
+
+def shrink(scale, grads):
+    """A nonlinear transform for GBML."""
+    return jax.tree.map(lambda g: jnp.tanh(scale * g), grads)
+
+
+RULES = {
+    "MAML": lambda p, a, t: tl.MAML(a, t),
+    "FOMAML": lambda p, a, t: tl.FOMAML(a, t),
+    "ANIL": lambda p, a, t: tl.ANIL(a, t),
+    "ANIL first": lambda p, a, t: tl.ANIL(a, t, layers=(0,)),
+    "Reptile": lambda p, a, t: tl.Reptile(a, t),
+    "MetaSGD": lambda p, a, t: tl.MetaSGD(
+        tuple(a * (1 + w) for w in normals(1, map(np.shape, p), 0.5)), t
+    ),
+    "AlphaMAML": lambda p, a, t: tl.AlphaMAML(a, 0.05, t),
+    "MetaCurvature": lambda p, a, t: tl.MetaCurvature(factors_of(2, p), a, t),
+    "MetaKFO": lambda p, a, t: tl.MetaKFO(factors_of(3, p), a, t, psd=True),
+    "MetaKFO adapting": lambda p, a, t: tl.MetaKFO(
+        factors_of(4, p), a, t, psd=False, adapt_transform=True
+    ),
+    "NonlinearKFO": lambda p, a, t: tl.NonlinearKFO(networks_of(5, p), a, t, adapt_transform=True),
+    "GBML": lambda p, a, t: tl.GBML(jnp.asarray(0.7), a, shrink, t, adapt_transform=True),
+}
+SECOND_ORDER = sorted(set(RULES) - {"FOMAML", "Reptile"})
+
+
+def identities(params, a, t):
+    """Every rule at the setting at which it is MAML with step size ``a``."""
+    key = jax.random.key(7)
+    eye = tl.MetaKFO.identity
+    return {
+        "ANIL of all layers": tl.ANIL(a, t, layers=tuple(range(len(params)))),
+        "MetaSGD": tl.MetaSGD.constant(params, a, t),
+        "AlphaMAML": tl.AlphaMAML(a, 0.0, t),
+        "MetaCurvature": tl.MetaCurvature.identity(params, a, t),
+        "MetaKFO psd": eye(params, a, t, psd=True),
+        "MetaKFO": eye(params, a, t, psd=False),
+        "NonlinearKFO": tl.NonlinearKFO.identity(key, params, a, t, hidden=4),
+        "GBML": tl.GBML((), a, lambda _, grads: grads, t),
+    }
+
+
+@jax.jit
+def loss_and_grad(params, batch, rule):
+    return jax.value_and_grad(tl.autodiff.outer_loss)(params, batch, rule)
+
+
+@jax.jit
+def adapted_by(params, support, rule):
+    return tl.autodiff.adapt(params, support, rule)
+
+
+all_adapted_by = jax.jit(jax.vmap(adapted_by, (None, 0, None)))
+
+
+def assert_same(got, wanted, **tolerance):
+    tolerance = {"rtol": 1e-11, "atol": 1e-12, **tolerance}
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **tolerance), got, wanted)
+
+
+def gap(a, b):
+    """The largest difference: that an equality is not one of things that never move."""
+    return max(float(jnp.max(jnp.abs(x - y))) for x, y in zip(a, b, strict=True))
+
+
+@pytest.mark.parametrize("name", sorted(identities(params_of(0, 1), 0.1, 1)))
+@given(seed=seeds, kind=kinds, step_size=step_sizes)
+def test_every_rule_at_its_identity_setting_is_maml(name, seed, kind, step_size):
+    params = params_of(seed, 2)
+    batch = TASKS[kind].sample(jax.random.key(seed), 3, 4)
+    rule = identities(params, jnp.asarray(step_size), 2)[name]
+    wanted = loss_and_grad(params, batch, tl.MAML(jnp.asarray(step_size), 2))
+    assert_same(loss_and_grad(params, batch, rule), wanted)
+    assert gap(wanted[1], loss_and_grad(params, batch, tl.MAML(jnp.asarray(0.0), 2))[1]) > 1e-6
+
+
+@given(seed=seeds, kind=kinds, step_size=step_sizes)
+def test_anil_of_a_shallow_model_is_maml(seed, kind, step_size):
+    params = params_of(seed, 1)
+    batch = TASKS[kind].sample(jax.random.key(seed), 3, 4)
+    got = loss_and_grad(params, batch, tl.ANIL(jnp.asarray(step_size), 2))
+    assert_same(got, loss_and_grad(params, batch, tl.MAML(jnp.asarray(step_size), 2)))
+
+
+@given(seed=seeds, kind=kinds, step_size=step_sizes)
+def test_head_and_body_hold_the_other_layers(seed, kind, step_size):
+    params = params_of(seed, 3)
+    support = jax.tree.map(lambda x: x[0], TASKS[kind].sample(jax.random.key(seed), 1, 4).support)
+    for layers, moving in (("head", {2}), ("body", {0, 1}), ((0, -1), {0, 2})):
+        rule = tl.ANIL(jnp.asarray(step_size), 1, layers=layers)
+        adapted = adapted_by(params, support, rule)
+        moved = {i for i in range(3) if gap(adapted[i : i + 1], params[i : i + 1]) > 0}
+        assert moved == moving
+
+
+@given(seed=seeds, kind=kinds, step_size=step_sizes)
+def test_psd_meta_kfo_is_meta_curvature_with_squared_factors(seed, kind, step_size):
+    params = params_of(seed, 2)
+    batch = TASKS[kind].sample(jax.random.key(seed), 3, 4)
+    factors = factors_of(seed, params)
+    squared = tuple((left.T @ left, right.T @ right) for left, right in factors)
+    a = jnp.asarray(step_size)
+    wanted = loss_and_grad(params, batch, tl.MetaCurvature(squared, a, 2))
+    assert_same(loss_and_grad(params, batch, tl.MetaKFO(factors, a, 2, psd=True)), wanted)
+    assert_same(loss_and_grad(params, batch, tl.MetaKFO(squared, a, 2, psd=False)), wanted)
+
+
+@given(seed=seeds, kind=kinds, step_size=step_sizes)
+def test_meta_curvature_is_a_warp_layer(seed, kind, step_size):
+    """W = T V: descending V moves W by T T' G, and a held T below adds its own T' on the right."""
+    (v,) = normals(seed, [(2, 3)])
+    left, right = normals(seed + 1, [(2, 2), (3, 3)])
+    (head,) = normals(seed + 2, [(1, 2)])
+    support = jax.tree.map(lambda x: x[0], TASKS[kind].sample(jax.random.key(seed), 1, 4).support)
+    a = jnp.asarray(step_size)
+    warped = adapted_by((right, v, left, head), support, tl.ANIL(a, 2, layers=(1,)))
+    w = left @ v @ right
+    one = (jnp.zeros((1, 1)), jnp.zeros((2, 2)))  # the head is held
+    rule = tl.MetaCurvature(((left @ left.T, right.T @ right), one), a, 2)
+    adapted = adapted_by((w, head), support, rule)
+    assert_same(adapted[0], left @ warped[1] @ right)
+    assert gap(adapted, (w, head)) > 1e-6
+
+
+@pytest.mark.parametrize("name", SECOND_ORDER)
+@pytest.mark.parametrize("kind", sorted(TASKS))
+def test_second_order_gradients_are_the_slopes_of_the_loss(name, kind):
+    """Along random directions of (params, rule), against a central difference (error h^4)."""
+    params = params_of(11, 2)
+    batch = TASKS[kind].sample(jax.random.key(3), 3, 4)
+    rule = jax.tree.map(jnp.asarray, RULES[name](params, 0.15, 2))
+
+    def loss(pair):
+        return tl.autodiff.outer_loss(pair[0], batch, pair[1])
+
+    pair = (params, rule)
+    rng = np.random.default_rng(5)
+    direction = jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape)), pair)
+
+    @jax.jit
+    def along(h):
+        return loss(jax.tree.map(lambda x, d: x + h * d, pair, direction))
+
+    h = 1e-3
+    wanted = (8 * (along(h) - along(-h)) - (along(2 * h) - along(-2 * h))) / (12 * h)
+    reverse = jax.jit(jax.grad(loss))(pair)
+    slope = sum(
+        jnp.vdot(g, d) for g, d in zip(*map(jax.tree.leaves, (reverse, direction)), strict=True)
+    )
+    np.testing.assert_allclose(slope, wanted, rtol=1e-8)
+    np.testing.assert_allclose(jax.jit(jax.grad(along))(0.0), wanted, rtol=1e-8)
+    first_order = {} if name.startswith("GBML") else {"first_order": True}
+    if first_order:
+        truncated = jax.jit(jax.grad(lambda p: loss((p, rule.replace(**first_order)))))(params)
+        assert gap(truncated, reverse[0]) > 1e-4
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_rules_pass_through_jit_vmap_and_grad(name):
+    params = params_of(21, 2)
+    batch = TASKS["regression"].sample(jax.random.key(4), 3, 4)
+    rule = jax.tree.map(jnp.asarray, RULES[name](params, 0.1, 2))
+    other = jax.tree.map(lambda x: 1.1 * x, rule)
+    value = jax.value_and_grad(tl.autodiff.outer_loss, argnums=(0, 2))
+    alone = [jax.jit(value)(params, batch, r) for r in (rule, other)]
+    stacked = jax.tree.map(lambda x, y: jnp.stack([x, y]), rule, other)
+    together = jax.jit(jax.vmap(value, (None, None, 0)))(params, batch, stacked)
+    assert_same(together, jax.tree.map(lambda *x: jnp.stack(x), *alone), rtol=1e-10)
+    assert abs(alone[0][0] - alone[1][0]) > 1e-6
+    remat = jax.jit(lambda p, r: tl.autodiff.outer_grad(p, batch, r, remat=True))
+    assert_same(remat(params, rule), alone[0][1][0], rtol=1e-10)
+    leaves, structure = jax.tree.flatten(rule)
+    assert_same(jax.tree.leaves(structure.unflatten(leaves)), leaves)
+
+
+@given(seed=seeds, kind=kinds, step_size=step_sizes)
+def test_reptile_points_from_the_adapted_to_the_start(seed, kind, step_size):
+    params = params_of(seed, 2)
+    batch = TASKS[kind].sample(jax.random.key(seed), 3, 4)
+    rule = tl.Reptile(jnp.asarray(step_size), 2)
+    loss, grads = loss_and_grad(params, batch, rule)
+    adapted = all_adapted_by(params, batch.support, rule)
+    assert_same(grads, tuple(w - jnp.mean(a, 0) for w, a in zip(params, adapted, strict=True)))
+    assert_same(loss, loss_and_grad(params, batch, tl.MAML(rule.step_size, 2))[0])
+    assert gap(grads, jax.tree.map(jnp.zeros_like, grads)) > 1e-6
+
+
+@given(seed=seeds, kind=kinds, step_size=step_sizes)
+def test_alpha_maml_moves_its_step_size_along_the_product_of_gradients(seed, kind, step_size):
+    params = params_of(seed, 2)
+    support = jax.tree.map(lambda x: x[0], TASKS[kind].sample(jax.random.key(seed), 1, 4).support)
+    hyper = 0.05
+    inner_grad = jax.jit(tl.autodiff.inner_grad)
+    g0 = inner_grad(params, support)
+    first = jax.tree.map(lambda w, g: w - step_size * g, params, g0)
+    g1 = inner_grad(first, support)
+    size = step_size + hyper * sum(jnp.vdot(a, b) for a, b in zip(g0, g1, strict=True))
+    wanted = jax.tree.map(lambda w, g: w - size * g, first, g1)
+    rule = tl.AlphaMAML(jnp.asarray(step_size), jnp.asarray(hyper))
+    assert_same(adapted_by(params, support, rule), wanted)
+
+
+def test_gbml_with_a_linear_transform_is_meta_kfo():
+    params = params_of(31, 2)
+    batch = TASKS["regression"].sample(jax.random.key(6), 3, 4)
+    factors = factors_of(8, params)
+
+    def transform(factors, grads):
+        return tuple(
+            left.T @ left @ g @ right.T @ right
+            for (left, right), g in zip(factors, grads, strict=True)
+        )
+
+    for adapts in (False, True):
+        kfo = tl.MetaKFO(factors, 0.1, 3, psd=True, adapt_transform=adapts)
+        gbml = tl.GBML(factors, 0.1, transform, 3, adapt_transform=adapts)
+        assert_same(loss_and_grad(params, batch, gbml), loss_and_grad(params, batch, kfo))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda p: tl.ANIL(0.1, layers="tail"), "layers must be 'head', 'body' or a tuple"),
+        (lambda p: tl.ANIL(0.1, layers=(2,)), "layers must be indices into the 2 layers"),
+        (lambda p: tl.ANIL(0.1, layers=()), "layers must be 'head'"),
+        (lambda p: tl.ANIL(float("nan")), "step_size must be a finite number"),
+        (lambda p: tl.Reptile(0.1, -1), "steps must be an integer of at least 0"),
+        (lambda p: tl.AlphaMAML(0.1, float("inf")), "hyper_step_size must be a finite number"),
+        (lambda p: tl.MetaSGD(0.1), "step_sizes must be a tuple"),
+        (lambda p: tl.MetaSGD(p[:1]), "one entry a layer: the model has 2 layers, the rule 1"),
+        (lambda p: tl.MetaSGD(p[::-1]), r"layer 1: W_1 has shape \(2, 3\).*shape \(1, 2\)"),
+        (lambda p: tl.MetaSGD((p[0] * jnp.nan, p[1])), "step_sizes of layer 1 must be finite"),
+        (
+            lambda p: tl.MetaKFO.identity((p[0], p[1].T), 0.1, psd=True),
+            r"left factor of layer 2 must have shape \(1, 1\) to fit W_2 of shape \(1, 2\), "
+            r"got shape \(2, 2\)",
+        ),
+        (lambda p: tl.MetaCurvature.identity(p[:1], 0.1), "factors must have one entry a layer"),
+        (lambda p: tl.MetaCurvature(p, 0.1), "factors must be a tuple of pairs"),
+        (lambda p: tl.MetaKFO.identity(p, 0.1, psd=1), "psd must be a bool"),
+        (
+            lambda p: tl.NonlinearKFO.identity(jax.random.key(0), (p[0].T, p[1]), 0.1, hidden=4),
+            r"left network of layer 1 must have shapes \(\(4, 2\).*got shapes \(\(4, 3\)",
+        ),
+        (lambda p: tl.GBML((), 0.1, "clip"), "transform must be a function"),
+        (lambda p: tl.GBML((), 0.1, lambda _, g: g[:1]), "transform must return an update"),
+        (lambda p: 0.1, "rule must be a Rule"),
+    ],
+)
+@pytest.mark.parametrize("route", [tl.autodiff, tl.closed_form])
+def test_bad_rules_are_named(make, message, route):
+    params = params_of(0, 2)
+    batch = TASKS["regression"].sample(jax.random.key(0), 2, 4)
+    with pytest.raises(ValueError, match=message):
+        route.outer_loss(params, batch, make(params))
+    with pytest.raises(ValueError, match=message):
+        route.adapt(params, jax.tree.map(lambda x: x[0], batch.support), make(params))
+
+
+def test_the_body_of_a_shallow_model_is_an_error():
+    with pytest.raises(ValueError, match="needs two layers at least"):
+        tl.autodiff.outer_loss(
+            params_of(0, 1),
+            TASKS["regression"].sample(jax.random.key(0), 2, 4),
+            tl.ANIL(0.1, layers="body"),
+        )
+
+
+@pytest.mark.parametrize("name", ["AlphaMAML", "MetaKFO adapting", "NonlinearKFO", "GBML"])
+def test_rules_without_a_closed_form_say_so(name):
+    params = params_of(0, 2)
+    rule = RULES[name](params, 0.1, 2)
+    tasks = tl.LinearRegression(dim=3)
+    for call in (
+        lambda: tl.closed_form.outer_loss(params, tasks, rule),
+        lambda: tl.closed_form.outer_grad(params, tasks.sample(jax.random.key(0), 2, 2), rule),
+        lambda: tl.autodiff.outer_loss(params, tasks, rule),
+    ):
+        with pytest.raises(
+            tl.NoClosedFormError, match=f"not for {type(rule).__name__}.*autodiff.outer_loss"
+        ):
+            call()
+
+
+@given(seed=seeds, kind=kinds)
+def test_added_layers_change_neither_function_nor_loss(seed, kind):
+    params = params_of(seed, 2)
+    x = normals(seed, [(5, 3)])[0]
+    still = tl.MAML(jnp.asarray(0.1), 0)
+    batch = TASKS[kind].sample(jax.random.key(seed), 3, 4)
+    for position, width in enumerate((3, 2, 1)):
+        deeper = tl.add_linear_layers(params, 2, position)
+        assert [w.shape for w in deeper[position : position + 2]] == [(width, width)] * 2
+        assert_same(tl.predict(deeper, x), tl.predict(params, x))
+        values = [loss_and_grad(p, batch, still)[0] for p in (params, deeper)]
+        assert_same(*values)
+    with pytest.raises(ValueError, match="position must be at most 2"):
+        tl.add_linear_layers(params, 1, 3)
+
+
+def test_params_and_rule_train_together_with_their_own_optimizers():
+    tasks = tl.LinearRegression(dim=2, x_cov=jnp.array([[2.0, 0.6], [0.6, 0.5]]))
+    params = (jnp.array([[0.5, -0.5]]),)
+    start = tl.MetaKFO.identity(params, 0.1, psd=True)
+    loss, pair = tl.joint(tl.ExactLoss(tasks, start), params)
+
+    both = tl.meta_train(loss, pair, optax.adam(0.05), num_steps=300)
+    assert both.loss[-1] < 0.02 * both.loss[0]
+
+    optimizer = tl.separate(optax.sgd(0.0), optax.adam(0.05), frozen=["step_size"])
+    held = tl.meta_train(loss, pair, optimizer, num_steps=50).params
+    assert_same(held[0], params)
+    assert_same(held[1].step_size, 0.1)
+    assert gap(held[1].factors[0], start.factors[0]) > 0.1
+
+    slow = tl.meta_train(loss, pair, tl.separate(optax.sgd(0.1), optax.sgd(0.2)), num_steps=1)
+    grads = jax.grad(loss)(pair)
+    assert_same(slow.params[0][0], params[0] - 0.1 * grads[0][0])
+    assert_same(slow.params[1].factors[0][1], start.factors[0][1] - 0.2 * grads[1].factors[0][1])
+    with pytest.raises(ValueError, match=r"frozen must name learnable fields of MetaKFO.*'steps'"):
+        tl.meta_train(loss, pair, tl.separate(optax.sgd(0.1), optax.sgd(0.1), ["steps"]), 1)
+
+
+def test_a_sampled_loss_trains_rule_and_params_as_its_definition_says():
+    """Tasks are drawn for a hundred iterations at once; the gradients are those of one by one."""
+    tasks = tl.LinearRegression(shots=4, noise_std=0.1)
+    params = normals(0, [(1, 1), (1, 1)])
+    loss, pair = tl.joint(
+        tl.sampled_loss(tasks, tl.MetaSGD.constant(params, 0.1), num_tasks=4), params
+    )
+    keys = jax.random.split(jax.random.key(2), 130)
+    run = tl.meta_train(loss, pair, optax.sgd(0.1), 130, jax.random.key(2), trajectory=True)
+
+    @jax.jit
+    def step(pair, key):
+        grads = jax.grad(lambda q: tl.sampled_loss(tasks, q[1], num_tasks=4)(q[0], key))(pair)
+        return jax.tree.map(lambda p, g: p - 0.1 * g, pair, grads)
+
+    for i, key in enumerate(keys[:3]):
+        assert_same(jax.tree.map(lambda x, i=i: x[i], run.trajectory), pair)
+        pair = step(pair, key)
+    assert gap(pair[1].step_sizes, run.params[1].step_sizes) > 1e-3

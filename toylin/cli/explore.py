@@ -1,0 +1,56 @@
+"""``toylin explore``: one page on which to turn the problem's knobs."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from toylin.cli._common import report
+
+
+@click.command(name="explore")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("explorer.html"),
+    show_default=True,
+    help="File to write; its folder is made if it is missing.",
+)
+def command(out: Path) -> None:
+    """Write a page that shows why depth helps, for any browser, with no network.
+
+    Sliders set the inner step size, the depth, the shots and the label noise of scalar linear
+    regression. The loss surface in 3-D (drag it, or press the arrow keys), meta-training
+    trajectories (click for a start of your own) and the loss after adaptation follow, deep against
+    shallow. The page computes the exact expectations that closed_form.outer_loss does.
+
+    \b
+    Example:
+      toylin explore --out explorer.html
+    """
+    _check_writable(out)
+    from toylin.explorer import page
+    from toylin.figures._save import replace
+
+    with report() as written:
+        replace(out, page().encode())
+        written.append(out)
+
+
+def _check_writable(out: Path) -> None:
+    """Refuse a file that cannot be written, before any work.
+
+    Raises:
+        ValueError: the message says why.
+    """
+    why = "it is not a regular file" if out.exists() and not out.is_file() else None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        why = error.strerror
+    if why:
+        raise ValueError(f"--out must be a file that can be written, got {str(out)!r}: {why}")

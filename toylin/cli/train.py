@@ -1,0 +1,158 @@
+"""``toylin train``: meta-train a model, and what its rule learns, from the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import jax
+import numpy as np
+
+from toylin.cli._common import report, use_float64
+from toylin.joint_training import joint, separate
+from toylin.losses import sampled_loss
+from toylin.model import Params, init
+from toylin.rules import (
+    ANIL,
+    FOMAML,
+    MAML,
+    AlphaMAML,
+    MetaCurvature,
+    MetaKFO,
+    MetaSGD,
+    NonlinearKFO,
+    Reptile,
+    Rule,
+)
+from toylin.saved_runs import save_run
+from toylin.tasks import BinaryClassification, LinearRegression
+from toylin.training import meta_train
+
+RULES: dict[str, Callable[[Params, dict[str, Any]], Rule]] = {
+    "maml": lambda params, s: MAML(s["step_size"], s["steps"]),
+    "fomaml": lambda params, s: FOMAML(s["step_size"], s["steps"]),
+    "anil": lambda params, s: ANIL(s["step_size"], s["steps"]),
+    "reptile": lambda params, s: Reptile(s["step_size"], s["steps"]),
+    "alpha-maml": lambda params, s: AlphaMAML(s["step_size"], 0.01, s["steps"]),
+    "meta-sgd": lambda params, s: MetaSGD.constant(params, s["step_size"], s["steps"]),
+    "meta-curvature": lambda params, s: MetaCurvature.identity(params, s["step_size"], s["steps"]),
+    "meta-kfo": lambda params, s: MetaKFO.identity(
+        params, s["step_size"], s["steps"], psd=s["psd"], adapt_transform=s["adapt_transform"]
+    ),
+    "nonlinear-kfo": lambda params, s: NonlinearKFO.identity(
+        jax.random.key(s["seed"]),
+        params,
+        s["step_size"],
+        s["steps"],
+        adapt_transform=s["adapt_transform"],
+    ),
+}
+_HELD = ("maml", "fomaml", "anil", "reptile")  # rules that need not learn anything of their own
+
+
+def _option(name: str, default: Any, text: str, **more: Any) -> Any:
+    return click.option(name, default=default, show_default=default is not None, help=text, **more)
+
+
+@click.command(name="train")
+@_option("--rule", "maml", "How the model adapts.", type=click.Choice(list(RULES)))
+@_option(
+    "--problem",
+    "regression",
+    "Which tasks.",
+    type=click.Choice(["regression", "classification"]),
+)
+@_option("--depth", 2, "Layers of the model; 1 is shallow.", type=click.IntRange(1))
+@_option("--dim", 1, "Input dimension, and width of every hidden layer.", type=click.IntRange(1))
+@_option("--shots", 10, "Support points a task; 0 for the population.", type=click.IntRange(0))
+@_option("--noise-std", 0.0, "Label noise (regression).", type=float)
+@_option("--step-size", 0.1, "Inner step size.", type=float)
+@_option("--steps", 1, "Inner steps.", type=click.IntRange(0))
+@_option("--psd/--no-psd", True, "Meta-KFO's factors as L'L and R'R, or as L and R.")
+@_option("--adapt-transform/--hold-transform", False, "Whether Meta-KFO adapts within a task.")
+@_option("--iterations", 2000, "Meta-iterations.", type=click.IntRange(1))
+@_option("--num-tasks", 32, "Tasks a meta-iteration.", type=click.IntRange(1))
+@_option("--learning-rate", 0.01, "Adam's, for the model.", type=float)
+@_option(
+    "--rule-learning-rate",
+    None,
+    "Adam's, for what the rule learns; 0 holds it. By default that of the model, "
+    "but 0 for maml, fomaml, anil and reptile.",
+    type=float,
+)
+@_option("--seed", 0, "Of the start and of the tasks.", type=int)
+@_option("--out", "runs/run.npz", "File to write.", type=click.Path(path_type=Path))
+def command(out: Path, **settings: Any) -> None:
+    """Meta-train a model and its rule on sampled tasks, and save the run.
+
+    The file holds the parameters, the rule, the loss at every iteration and the settings; read it
+    with toylin.load_run. Beside it goes a picture of the loss.
+
+    \b
+    Examples:
+      toylin train --rule meta-kfo --depth 1 --dim 4 --out runs/kfo.npz
+      toylin train --rule maml --depth 2 --dim 4 --out runs/deep.npz
+    """
+    import optax
+
+    from toylin.figures._save import prepare
+
+    use_float64()
+    prepare(out.parent)
+    if settings["rule_learning_rate"] is None:
+        held = settings["rule"] in _HELD
+        settings["rule_learning_rate"] = 0.0 if held else settings["learning_rate"]
+    with report() as written:
+        key_start, key_tasks = jax.random.split(jax.random.key(settings["seed"]))
+        dim = settings["dim"]
+        params = init(key_start, (*[dim] * settings["depth"], 1))
+        rule = RULES[settings["rule"]](params, settings)
+        loss = sampled_loss(_tasks(settings), rule, settings["num_tasks"])
+        optimizer = separate(
+            optax.adam(settings["learning_rate"]), optax.adam(settings["rule_learning_rate"])
+        )
+        run = meta_train(*joint(loss, params), optimizer, settings["iterations"], key_tasks)
+        losses = np.asarray(run.loss)
+        params, rule = run.params
+        written.append(save_run(out, params, rule, losses, settings))
+        written.append(_plot(out, losses, settings))
+        tenth = max(1, len(losses) // 10)
+        click.echo(
+            f"loss {losses[:tenth].mean():.6g} over the first tenth of the iterations, "
+            f"{losses[-tenth:].mean():.6g} over the last"
+        )
+
+
+def _tasks(settings: dict[str, Any]) -> LinearRegression | BinaryClassification:
+    dim, shots = settings["dim"], settings["shots"] or None
+    if settings["problem"] == "classification":
+        return BinaryClassification(dim=dim, shots=shots)
+    return LinearRegression(dim=dim, noise_std=settings["noise_std"], shots=shots)
+
+
+def _plot(out: Path, losses: np.ndarray, settings: dict[str, Any]) -> Path:
+    """The loss at every iteration, and its running mean, as OUT.png."""
+    import io
+
+    from toylin.figures._save import replace
+    from toylin.figures._style import COLUMN, DEEP, SHALLOW, new_figure, style
+
+    window = max(1, len(losses) // 50)
+    colour = SHALLOW if settings["depth"] == 1 else DEEP
+    with style():
+        figure = new_figure(COLUMN, 2.2)
+        axes = figure.add_subplot()
+        axes.plot(losses, color=colour, alpha=0.25, lw=0.6)
+        smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
+        axes.plot(np.arange(len(smooth)) + window // 2, smooth, color=colour)
+        axes.set_yscale("log")
+        axes.set_xlabel("meta-iteration")
+        axes.set_ylabel("post-adaptation loss")
+        axes.set_title(f"{settings['rule']}, depth {settings['depth']}", loc="left")
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=200)
+    path = out.with_suffix(".png")
+    replace(path, buffer.getvalue())
+    return path

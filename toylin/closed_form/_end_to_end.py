@@ -1,0 +1,57 @@
+"""The loss as a function of the end-to-end vector w alone: its gradient and Hessian, by formula.
+
+Regression is quadratic in w. The logistic loss of points has the gradient -E y s(-z) x, s the
+sigmoid and z = y w.x the margin. In the population of a binary task the margin is N(w.m, w' C w)
+and, by Stein's lemma, the gradient is -(A m - B C w) with A = E s(-z) and B = E s(z) s(-z).
+"""
+
+from __future__ import annotations
+
+import jax
+from jaxtyping import Array, Float
+
+from toylin._gaussian import expected_softplus_derivative
+from toylin.data import BinaryMoments, BinaryPoints, RegressionMoments
+
+Differentiable = RegressionMoments | BinaryPoints | BinaryMoments
+
+
+def slope(w: Float[Array, "1 dim"], data: Differentiable) -> Float[Array, "1 dim"]:
+    """The gradient of ``data``'s loss in w."""
+    match data:
+        case RegressionMoments():
+            return (w - data.theta) @ data.xx - data.xe
+        case BinaryPoints():
+            wrong = jax.nn.sigmoid(-data.y * (data.x @ w[0]))
+            return -((data.y * wrong) @ data.x)[None, :] / data.y.shape[-1]
+        case BinaryMoments():
+            cov_w = data.cov @ w[0]
+            a, b = (_derivative(k, w, data) for k in (1, 2))
+            return (b * cov_w - a * data.mean)[None, :]
+
+
+def curvature(
+    w: Float[Array, "1 dim"], data: Differentiable, direction: Float[Array, "1 dim"]
+) -> Float[Array, "1 dim"]:
+    """The Hessian of ``data``'s loss in w, times ``direction``."""
+    match data:
+        case RegressionMoments():
+            return direction @ data.xx
+        case BinaryPoints():
+            z = data.x @ w[0]
+            spread = jax.nn.sigmoid(z) * jax.nn.sigmoid(-z) * (data.x @ direction[0])
+            return (spread @ data.x)[None, :] / data.y.shape[-1]
+        case BinaryMoments():
+            # -z has mean -w.m and variance w' C w, whose derivatives along v are -v.m and
+            # 2 v' C w; those of E f(-z) in mean and variance are E f' and E f''/2.
+            cov_w, cov_v = data.cov @ w[0], data.cov @ direction[0]
+            along_m, along_c = direction[0] @ data.mean, direction[0] @ cov_w
+            b, third, fourth = (_derivative(k, w, data) for k in (2, 3, 4))
+            d_a = third * along_c - b * along_m
+            d_b = fourth * along_c - third * along_m
+            return (b * cov_v + d_b * cov_w - d_a * data.mean)[None, :]
+
+
+def _derivative(order: int, w: Array, data: BinaryMoments) -> Array:
+    """E of softplus's derivative of that order at -z."""
+    return expected_softplus_derivative(order, -(w[0] @ data.mean), w[0] @ (data.cov @ w[0]))

@@ -1,0 +1,227 @@
+// The page: what the controls say, what follows from it, and the four pictures of that.
+
+const find = (id) => document.getElementById(id);
+const SHOTS = [...TABLES.shots, null];
+const TRAINING = { rate: 0.05, clip: 1, updates: 1000 };
+const RINGS = [0.09, 0.6]; // of the extent
+const STARTS = 8; // on each ring
+const PIECES = 70; // drawn of each path
+const FIRST = [0.8, 1.2];
+
+let camera = { ...HOME };
+let start = FIRST;
+let view;
+
+function settings() {
+  const value = (id) => Number(find(id).value);
+  return {
+    stepSize: value("alpha"),
+    depth: value("depth"),
+    shots: SHOTS[value("shots")],
+    noiseStd: value("noise"),
+  };
+}
+
+const show = (loss) => (loss < 100 ? loss.toFixed(3) : loss.toPrecision(3));
+const scaled = (loss) => (loss > TOP ? `${show(loss)} ↑` : show(loss));
+const digits = (n) => String(n).replace(/\d/g, (d) => "₀₁₂₃₄"[d]);
+const layers = (from, to) => Array.from({ length: to - from + 1 }, (_, i) => `w${digits(from + i)}`);
+
+// Points evenly spaced along a path.
+function thin(path) {
+  const length = [0];
+  for (let n = 1; n < path.length; n++) {
+    length.push(length[n - 1] + Math.hypot(path[n][0] - path[n - 1][0], path[n][1] - path[n - 1][1]));
+  }
+  const kept = [];
+  for (let n = 0, k = 0; k <= PIECES; k++) {
+    const wanted = (length[path.length - 1] * k) / PIECES;
+    while (n < path.length - 1 && length[n] < wanted) n++;
+    kept.push(path[n]);
+  }
+  return kept;
+}
+
+// Everything drawn that does not depend on the chosen start.
+function problemView({ stepSize, depth, ...tasks }) {
+  const extent = EXTENT[depth];
+  const nodes = taskNodes(depth, tasks);
+  const shallow = taskNodes(1, tasks);
+  const lossAt = ([lower, upper]) => expectedLoss(planeWeights(depth, lower, upper), nodes, stepSize);
+  const train = (point) => {
+    const run = metaTrain(planeWeights(depth, ...point), nodes, stepSize, TRAINING);
+    return { path: thin(run.weights.map((w) => [w[0], w[1]])), loss: run.loss };
+  };
+  const grid = new Float64Array(SIDE * SIDE);
+  for (let i = 0; i < SIDE; i++) {
+    for (let j = 0; j < SIDE; j++) grid[i * SIDE + j] = lossAt([gridWeight(i, extent), gridWeight(j, extent)]);
+  }
+  const runs = RINGS.flatMap((radius) =>
+    Array.from({ length: STARTS }, (_, k) => {
+      const angle = (2 * Math.PI * (k + 0.35)) / STARTS;
+      return train([radius * extent * Math.cos(angle), radius * extent * Math.sin(angle)]).path;
+    }),
+  );
+  const best = bestStarts(depth, stepSize, tasks);
+  const floor = expectedLoss([0], shallow, stepSize);
+  const upper = layers(2, depth).join(" = ");
+  return {
+    depth, extent, grid, runs, best, floor, lossAt, train, show, scaled,
+    deepBest: lossAt(best[0]),
+    floorLine: floor < TOP ? contour(grid, floor, extent) : [],
+    trainShallow: (w) => metaTrain([w], shallow, stepSize, TRAINING).loss,
+    shallowLosses: Array.from({ length: 111 }, (_, k) => -2.2 + 0.04 * k).map((w) => [w, expectedLoss([w], shallow, stepSize)]),
+    upperLabel: depth === 2 ? "upper weight w₂" : `upper weights u = ${upper}`,
+    upperShort: depth === 2 ? upper : "u",
+  };
+}
+
+function startView(view) {
+  const [lower, upper] = start = start.map((w) => Math.min(Math.max(w, -view.extent), view.extent));
+  const { path, loss } = view.train([lower, upper]);
+  const shallowCurve = view.trainShallow(lower * upper ** (view.depth - 1));
+  return { ...view, chosen: path, deepCurve: loss, shallowCurve };
+}
+
+function verdict({ floor, deepBest, depth }) {
+  const gain = floor - deepBest;
+  const words = { 2: "two", 3: "three", 4: "four" }[depth];
+  if (gain < 0.005) return "This step size happens to suit the shallow model too. Turn α: only the deep model can make up for it.";
+  return `After one step, ${words} layers get ${show(gain)} lower than any one layer can, with the same functions.`;
+}
+
+function label(id, words) {
+  find(id).setAttribute("aria-valuetext", words);
+  document.querySelector(`output[for=${id}]`).textContent = words;
+}
+
+function write({ stepSize, depth, shots, noiseStd }) {
+  label("alpha", stepSize.toFixed(2));
+  label("depth", `${depth} layers`);
+  label("shots", shots === null ? "∞" : `${shots}`);
+  label("noise", noiseStd.toFixed(2));
+  find("shallow-best").textContent = show(view.floor);
+  find("deep-best").textContent = show(view.deepBest);
+  find("verdict").textContent = verdict(view);
+  document.querySelector(".formula").textContent = `f(x) = ${layers(1, depth).reverse().join("")}x`;
+  find("floor-legend").hidden = view.floorLine.length === 0;
+  find("plane").textContent = depth === 2
+    ? ""
+    : "Shown: the plane on which all upper weights are equal, u. Gradient descent that starts on it stays on it. Where u is near 0 it is flat: starts there hardly move.";
+}
+
+function describe() {
+  const [lower, upper] = start.map((w) => w.toFixed(1));
+  const [deepEnd, shallowEnd] = [view.deepCurve.at(-1), view.shallowCurve.at(-1)].map(show);
+  const about = {
+    relief: `Loss surface of the deep model in three dimensions, seen from ${Math.round((camera.turn * 180) / Math.PI)} degrees; lowest loss ${show(view.deepBest)}.`,
+    map: `Map of the loss over the weights. Bold start at lower weight ${lower}, upper weight ${upper}; meta-training ends at loss ${deepEnd}.`,
+    training: `Loss after adaptation against meta-training updates: the deep model ends at ${deepEnd}, the shallow model at ${shallowEnd}.`,
+    shallow: `Loss after adaptation of the shallow model against its weight: lowest ${show(view.floor)}. The deep model reaches ${show(view.deepBest)}.`,
+  };
+  for (const [id, words] of Object.entries(about)) find(id).setAttribute("aria-label", words);
+}
+
+const stale = { problem: true, start: true };
+let waiting = false;
+
+function draw() {
+  waiting = false;
+  if (stale.problem) view = problemView(settings());
+  if (stale.problem || stale.start) view = startView(view);
+  if (stale.problem) write(settings());
+  stale.problem = stale.start = false;
+  describe();
+  drawRelief(find("relief"), view, camera);
+  drawMap(find("map"), view);
+  drawTraining(find("training"), view);
+  drawShallow(find("shallow"), view);
+}
+
+// Draw once before the next frame, however many events ask for it.
+function update(what) {
+  if (what) stale[what] = true;
+  if (!waiting) requestAnimationFrame(draw);
+  waiting = true;
+}
+
+function rotate(turn, tilt) {
+  camera.turn = (camera.turn + turn) % (2 * Math.PI);
+  camera.tilt = Math.min(Math.max(camera.tilt + tilt, 0.15), 1.5);
+  update();
+}
+
+function moveStart(lower, upper) {
+  start = [lower, upper];
+  update("start");
+}
+
+function onKeys(canvas, keys) {
+  canvas.addEventListener("keydown", (event) => {
+    if (!(event.key in keys) || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    keys[event.key]();
+  });
+}
+
+function listen() {
+  find("controls").addEventListener("input", () => update("problem"));
+  find("controls").addEventListener("submit", (event) => event.preventDefault());
+  find("controls").addEventListener("reset", () => {
+    [camera, start] = [{ ...HOME }, FIRST];
+    setTimeout(() => update("problem")); // the controls have their first values only after this event
+  });
+
+  const relief = find("relief");
+  let held;
+  relief.addEventListener("pointerdown", (event) => {
+    relief.setPointerCapture(event.pointerId);
+    held = [event.clientX, event.clientY];
+  });
+  relief.addEventListener("pointermove", ({ pointerId, clientX, clientY }) => {
+    if (!relief.hasPointerCapture(pointerId)) return;
+    rotate(-0.01 * (clientX - held[0]), 0.008 * (clientY - held[1]));
+    held = [clientX, clientY];
+  });
+  onKeys(relief, {
+    ArrowLeft: () => rotate(0.1, 0),
+    ArrowRight: () => rotate(-0.1, 0),
+    ArrowUp: () => rotate(0, -0.06),
+    ArrowDown: () => rotate(0, 0.06),
+    Home: () => {
+      camera = { ...HOME };
+      update();
+    },
+  });
+
+  const map = find("map");
+  map.addEventListener("click", (event) => {
+    const { left, top, width, height } = map.getBoundingClientRect();
+    const box = mapBox(width, height);
+    const share = (at, from, to) => view.extent * ((2 * (at - from)) / (to - from) - 1);
+    moveStart(share(event.clientX - left, box.left, box.right), share(event.clientY - top, box.bottom, box.top));
+  });
+  onKeys(map, {
+    ArrowLeft: () => moveStart(start[0] - 0.1, start[1]),
+    ArrowRight: () => moveStart(start[0] + 0.1, start[1]),
+    ArrowUp: () => moveStart(start[0], start[1] + 0.1),
+    ArrowDown: () => moveStart(start[0], start[1] - 0.1),
+  });
+  new ResizeObserver(() => update()).observe(document.querySelector("main"));
+}
+
+document.querySelector(".bar").style.background =
+  `linear-gradient(to right, ${BLUES.map((c) => `rgb(${c})`).join(", ")})`;
+listen();
+update("problem");
+
+// For tests, and for the browser's console.
+window.toylin = {
+  outerLoss, outerGrad, bestStarts,
+  metaTrain: ({ weights, stepSize, rate, clip, updates, ...tasks }) =>
+    metaTrain(weights, taskNodes(weights.length, tasks), stepSize, { rate, clip, updates }),
+  shown: () => {
+    const { deepBest, floor, deepCurve, shallowCurve } = view;
+    return { settings: settings(), start, camera, deepBest, floor, deepCurve, shallowCurve };
+  },
+};

@@ -1,0 +1,128 @@
+"""Basins of attraction of meta-training: which start reaches which minimum, and how fast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, LogNorm, to_rgb
+from matplotlib.figure import Figure
+
+from toylin.basins import basins
+from toylin.critical_points import loss_polynomial, solve_critical_points
+from toylin.figures._style import DEEP, PAGE, SECOND, THIRD, new_figure, style
+from toylin.rules import MAML
+from toylin.tasks import LinearRegression
+
+STEPS = 2
+SETTINGS: dict[str, Any] = {
+    "theta_means": [0.0, 0.5],
+    "step_size": 0.1,
+    "extent": 4.0,
+    "resolution": 160,
+    "optimizer": "adam",
+    "learning_rate": 0.02,
+    "radius": 0.05,
+    "iterations": 6_000,
+}
+CAPTION = (
+    "Basins of attraction of meta-training. Two scalar layers, f(x) = w2 w1 x, population, "
+    "sigma = 0, tau = s = 1, one inner step of 0.1, Adam with learning rate 0.02 on the exact loss "
+    "from a grid of starts. Colours: the minimum that is reached; darker is slower (logarithmic, "
+    "iterations until within 0.05 of it); grey: not there after 6000. Dots are minima, crosses "
+    "saddles, circles maxima, all found as roots of polynomials. Left: tasks of mean zero. Right: "
+    "tasks of mean 0.5."
+)
+_COLOURS = (DEEP, SECOND, THIRD, "#2a7f62")
+_MARKERS = {"minimum": ("o", "full"), "saddle": ("x", "full"), "maximum": ("o", "none")}
+
+
+def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
+    """The minimum reached and the iterations taken, for every start; the critical points."""
+    import optax
+
+    # An even number of points keeps the grid off the boundaries, where rounding would decide.
+    axis = np.linspace(-SETTINGS["extent"], SETTINGS["extent"], SETTINGS["resolution"])
+    starts = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
+    data: dict[str, np.ndarray] = {"axis": axis}
+    rule, optimizer = MAML(SETTINGS["step_size"]), optax.adam(SETTINGS["learning_rate"])
+    for k, mean in enumerate(SETTINGS["theta_means"]):
+        tasks = LinearRegression(theta_mean=mean)
+        points = solve_critical_points(tasks, rule)
+        coefficients = [jnp.asarray(a.coef[::-1]) for a in loss_polynomial(tasks, rule)]
+
+        def loss(w: jnp.ndarray, coefficients: list[jnp.ndarray] = coefficients) -> jnp.ndarray:
+            a0, a1, a2 = (jnp.polyval(c, w[0] * w[1]) for c in coefficients)
+            q = w @ w
+            return a0 + a1 * q + a2 * q**2
+
+        minima = points.points[points.index == 0]
+        found = basins(loss, starts, minima, optimizer, SETTINGS["iterations"], SETTINGS["radius"])
+        shape = (len(axis), len(axis))
+        data[f"target_{k}"] = np.asarray(found.target).reshape(shape)
+        data[f"iterations_{k}"] = np.asarray(found.iterations).reshape(shape)
+        data[f"points_{k}"] = points.points
+        data[f"kind_{k}"] = np.array(points.kind())
+        tick()
+    return data
+
+
+def _angle_order(minima: np.ndarray) -> np.ndarray:
+    """A rank by angle, so that a minimum has one colour in both panels."""
+    angle = np.round(np.arctan2(minima[:, 1], minima[:, 0]), 6) % (2 * np.pi)
+    return np.argsort(np.argsort(angle))
+
+
+def _shade(base: np.ndarray, speed: np.ndarray | float) -> np.ndarray:
+    """A colour, pale where fast and dark where slow (``speed`` from 1 to 0)."""
+    pale = 0.15 + 0.7 * speed
+    return base * (1 - pale) * (0.55 + 0.45 * speed) + pale
+
+
+def draw(data: Mapping[str, np.ndarray]) -> Figure:
+    """Two maps, coloured by minimum and shaded by time."""
+    with style():
+        figure = new_figure(PAGE, 3.7)
+        axes = figure.subplots(1, 2, sharey=True)
+        reach = SETTINGS["extent"]
+        times = np.concatenate([data[f"iterations_{k}"].ravel() for k in range(2)])
+        norm = LogNorm(max(1, np.quantile(times, 0.005)), np.quantile(times, 0.995), clip=True)
+        for k, ax in enumerate(axes):
+            points, kind = data[f"points_{k}"], data[f"kind_{k}"]
+            colours = np.array([to_rgb(c) for c in _COLOURS])
+            rank = _angle_order(points[kind == "minimum"])
+            target = data[f"target_{k}"]
+            base = np.where(target[..., None] >= 0, colours[rank[target]], to_rgb("#ffffff"))
+            speed = 1 - np.asarray(norm(np.maximum(data[f"iterations_{k}"], 1)))[..., None]
+            ax.imshow(
+                np.swapaxes(_shade(base, speed), 0, 1),
+                origin="lower",
+                extent=(-reach, reach, -reach, reach),
+                interpolation="nearest",
+            )
+            for name, (marker, fill) in _MARKERS.items():
+                here = points[kind == name]
+                ax.plot(
+                    here[:, 0],
+                    here[:, 1],
+                    linestyle="none",
+                    marker=marker,
+                    fillstyle=fill,
+                    color="black",
+                    markersize=4.5,
+                    markeredgewidth=1.1,
+                    label=name,
+                )
+            ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel="$w_1$", aspect="equal")
+            ax.set_title(f"tasks of mean {SETTINGS['theta_means'][k]:g}")
+        axes[0].set_ylabel("$w_2$")
+        greys = ListedColormap([_shade(np.full(3, 0.5), s) for s in np.linspace(1, 0, 128)])
+        figure.colorbar(
+            ScalarMappable(norm, greys), ax=axes, label="iterations to the minimum", shrink=0.85
+        )
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    return figure

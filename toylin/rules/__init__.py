@@ -1,0 +1,11 @@
+"""Adaptation rules: how the gradient of the support loss becomes a step of the parameters."""
+
+from toylin.rules._alpha_maml import AlphaMAML
+from toylin.rules._anil import ANIL
+from toylin.rules._base import Rule
+from toylin.rules._gbml import GBML
+from toylin.rules._kronecker import MetaCurvature, MetaKFO
+from toylin.rules._maml import FOMAML, MAML
+from toylin.rules._meta_sgd import MetaSGD
+from toylin.rules._nonlinear_kfo import NonlinearKFO
+from toylin.rules._reptile import Reptile

@@ -1,0 +1,54 @@
+"""Alpha-MAML: the step size adapts with the weights."""
+
+from __future__ import annotations
+
+import jax
+
+from toylin import _checks
+from toylin._pytree import pytree_dataclass, static
+from toylin.model import Params
+from toylin.rules._base import Loss, Rule, descend_field
+
+
+@pytree_dataclass
+class AlphaMAML(Rule):
+    """MAML whose step size takes a gradient step too, before each step after the first.
+
+    The step size descends the support loss after the step that it made (a hypergradient):
+    alpha <- alpha + hyper_step_size * (gradient before the step).(gradient after it). Within a task
+    it starts from ``step_size``, which is a leaf: meta-training adapts it from task to task.
+
+    Args:
+        step_size: the step size alpha of the first step, a leaf.
+        hyper_step_size: the step size of alpha itself, a leaf; 0 is MAML.
+        steps: the number of inner steps T; the step size moves if there are two or more.
+        first_order: whether to drop second derivatives from outer gradients.
+
+    Raises:
+        ValueError: a step size that is no finite number, or a bad number of steps.
+
+    Source: Behl, Baydin and Torr, "Alpha MAML: Adaptive Model-Agnostic Meta-Learning", 2019, who
+    apply the hypergradient from one meta-iteration to the next; in the inner loop, from step to
+    step, it is that of Baydin et al., "Online Learning Rate Adaptation with Hypergradient Descent",
+    ICLR 2018.
+    """
+
+    step_size: float | jax.Array
+    hyper_step_size: float | jax.Array
+    steps: int = static(default=2)
+    first_order: bool = static(default=False)
+
+    def __post_init__(self) -> None:
+        _checks.scalar("step_size", self.step_size)
+        _checks.scalar("hyper_step_size", self.hyper_step_size)
+        self._check_loop()
+
+    @property
+    def linear(self) -> bool:
+        return self.steps <= 1
+
+    def update(self, grads: Params) -> Params:
+        return jax.tree.map(lambda g: self.step_size * g, grads)
+
+    def next(self, params: Params, grads: Params, loss: Loss) -> AlphaMAML:
+        return descend_field(self, "step_size", self.hyper_step_size, params, grads, loss)

@@ -1,0 +1,127 @@
+"""What every adaptation rule is: a way from the gradient of the support loss to a step."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from toylin import _checks
+from toylin.model import Params
+
+Loss = Callable[[Params], Array]
+
+
+class Rule(ABC):
+    """An adaptation rule: w <- w - ``update(gradient)``, ``steps`` times.
+
+    A rule is a frozen dataclass and a pytree (``toylin.pytree_dataclass``). Its array leaves are
+    what it can meta-learn; its structure is static. Only ``update`` has to be written.
+
+    Attributes:
+        steps: the number of inner steps T, at least 0 (no adaptation).
+        first_order: whether outer gradients treat inner gradients as constants. The value of the
+            outer loss is the same.
+    """
+
+    steps: Any
+    first_order: Any
+
+    @abstractmethod
+    def update(self, grads: Params) -> Params:
+        """What one inner step subtracts from the parameters."""
+
+    @property
+    def linear(self) -> bool:
+        """Whether ``update`` is one linear map of every layer's gradient, the same at all steps.
+
+        Closed forms serve such rules. A rule that promises nothing is served by autodiff.
+        """
+        return False
+
+    def check(self, params: Params) -> None:  # noqa: B027 (most rules fit all models)
+        """Raise a ValueError unless the rule fits models like ``params``."""
+
+    def next(self, params: Params, grads: Params, loss: Loss) -> Self:
+        """The rule for the next inner step: itself, unless the rule too adapts to the task.
+
+        Args:
+            params, grads: the parameters before this step, and their gradient.
+            loss: the support loss, a function of parameters.
+        """
+        return self
+
+    def outer_value(self, params: Params, adapted: Params, loss: Loss) -> Float[Array, ""]:
+        """One task's outer loss: the query loss of the adapted parameters.
+
+        A rule whose outer direction is no gradient of it overrides this with a function of equal
+        value whose gradient is that direction.
+        """
+        return loss(adapted)
+
+    def replace(self, **fields: Any) -> Self:
+        """A copy with some fields changed."""
+        return dataclasses.replace(self, **fields)  # type: ignore[type-var]
+
+    def _check_loop(self) -> None:
+        _checks.integer("steps", self.steps, minimum=0)
+        _checks.instance("first_order", self.first_order, bool)
+
+
+def subtract(params: Params, updates: Params) -> Params:
+    """params - updates, layer by layer."""
+    return jax.tree.map(lambda w, u: w - u, params, updates)
+
+
+@jax.custom_jvp
+def with_gradient(value: Array, params: Params, grads: Params) -> Array:
+    """``value``, with ``grads`` declared its gradient in ``params`` (and zero in all else)."""
+    return value
+
+
+@with_gradient.defjvp
+def _with_gradient_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    value, _, grads = primals
+    products = jax.tree.map(lambda g, d: jnp.sum(g * d), tuple(grads), tuple(tangents[1]))
+    return value, jax.tree.reduce(jnp.add, products)
+
+
+def descend_field(
+    rule: Any, field: str, step_size: Any, params: Params, grads: Params, loss: Loss
+) -> Any:
+    """``rule`` after a gradient step on one of its fields.
+
+    The loss is that of the parameters after this step's update, ``params - update(grads)``, seen as
+    a function of the field.
+    """
+
+    def after(value: Any) -> Array:
+        return loss(subtract(params, rule.replace(**{field: value}).update(grads)))
+
+    value = getattr(rule, field)
+    slope = jax.grad(after)(value)
+    if rule.first_order:
+        slope = jax.lax.stop_gradient(slope)
+    return rule.replace(**{field: jax.tree.map(lambda v, s: v - step_size * s, value, slope)})
+
+
+def check_finite(name: str, value: Any) -> None:
+    """A finite number or array (its shape alone, where it is a tracer)."""
+    array = _checks.concrete(name, value)
+    if array is not None and not np.all(np.isfinite(array)):
+        raise ValueError(f"{name} must be finite, got {value!r}")
+
+
+def check_layers(name: str, values: Any, params: Params) -> None:
+    """One entry of ``values`` a layer of ``params``."""
+    if len(values) != len(params):
+        raise ValueError(
+            f"{name} must have one entry a layer: the model has {len(params)} layers, "
+            f"the rule {len(values)} entries"
+        )

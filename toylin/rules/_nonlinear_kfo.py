@@ -1,0 +1,127 @@
+"""Non-linear Meta-KFO: a small network on either side of every layer's gradient."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray
+
+from toylin import _checks
+from toylin._pytree import pytree_dataclass, static
+from toylin.model import Params
+from toylin.rules._base import Loss, Rule, check_finite, check_layers, descend_field
+
+Network: TypeAlias = tuple[Array, Array, Array]
+Networks: TypeAlias = tuple[tuple[Network, Network], ...]
+
+
+@pytree_dataclass
+class NonlinearKFO(Rule):
+    """Gradient descent with a network on either side: W <- W - step_size * right(left(G)).
+
+    ``left`` maps every column of the gradient, ``right`` every row, by
+    z -> z + C tanh(B tanh(A z)): two hidden layers beside an identity, without biases, so that a
+    zero gradient stays zero. With C = 0 the rule is MAML.
+
+    Args:
+        networks: for every layer a pair (left, right) of triples (A, B, C), leaves; for W_l of
+            shape (d_l, d_{l-1}) and h hidden units, left has shapes (h, d_l), (h, h), (d_l, h) and
+            right the same with d_{l-1}. ``NonlinearKFO.identity`` draws A and B and sets C to zero.
+        step_size: the inner step size alpha, a leaf.
+        steps: the number of inner steps T.
+        first_order: whether to drop second derivatives from outer gradients.
+        adapt_transform: whether the networks take a plain gradient step too, of the same size,
+            before each step after the first.
+
+    Raises:
+        ValueError: networks that are no pairs of triples or not finite, or a bad number of steps.
+            When used: networks that do not fit the layers.
+
+    Source: Arnold, Iqbal and Sha, "When MAML Can Adapt Fast and How to Assist When It Cannot",
+    AISTATS 2021, whose larger experiments use such networks. The activation, the missing biases
+    and the path around the network are our choices.
+    """
+
+    networks: Networks
+    step_size: float | jax.Array
+    steps: int = static(default=1)
+    first_order: bool = static(default=False)
+    adapt_transform: bool = static(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        _checks.scalar("step_size", self.step_size)
+        self._check_loop()
+        _checks.instance("adapt_transform", self.adapt_transform, bool)
+        for layer, pair in enumerate(self.networks, start=1):
+            if len(pair) != 2 or any(len(network) != 3 for network in pair):
+                raise ValueError(
+                    f"networks of layer {layer} must be a pair (left, right) of triples (A, B, C); "
+                    "NonlinearKFO.identity makes them"
+                )
+            for matrix in (*pair[0], *pair[1]):
+                check_finite(f"networks of layer {layer}", matrix)
+
+    @classmethod
+    def identity(
+        cls,
+        key: PRNGKeyArray,
+        params: Params,
+        step_size: float,
+        steps: int = 1,
+        first_order: bool = False,
+        *,
+        hidden: int = 32,
+        adapt_transform: bool = False,
+    ) -> NonlinearKFO:
+        """The rule at its start: random hidden layers of ``hidden`` units, zero output layers."""
+        _checks.integer("hidden", hidden, minimum=1)
+        keys = jax.random.split(key, (len(params), 2))
+        networks = tuple(
+            (
+                _network(k[0], w.shape[0], hidden, w.dtype),
+                _network(k[1], w.shape[1], hidden, w.dtype),
+            )
+            for k, w in zip(keys, params, strict=True)
+        )
+        return cls(networks, step_size, steps, first_order, adapt_transform=adapt_transform)
+
+    def check(self, params: Params) -> None:
+        check_layers("networks", self.networks, params)
+        for layer, (w, pair) in enumerate(zip(params, self.networks, strict=True), start=1):
+            for side, network, width in zip(("left", "right"), pair, np.shape(w), strict=True):
+                hidden = np.shape(network[0])[0]
+                wanted = ((hidden, width), (hidden, hidden), (width, hidden))
+                got = tuple(np.shape(m) for m in network)
+                if got != wanted:
+                    raise ValueError(
+                        f"the {side} network of layer {layer} must have shapes {wanted} to fit "
+                        f"W_{layer} of shape {np.shape(w)}, got shapes {got}"
+                    )
+
+    def update(self, grads: Params) -> Params:
+        pairs = zip(self.networks, grads, strict=True)
+        return tuple(
+            self.step_size * _apply(right, _apply(left, g).T).T for (left, right), g in pairs
+        )
+
+    def next(self, params: Params, grads: Params, loss: Loss) -> NonlinearKFO:
+        if not self.adapt_transform:
+            return self
+        return descend_field(self, "networks", self.step_size, params, grads, loss)
+
+
+def _network(key: PRNGKeyArray, width: int, hidden: int, dtype: np.dtype) -> Network:
+    first, second = jax.random.split(key)
+    return (
+        jax.random.normal(first, (hidden, width), dtype) / width**0.5,
+        jax.random.normal(second, (hidden, hidden), dtype) / hidden**0.5,
+        jnp.zeros((width, hidden), dtype),
+    )
+
+
+def _apply(network: Network, columns: Array) -> Array:
+    a, b, c = network
+    return columns + c @ jnp.tanh(b @ jnp.tanh(a @ columns))

@@ -1,0 +1,53 @@
+"""Reptile: the outer direction is the way that adaptation went."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import jax
+from jaxtyping import Array, Float
+
+from toylin import _checks
+from toylin._pytree import pytree_dataclass, static
+from toylin.model import Params
+from toylin.rules._base import Loss, Rule, subtract, with_gradient
+
+
+@pytree_dataclass
+class Reptile(Rule):
+    """MAML's inner loop with params - adapted in place of the outer gradient.
+
+    The outer *loss* is MAML's: the query loss after adaptation. Its *gradient*, as ``jax.grad``,
+    ``outer_grad`` and ``meta_train`` see it, is the mean of params - adapted, so that gradient
+    descent with outer step epsilon is Reptile: params <- params + epsilon (adapted - params). It is
+    no gradient of the loss, and is zero in the rule's leaves: Reptile learns no step size.
+
+    Args:
+        step_size: the inner step size alpha, a leaf.
+        steps: the number of inner steps T.
+
+    Raises:
+        ValueError: a step size that is no finite number, or a bad number of steps.
+
+    Source: Nichol, Achiam and Schulman, "On First-Order Meta-Learning Algorithms", 2018, algorithm
+    1 (the direction is not divided by alpha).
+    """
+
+    first_order: ClassVar[bool] = True  # type: ignore[misc]
+
+    step_size: float | jax.Array
+    steps: int = static(default=1)
+
+    def __post_init__(self) -> None:
+        _checks.scalar("step_size", self.step_size)
+        self._check_loop()
+
+    @property
+    def linear(self) -> bool:
+        return True
+
+    def update(self, grads: Params) -> Params:
+        return jax.tree.map(lambda g: self.step_size * g, grads)
+
+    def outer_value(self, params: Params, adapted: Params, loss: Loss) -> Float[Array, ""]:
+        return with_gradient(loss(adapted), params, subtract(params, adapted))

@@ -1,0 +1,223 @@
+"""The axes of a sweep: which field of which setting takes which values, along which dimension."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from toylin.sweeps._settings import Model, Optimizer
+
+OWNERS = ("tasks", "rule", "model", "optimizer", "loss")
+LOSS_FIELDS = ("num_tasks", "num_queries")
+RESERVED = ("iteration", "input", "seed")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Field:
+    """One field and its values along a dimension.
+
+    ``owner`` is the setting that it belongs to; ``name`` is empty where the values replace the
+    whole setting. ``array`` holds the values of a field that is a number (or an array): those are
+    batched. Other fields are structure: each value compiles a program.
+    """
+
+    owner: str
+    name: str
+    label: str
+    values: tuple[Any, ...]
+    array: np.ndarray | None
+
+    def coordinate(self) -> np.ndarray:
+        """The values as a coordinate: numbers where they are, labels otherwise."""
+        if self.array is not None and self.array.ndim == 1:
+            return self.array
+        if all(v is None or _is_number(v) for v in self.values):
+            # None stands for infinitely many (shots, queries).
+            return np.array([np.inf if v is None else v for v in self.values])
+        if all(isinstance(v, str) for v in self.values):
+            return np.array(self.values)
+        if all(isinstance(v, tuple) for v in self.values):
+            return np.array(["-".join(str(x) for x in v) for v in self.values])
+        return np.arange(len(self.values))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dimension:
+    """A named dimension of the result, along which one field varies, or several together."""
+
+    name: str
+    fields: tuple[Field, ...]
+    size: int
+
+    @property
+    def batched(self) -> bool:
+        """Whether moving along it changes numbers only."""
+        return all(f.array is not None for f in self.fields)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, bool | int | float | np.number | np.bool_)
+
+
+def _fields_of(setting: Any) -> dict[str, bool]:
+    """Field name -> whether it is structure."""
+    if not dataclasses.is_dataclass(setting):
+        return {}
+    return {f.name: bool(f.metadata.get("static")) for f in dataclasses.fields(setting)}
+
+
+def known_fields(base: Mapping[str, Any], whole: Mapping[str, Sequence[Any]]) -> dict[str, dict]:
+    """For each owner the fields that all its settings in this sweep have."""
+    known: dict[str, dict] = {"loss": dict.fromkeys(LOSS_FIELDS, True)}
+    for owner in OWNERS[:-1]:
+        settings = whole.get(owner, [base[owner]])
+        fields = [_fields_of(s) for s in settings]
+        if owner == "optimizer":
+            for names, setting in zip(fields, settings, strict=True):
+                names.pop("options")
+                names.update(dict.fromkeys(setting.known_options(), False))
+        shared = set(fields[0]).intersection(*fields[1:])
+        known[owner] = {n: s for n, s in fields[0].items() if n in shared}
+    return known
+
+
+def parse(over: Mapping[str, Any], base: Mapping[str, Any]) -> tuple[Dimension, ...]:
+    """The dimensions that ``over`` asks for.
+
+    Raises:
+        ValueError: a field that no setting has, or several have; no values; values of different
+            kinds; zipped values of different lengths; a field that is varied twice.
+    """
+    if not isinstance(over, Mapping):
+        raise ValueError(f"over must map names of fields to their values, got {over!r}")
+    whole = {
+        owner: [_as_setting(owner, v) for v in _values(owner, _unlabelled(over[owner]))]
+        for owner in OWNERS[:-1]
+        if owner in over
+    }
+    known = known_fields(base, whole)
+    dimensions = []
+    for name, values in over.items():
+        if name in RESERVED:
+            raise ValueError(f"over must not name {name!r}; seeds are given as seeds=")
+        if name in whole:
+            labels = tuple(values) if isinstance(values, Mapping) else _labels(name, values)
+            fields: tuple[Field, ...] = (
+                Field(name, "", name, tuple(zip(labels, whole[name], strict=True)), None),
+            )
+        elif isinstance(values, Mapping):
+            fields = tuple(_field(n, v, known) for n, v in values.items())
+        else:
+            fields = (_field(name, values, known),)
+        sizes = {f.label: len(f.values) for f in fields}
+        if not sizes or len(set(sizes.values())) != 1:
+            raise ValueError(f"fields zipped along {name!r} must be equally long, got {sizes}")
+        dim = name if isinstance(values, Mapping) else fields[0].label
+        dimensions.append(Dimension(dim, fields, next(iter(sizes.values()))))
+    _check_distinct(dimensions)
+    return tuple(dimensions)
+
+
+def _unlabelled(values: Any) -> Any:
+    return list(values.values()) if isinstance(values, Mapping) else values
+
+
+def _labels(owner: str, values: Any) -> tuple[str, ...]:
+    if owner == "optimizer":
+        return tuple(v if isinstance(v, str) else v.name for v in values)
+    raise ValueError(
+        f"over[{owner!r}] must map labels to settings, such as {{'maml': tl.MAML(0.1)}}, "
+        f"got {values!r}"
+    )
+
+
+def _as_setting(owner: str, value: Any) -> Any:
+    if owner == "optimizer" and isinstance(value, str):
+        return Optimizer(value)
+    if owner == "model" and not isinstance(value, Model):
+        raise ValueError(f"over['model'] must hold tl.Model settings, got {value!r}")
+    return value
+
+
+def _values(name: str, values: Any) -> list[Any]:
+    if isinstance(values, str) or not np.iterable(values):
+        raise ValueError(f"over[{name!r}] must be a sequence of values, got {values!r}")
+    listed = [v.item() if isinstance(v, np.generic) else v for v in values]
+    if not listed:
+        raise ValueError(f"over[{name!r}] must hold at least one value, got none")
+    return [tuple(v) if isinstance(v, list) else v for v in listed]
+
+
+def _field(name: str, values: Any, known: Mapping[str, Mapping[str, bool]]) -> Field:
+    owner, _, field = name.rpartition(".")
+    owners = [o for o in OWNERS if field in known[o] and owner in ("", o)]
+    if len(owners) != 1:
+        if owners:
+            wanted = " or ".join(f"{o}.{field}" for o in owners)
+            raise ValueError(f"over[{name!r}] is ambiguous; write {wanted}")
+        names = "; ".join(f"{o}: {', '.join(known[o]) or 'none'}" for o in OWNERS)
+        raise ValueError(f"over must name fields of the settings ({names}), got {name!r}")
+    listed = _values(name, values)
+    array = None
+    if not known[owners[0]][field]:
+        try:
+            array = np.asarray([np.asarray(v, dtype=float) for v in listed])
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"over[{name!r}] must hold numbers, or arrays of one shape, got {listed!r}"
+            ) from None
+    return Field(owners[0], field, field, tuple(listed), array)
+
+
+def _check_distinct(dimensions: Sequence[Dimension]) -> None:
+    seen: dict[tuple[str, str], str] = {}
+    labels: set[str] = set()
+    for dimension in dimensions:
+        for field in dimension.fields:
+            place = (field.owner, field.name)
+            if place in seen:
+                raise ValueError(
+                    f"over varies {field.label!r} twice: along {seen[place]!r} and "
+                    f"{dimension.name!r}"
+                )
+            seen[place] = dimension.name
+        names = {dimension.name, *(f.label for f in dimension.fields)}
+        if names & labels:
+            raise ValueError(
+                f"over gives two dimensions one name: {', '.join(sorted(names & labels))}"
+            )
+        labels |= names
+
+
+def put(settings: Mapping[str, Any], owner: str, name: str, value: Any) -> dict[str, Any]:
+    """``settings`` with one field replaced, through the constructor and its checks."""
+    settings = dict(settings)
+    if name == "":
+        settings[owner] = value[1]
+    elif owner == "loss":
+        settings["loss"] = {**settings["loss"], name: value}
+    elif owner == "optimizer" and name not in ("name", "learning_rate"):
+        optimizer = settings[owner]
+        options = {**optimizer.options, name: value}
+        settings[owner] = dataclasses.replace(optimizer, options=options)
+    else:
+        settings[owner] = dataclasses.replace(settings[owner], **{name: value})
+    return settings
+
+
+def put_array(settings: Mapping[str, Any], owner: str, name: str, array: Any) -> dict[str, Any]:
+    """``settings`` with one leaf replaced by the values of many runs, without checks."""
+    settings = dict(settings)
+    old = settings[owner]
+    new = object.__new__(type(old))
+    for field in dataclasses.fields(old):
+        object.__setattr__(new, field.name, getattr(old, field.name))
+    if owner == "optimizer" and name != "learning_rate":
+        object.__setattr__(new, "options", {**old.options, name: array})
+    else:
+        object.__setattr__(new, name, array)
+    settings[owner] = new
+    return settings

@@ -1,0 +1,153 @@
+"""The result of a sweep as labelled arrays: names, dimensions, coordinates, units, settings."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from toylin.sweeps._plan import Plan
+
+
+class Variable(NamedTuple):
+    """A variable of the result: its dimensions after those of the runs, and what it means."""
+
+    extra: tuple[str, ...]
+    attributes: dict[str, str]
+    boolean: bool = False
+
+
+VARIABLES = {
+    "final_loss": Variable((), {"long_name": "outer loss after meta-training", "units": "loss"}),
+    "unadapted_loss": Variable(
+        (),
+        {
+            "long_name": "loss of the meta-trained start without adaptation",
+            "units": "loss",
+        },
+    ),
+    "loss": Variable(("iteration",), {"long_name": "outer loss", "units": "loss"}),
+    "grad_norm": Variable(
+        ("iteration",), {"long_name": "Euclidean norm of the outer gradient", "units": "loss"}
+    ),
+    "weights": Variable(
+        ("input",),
+        {
+            "long_name": "end-to-end weights W_L ... W_1 after meta-training",
+            "units": "output/input",
+        },
+    ),
+    "distance_to_minimum": Variable(
+        (),
+        {
+            "long_name": "distance to the nearest global minimum",
+            "units": "parameters",
+            "description": "NaN where the minima are not known in closed form",
+        },
+    ),
+    "diverged": Variable(
+        (),
+        {
+            "long_name": "diverged",
+            "units": "1",
+            "description": "loss or gradient left the range of floats, or the final loss is over "
+            "a thousand times the first",
+        },
+        boolean=True,
+    ),
+    "converged_at": Variable(
+        (),
+        {
+            "long_name": "iteration from which the gradient norm stays within the tolerance",
+            "units": "meta-iterations",
+            "description": "NaN where it does not at the end",
+        },
+    ),
+}
+
+
+def sizes(plan: Plan) -> dict[str, int]:
+    """The dimensions of the result and their lengths."""
+    runs = {d.name: d.size for d in plan.dims}
+    if plan.seed_is_axis:
+        runs["seed"] = plan.seeds.size
+    return {**runs, "iteration": plan.records.size, "input": plan.inputs}
+
+
+def run_dims(plan: Plan) -> tuple[str, ...]:
+    """The dimensions over runs."""
+    return tuple(name for name in sizes(plan) if name not in ("iteration", "input"))
+
+
+def coordinates(plan: Plan) -> dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, str]]]:
+    """name -> (dimensions, values, attributes)."""
+    found: dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, str]]] = {}
+    for dim in plan.dims:
+        for field in dim.fields:
+            values = field.coordinate()
+            if field.name == "":
+                values = np.array([label for label, _ in field.values])
+            about = {"setting": f"{field.owner}.{field.name}".rstrip(".")}
+            if any(v is None for v in field.values):
+                about["description"] = "inf stands for infinitely many (the population)"
+            found[field.label] = ((dim.name,), values, about)
+        if dim.name not in found:
+            found[dim.name] = ((dim.name,), np.arange(dim.size), {"setting": "zipped"})
+    seeds = plan.seeds if plan.seed_is_axis else plan.seeds[0]
+    found["seed"] = (("seed",) if plan.seed_is_axis else (), np.asarray(seeds), {})
+    found["iteration"] = (("iteration",), plan.records, {"units": "meta-iterations"})
+    found["input"] = (("input",), np.arange(plan.inputs), {})
+    return found
+
+
+def attributes(plan: Plan) -> dict[str, Any]:
+    """The settings, and the software behind the numbers."""
+    from importlib.metadata import version
+
+    return {
+        "title": "toylin sweep",
+        "settings": json.dumps(plan.describe()),
+        "versions": json.dumps({name: version(name) for name in ("toylin", "jax", "optax")}),
+        "loss_units": "half squared error or nats, in expectation over tasks",
+    }
+
+
+def in_memory(plan: Plan, arrays: dict[str, np.ndarray]) -> Any:
+    """The results as an ``xarray.Dataset``."""
+    import xarray
+
+    dims = run_dims(plan)
+    return xarray.Dataset(
+        {
+            name: ((*dims, *about.extra), arrays[name], about.attributes)
+            for name, about in VARIABLES.items()
+        },
+        coords=coordinates(plan),
+        attrs=attributes(plan),
+    )
+
+
+class Memory:
+    """Results kept in memory: the store of a sweep that is given none."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self.block: tuple[int, ...] | None = None
+        lengths = sizes(plan)
+        self._arrays = {
+            name: np.empty(
+                (*(lengths[d] for d in run_dims(plan)), *(lengths[d] for d in about.extra)),
+                bool if about.boolean else plan.dtype,
+            )
+            for name, about in VARIABLES.items()
+        }
+
+    def write(self, where: tuple[slice, ...], arrays: dict[str, np.ndarray]) -> None:
+        """Keep one chunk."""
+        for name, values in arrays.items():
+            self._arrays[name][where] = values
+
+    def dataset(self) -> Any:
+        """All results."""
+        return in_memory(self._plan, self._arrays)
