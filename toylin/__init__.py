@@ -2,7 +2,14 @@
 
 # Tasks and models
 from toylin.added_layers import add_linear_layers
-from toylin.data import Batch, BinaryMoments, BinaryPoints, RegressionMoments, RegressionPoints
+from toylin.data import (
+    Batch,
+    BinaryMargins,
+    BinaryMoments,
+    BinaryPoints,
+    RegressionMoments,
+    RegressionPoints,
+)
 from toylin.model import end_to_end, init, predict
 from toylin.tasks import BinaryClassification, LinearRegression
 
