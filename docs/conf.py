@@ -47,6 +47,7 @@ napoleon_use_ivar = True
 
 html_theme = "furo"
 html_title = "toylin"
+html_show_copyright = False
 html_static_path = ["_static"]
 html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#b3201f", "color-brand-content": "#b3201f"},
@@ -56,12 +57,9 @@ html_theme_options = {
 
 def escape(_app: Sphinx, _what: str, _name: str, _object: Any, _options: Any, lines: list) -> None:
     """Docstrings are plain text with ``literals``: a bar or star in a formula is no markup."""
-    for i, line in enumerate(lines):
-        if not line.lstrip().startswith((">>>", "...")):
-            parts = re.split(r"(``.*?``)", line)
-            parts[::2] = [re.sub(r"([|*])", r"\\\1", part) for part in parts[::2]]
-            parts[::2] = [re.sub(r"(?<=\w)_(?!\w)", r"\\_", part) for part in parts[::2]]
-            lines[i] = "".join(parts)
+    parts = re.split(r"((?s:``.*?``)|(?m:^ *(?:>>>|\.\.\.).*$))", "\n".join(lines))
+    parts[::2] = [re.sub(r"([|*]|(?<=\w)_(?!\w))", r"\\\1", part) for part in parts[::2]]
+    lines[:] = "".join(parts).split("\n")
 
 
 def signature(
@@ -72,8 +70,10 @@ def signature(
         return None
     found = inspect.signature(obj)
     parameters = list(found.parameters.values())
-    if parameters and parameters[0].name in ("self", "cls"):
+    if parameters and parameters[0].name == "self":
         parameters = parameters[1:]
+    if inspect.isclass(obj):
+        found = found.replace(return_annotation=found.empty)
     text = stringify_signature(found.replace(parameters=parameters))
     arguments, arrow, result = text.rpartition(" -> ")
     return (arguments, result) if arrow else (text, returns)

@@ -118,7 +118,7 @@ def api(folder: Path, tl: ModuleType) -> None:
     ]
     pages = []
     for title, names in topics(tl).items():
-        page = re.sub(r"\W+", "-", title.lower())
+        page = re.sub(r"\W+", "-", re.split(",| and how", title)[0].lower())
         pages.append(page)
         rows, body = [], []
         for name in names:

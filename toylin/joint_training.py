@@ -84,7 +84,7 @@ def separate(params_optimizer: Any, rule_optimizer: Any, frozen: Sequence[str] =
     """An optax optimizer of pairs (params, rule): one for the parameters, another for the rule.
 
     Args:
-        params_optimizer, rule_optimizer: ``optax.GradientTransformation``s.
+        params_optimizer, rule_optimizer: optax gradient transformations.
         frozen: names of the rule's fields that are held, say ``["step_size"]``.
 
     Raises:
