@@ -98,6 +98,7 @@ def by_public_name(
 
 
 def setup(app: Sphinx) -> None:
+    """Generate pages before the sources are read."""
     generate.everything(Path(__file__).parent, tl)
     app.connect("autodoc-process-docstring", escape, priority=400)
     app.connect("autodoc-process-signature", signature)

@@ -92,16 +92,12 @@ FORMULAS = {
     "shots_floor": Formula(
         r"\min_b \mathcal L(0, b)",
         _sum(
-            sympy.Mul(
-                s**2 / 2, _POWER, _sum(1, -sympy.Symbol(r"c^\star") * s**2), evaluate=False
-            ),
+            sympy.Mul(s**2 / 2, _POWER, _sum(1, -sympy.Symbol(r"c^\star") * s**2), evaluate=False),
             _NOISE,
         ),
     ),
     "support_moments": Formula(
         r"\mathrm E\,S^r",
-        sympy.Mul(
-            s ** (2 * r), sympy.Product(1 + 2 * i / K, (i, 0, r - 1)), evaluate=False
-        ),
+        sympy.Mul(s ** (2 * r), sympy.Product(1 + 2 * i / K, (i, 0, r - 1)), evaluate=False),
     ),
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -80,11 +79,10 @@ def tutorials(folder: Path, notebooks: Path) -> None:
         if stale.name not in {path.name for path in found}:
             stale.unlink()
     for path in found:
-        if not (folder / path.name).exists() or (folder / path.name).read_text() != path.read_text():
-            shutil.copyfile(path, folder / path.name)
+        write(folder / path.name, path.read_text())
     text = (
-        "# Tutorials\n\nNotebooks, run when this page was built; every claim in them ends in a cell "
-        "that checks it."
+        "# Tutorials\n\nNotebooks, run when this page was built; every claim in them ends in a "
+        "cell that checks it."
     )
     if found:
         names = "\n".join(path.stem for path in found)
@@ -111,7 +109,7 @@ def api(folder: Path, tl: ModuleType) -> None:
     """A page for every topic, and an index with the first line of every docstring."""
     index = [
         "# API reference\n\nEvery public name of `import toylin as tl`, by topic. Arrays are "
-        "described by jaxtyping: `Float[Array, \"tasks dim\"]` has two axes of those names, "
+        'described by jaxtyping: `Float[Array, "tasks dim"]` has two axes of those names, '
         '`Float[Array, ""]` is a scalar. Losses are in units of y², half the mean squared error, or '
         "in nats for classification; step sizes multiply the gradient of that loss. Bad input "
         "raises `ValueError`, and a combination without a closed form `NoClosedFormError`."
@@ -135,6 +133,9 @@ def api(folder: Path, tl: ModuleType) -> None:
         index.append(f"## [{title}]({page}.md)\n\n{table}")
         write(folder / f"{page}.md", f"# {title}\n\n" + "\n\n".join(body) + "\n")
     entries = "\n".join([*pages, "commands"])
+    for stale in folder.glob("*.md"):
+        if stale.stem not in {*pages, "commands", "index"}:
+            stale.unlink()
     index.append(f"```{{toctree}}\n:hidden:\n\n{entries}\n```")
     write(folder / "index.md", "\n\n".join(index) + "\n")
 

@@ -56,15 +56,11 @@ def test_best_response_to_shots():
     assert_equal(right("shots_at_zero"), derived)
     best = right("best_response")
     assert sympy.simplify(sympy.diff(derived, F.c).subs(F.c, best)) == 0
-    assert_equal(
-        right("shots_floor").subs(sympy.Symbol(r"c^\star"), best), derived.subs(F.c, best)
-    )
+    assert_equal(right("shots_floor").subs(sympy.Symbol(r"c^\star"), best), derived.subs(F.c, best))
 
 
 def test_shots_floor_is_the_packages():
-    tasks = tl.LinearRegression(
-        theta_mean=0.3, theta_cov=0.49, x_cov=1.44, noise_std=0.2, shots=5
-    )
+    tasks = tl.LinearRegression(theta_mean=0.3, theta_cov=0.49, x_cov=1.44, noise_std=0.2, shots=5)
     at = {mu: 0.3, tau: 0.7, s: 1.2, sigma: 0.2, K: 5}
     best = right("best_response").subs(at)
     floor = right("shots_floor").subs(at).subs(sympy.Symbol(r"c^\star"), best)
