@@ -110,8 +110,8 @@ def api(folder: Path, tl: ModuleType) -> None:
     index = [
         "# API reference\n\nEvery public name of `import toylin as tl`, by topic. Arrays are "
         'described by jaxtyping: `Float[Array, "tasks dim"]` has two axes of those names, '
-        '`Float[Array, ""]` is a scalar. Losses are in units of y², half the mean squared error, or '
-        "in nats for classification; step sizes multiply the gradient of that loss. Bad input "
+        '`Float[Array, ""]` is a scalar. Losses are in units of y², half the mean squared error, '
+        "or in nats for classification; step sizes multiply the gradient of that loss. Bad input "
         "raises `ValueError`, and a combination without a closed form `NoClosedFormError`."
     ]
     pages = []
@@ -192,7 +192,7 @@ def commands(path: Path) -> None:
 def derivations(path: Path, tl: ModuleType) -> None:
     """What ``derive`` prints, for the cases that fit a page."""
     parts = [
-        "# Derivations\n\nWhat `toylin.derive(depth, steps, shots)` finds, set as it prints itself: "
+        "# Derivations\n\nWhat `toylin.derive(depth, steps, shots)` finds, as it prints itself: "
         "nothing on this page was typed. $p$ is the product of the weights, primes mark adapted "
         "ones. The range of validity is that of the [scalar problem](scalar.md): any weights, step "
         "size, mean and spreads."
