@@ -152,10 +152,11 @@ def _on_diagonals(loss: PolynomialLoss) -> list[np.ndarray]:
 def _off_diagonals(loss: PolynomialLoss) -> list[np.ndarray]:
     """L_q = 0 gives q = -a_1 / (2 a_2); put into L_p = 0 and cleared of denominators."""
     a0, a1, a2 = loss
-    eliminated = _eliminated(a0, a1, a2)
+    eliminated = _eliminated(a0, a1, a2, -1.0)
     # Leading terms can cancel identically (in the population they do): what rounding leaves of
     # them would be roots near infinity.
-    size = _eliminated(*(Polynomial(np.abs(a.coef)) for a in loss), sign=1.0)
+    b0, b1, b2 = (Polynomial(np.abs(a.coef)) for a in loss)
+    size = _eliminated(b0, b1, b2, 1.0)
     real = np.abs(eliminated.coef) > 1e-12 * size.coef[: eliminated.coef.size]
     eliminated = Polynomial(np.where(real, eliminated.coef, 0.0))
     found = []
@@ -168,9 +169,9 @@ def _off_diagonals(loss: PolynomialLoss) -> list[np.ndarray]:
     return found
 
 
-def _eliminated(a0: Polynomial, a1: Polynomial, a2: Polynomial, sign: float = -1.0) -> Polynomial:
-    """(4 a_2²) L_p at q = -a_1 / (2 a_2)."""
-    return 4 * a2**2 * a0.deriv() + sign * 2 * a1 * a1.deriv() * a2 + a1**2 * a2.deriv()
+def _eliminated(a0: Polynomial, a1: Polynomial, a2: Polynomial, sign: float) -> Polynomial:
+    """(4 a_2²) L_p at q = -a_1 / (2 a_2), with sign = -1."""
+    return a0.deriv() * a2**2 * 4 + a1 * a1.deriv() * a2 * (2 * sign) + a1**2 * a2.deriv()
 
 
 def _polish(loss: PolynomialLoss, start: np.ndarray) -> np.ndarray | None:
