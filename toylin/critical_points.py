@@ -127,13 +127,18 @@ def solve_critical_points(tasks: LinearRegression, rule: MAML) -> CriticalPoints
     return CriticalPoints(points, loss(points), eigenvalues, np.sum(eigenvalues < 0, axis=1))
 
 
+def _coefficients(polynomial: Polynomial) -> np.ndarray:
+    return np.asarray(polynomial.coef, dtype=float)
+
+
 def _real_roots(polynomial: Polynomial, scale: float) -> np.ndarray:
     """Real roots, by the companion matrix in units of ``scale``, where coefficients are balanced.
 
     In the units of p itself a leading coefficient can be 1e-20 of the others and still hold roots
     that are far out.
     """
-    coefficients = polynomial.coef * scale ** np.arange(len(polynomial.coef))
+    coefficients = _coefficients(polynomial)
+    coefficients = coefficients * scale ** np.arange(coefficients.size)
     roots = Polynomial(coefficients).trim().roots() * scale
     return roots.real[np.abs(roots.imag) < _REAL * (scale + np.abs(roots.real))]
 
@@ -157,8 +162,9 @@ def _off_diagonals(loss: PolynomialLoss) -> list[np.ndarray]:
     # them would be roots near infinity.
     b0, b1, b2 = (Polynomial(np.abs(a.coef)) for a in loss)
     size = _eliminated(b0, b1, b2, 1.0)
-    real = np.abs(eliminated.coef) > 1e-12 * size.coef[: eliminated.coef.size]
-    eliminated = Polynomial(np.where(real, eliminated.coef, 0.0))
+    terms = _coefficients(eliminated)
+    real = np.abs(terms) > 1e-12 * _coefficients(size)[: terms.size]
+    eliminated = Polynomial(np.where(real, terms, 0.0))
     found = []
     for p in _real_roots(eliminated, loss.scale()):
         q = -a1(p) / (2 * a2(p))
