@@ -139,7 +139,7 @@ def _real_roots(polynomial: Polynomial, scale: float) -> np.ndarray:
     """
     coefficients = _coefficients(polynomial)
     coefficients = coefficients * scale ** np.arange(coefficients.size)
-    roots = Polynomial(coefficients).trim().roots() * scale
+    roots = np.asarray(Polynomial(coefficients).trim().roots(), dtype=complex) * scale
     return roots.real[np.abs(roots.imag) < _REAL * (scale + np.abs(roots.real))]
 
 
