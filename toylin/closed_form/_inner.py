@@ -8,7 +8,8 @@ from jaxtyping import Array, Float
 from toylin._inputs import check_linear, check_rule, check_support
 from toylin.closed_form import _layers
 from toylin.closed_form._end_to_end import Differentiable
-from toylin.data import Data, RegressionPoints
+from toylin.data import BinaryMargins, Data, RegressionPoints
+from toylin.errors import NoClosedFormError
 from toylin.model import Params
 from toylin.rules import Rule
 
@@ -20,6 +21,11 @@ def differentiable(support: Data) -> Differentiable:
     """
     if isinstance(support, RegressionPoints):
         return support.moments(jnp.zeros(support.x.shape[-1], support.x.dtype))
+    if isinstance(support, BinaryMargins):
+        raise NoClosedFormError(
+            "margins are drawn at each model, for scoring by autodiff; for a formula use points "
+            "(tasks.sample) or the population (num_queries=None)"
+        )
     return support
 
 
