@@ -30,6 +30,11 @@ def differentiable(support: Data) -> Differentiable:
         )
     if isinstance(support, RegressionPoints):
         return support.moments(jnp.zeros(support.x.shape[-1], support.x.dtype))
+    if isinstance(support, BinaryMargins):
+        raise NoClosedFormError(
+            "margins are drawn at each model, for scoring by autodiff; for a formula use points "
+            "(tasks.sample) or the population (num_queries=None)"
+        )
     return support
 
 
