@@ -17,7 +17,8 @@ def compiled(*static: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     """``jax.jit``, with the named arguments static, for functions that check their input.
 
     Called eagerly, a loop inside a function would be traced and compiled at every call. Arguments
-    that ``jit`` would refuse go to the function as it is, which refuses them by name.
+    that ``jit`` or the function refuses go to the function as it is, which names what it got: under
+    ``jit`` it would see tracers, and JAX add notes of its own.
     """
 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -25,8 +26,12 @@ def compiled(*static: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
 
         @wraps(function)
         def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-            served = all(_is_numeric(leaf) for leaf in jax.tree.leaves(args))
-            return (fast if served else function)(*args, **kwargs)
+            if all(_is_numeric(leaf) for leaf in jax.tree.leaves(args)):
+                try:
+                    return fast(*args, **kwargs)
+                except ValueError:
+                    pass
+            return function(*args, **kwargs)
 
         return call
 
