@@ -366,6 +366,11 @@ def _check_settings(plan: Plan) -> None:
             _checks.integer("num_tasks", settings["loss"]["num_tasks"], minimum=1)
             if settings["loss"]["num_queries"] is not None:
                 _checks.integer("num_queries", settings["loss"]["num_queries"], minimum=1)
+    if plan.loss == "exact" and not isinstance(plan.at(origin)["tasks"], LinearRegression):
+        raise ValueError(
+            "loss='exact' serves linear regression in sweeps; use loss='sampled' for "
+            f"{type(plan.at(origin)['tasks']).__name__}"
+        )
 
 
 def _telling(dim: Dimension) -> list[int]:
