@@ -10,10 +10,10 @@ from __future__ import annotations
 from math import isqrt
 
 import jax
-from jaxtyping import Array, Float
 
 from toylin._compiled import compiled
 from toylin._inputs import Tasks, as_batch, check_rule, check_support
+from toylin._types import Array, Float
 from toylin.data import Batch, Data, mean_loss
 from toylin.model import Params
 from toylin.rules import Rule

@@ -16,10 +16,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float
 from numpy.polynomial import Polynomial
 
 from toylin import _checks
+from toylin._types import Array, Float
 from toylin.data import RegressionMoments
 from toylin.landscape import CriticalPoints
 from toylin.model import Params

@@ -12,10 +12,10 @@ from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from toylin._gaussian import expected_softplus
 from toylin._pytree import pytree_dataclass
+from toylin._types import Array, Float
 from toylin.model import Params, end_to_end, predict
 
 

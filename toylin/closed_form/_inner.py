@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from toylin._compiled import compiled
 from toylin._inputs import check_linear, check_rule, check_support
+from toylin._types import Array, Float
 from toylin.closed_form import _layers
 from toylin.closed_form._end_to_end import Differentiable
 from toylin.data import BinaryMargins, Data, RegressionPoints

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import jax
-from jaxtyping import Array, Float
 
 from toylin._compiled import compiled
 from toylin._inputs import Tasks, as_batch, check_linear, check_rule
+from toylin._types import Array, Float
 from toylin.closed_form import _binary, _layers, _scalar, _shallow, _wick
 from toylin.closed_form._end_to_end import Differentiable
 from toylin.closed_form._inner import differentiable
