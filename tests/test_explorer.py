@@ -171,6 +171,19 @@ def test_the_start_moves_by_keys_and_by_click(browser, size):
 
 
 @pytest.mark.browser
+def test_a_floor_beyond_the_scale_is_said_not_drawn(browser):
+    load(browser)
+    legend = browser.find_element(By.ID, "floor-legend")
+    assert legend.is_displayed()
+    press(browser, "shots", Keys.HOME)
+    press(browser, "alpha", Keys.END)
+    floor = tl.shallow_floor(tl.LinearRegression(shots=1), tl.MAML(1.5))
+    assert floor > 1.4
+    assert browser.find_element(By.ID, "shallow-best").text == f"{floor:.3f}"
+    assert not legend.is_displayed()
+
+
+@pytest.mark.browser
 def test_reset_brings_everything_back(browser):
     load(browser)
     before = pictures(browser)

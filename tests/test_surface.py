@@ -48,8 +48,8 @@ LOSSES = {
 def test_equals_evaluation_point_by_point(name):
     loss = LOSSES[name]
     plane = tl.surface(loss, CENTRE, DIRECTIONS, ((-1.0, 2.0), (-0.5, 1.5)), resolution=7)
-    np.testing.assert_allclose(plane.first, np.linspace(-1.0, 2.0, 7))
-    np.testing.assert_allclose(plane.second, np.linspace(-0.5, 1.5, 7))
+    np.testing.assert_allclose(plane.first, np.linspace(-1.0, 2.0, 7), atol=1e-15)
+    np.testing.assert_allclose(plane.second, np.linspace(-0.5, 1.5, 7), atol=1e-15)
     assert plane.loss.shape == (7, 7)
     np.testing.assert_allclose(plane.loss, direct(loss, plane), rtol=1e-10, atol=1e-12)
     assert np.ptp(plane.loss) > 0.1

@@ -15,6 +15,8 @@ TASKS = tl.LinearRegression(theta_mean=0.3, noise_std=0.2, shots=5)
 RULE = tl.MAML(0.1)
 PARAMS = scalar_params(WEIGHTS[:2])
 KEY = jax.random.key(3)
+# One object each: a run compiles once for each optimizer.
+SGD, ADAM = optax.sgd(0.05), optax.adam(0.1)
 
 
 def python_loop(loss, params, optimizer, num_steps, key=None):
@@ -44,7 +46,7 @@ def noisy(params, key):
     return tl.autodiff.outer_loss(params, TASKS.sample(key, 4), RULE)
 
 
-@pytest.mark.parametrize("optimizer", [optax.sgd(0.05), optax.adam(0.1)], ids=["sgd", "adam"])
+@pytest.mark.parametrize("optimizer", [SGD, ADAM], ids=["sgd", "adam"])
 @pytest.mark.parametrize("loss", [fixed_batch, noisy, tl.ExactLoss(TASKS, RULE)])
 def test_equals_a_python_loop(loss, optimizer):
     key = KEY if loss is noisy else None
@@ -61,15 +63,15 @@ def test_equals_a_python_loop(loss, optimizer):
 def test_drawing_ahead_changes_nothing(num_steps):
     """Tasks are drawn in blocks of many iterations, whole or not."""
     loss = tl.sampled_loss(TASKS, RULE, num_tasks=4)
-    want = python_loop(loss, PARAMS, optax.sgd(0.05), num_steps, KEY)
-    got = tl.meta_train(loss, PARAMS, optax.sgd(0.05), num_steps, KEY, trajectory=True)
+    want = python_loop(loss, PARAMS, SGD, num_steps, KEY)
+    got = tl.meta_train(loss, PARAMS, SGD, num_steps, KEY, trajectory=True)
     assert got.loss.shape == (num_steps,)
     assert_close(got, want, 1e-10)
 
 
 def test_loss_is_that_before_each_update():
     loss = tl.ExactLoss(TASKS, RULE)
-    run = tl.meta_train(loss, PARAMS, optax.adam(0.1), 12, trajectory=True)
+    run = tl.meta_train(loss, PARAMS, ADAM, 12, trajectory=True)
     np.testing.assert_allclose(run.loss[0], loss(PARAMS), rtol=1e-13)
     assert_close(jax.tree.map(lambda a: a[0], run.trajectory), PARAMS, 1e-15)
     along = jax.vmap(loss)(run.trajectory)
@@ -81,7 +83,7 @@ def test_starts_side_by_side():
     loss = tl.sampled_loss(TASKS, RULE, num_tasks=4)
     starts = scalar_params(WEIGHTS[:2]), scalar_params([0.1, 1.4]), scalar_params([-0.5, 0.2])
     keys = jax.random.split(KEY, 3)
-    train = lambda start, key: tl.meta_train(loss, start, optax.adam(0.05), 120, key)  # noqa: E731
+    train = lambda start, key: tl.meta_train(loss, start, ADAM, 120, key)  # noqa: E731
     together = jax.vmap(train)(jax.tree.map(lambda *a: jnp.stack(a), *starts), keys)
     for i, start in enumerate(starts):
         alone = train(start, keys[i])
@@ -94,7 +96,7 @@ def test_over_the_leaves_of_the_loss():
 
     def train(step_size):
         loss = tl.ExactLoss(TASKS, tl.MAML(step_size))
-        return tl.meta_train(loss, PARAMS, optax.adam(0.05), 20).loss
+        return tl.meta_train(loss, PARAMS, ADAM, 20).loss
 
     together = jax.vmap(train)(step_sizes)
     for row, step_size in zip(together, step_sizes, strict=True):
@@ -106,8 +108,7 @@ def test_over_the_leaves_of_the_loss():
 def test_same_key_same_run_bit_for_bit(num_steps):
     loss = tl.sampled_loss(TASKS, RULE, num_tasks=4)
     first, again, other = (
-        tl.meta_train(loss, PARAMS, optax.sgd(0.05), num_steps, key)
-        for key in (KEY, KEY, jax.random.key(4))
+        tl.meta_train(loss, PARAMS, SGD, num_steps, key) for key in (KEY, KEY, jax.random.key(4))
     )
     for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(again), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -154,7 +155,7 @@ def test_any_pytree_of_parameters():
         return tl.closed_form.outer_loss(params, tl.LinearRegression(), rule)
 
     start = (scalar_params([0.5]), tl.MAML(jnp.asarray(0.1)))
-    run = tl.meta_train(loss, start, optax.adam(0.05), 400)
+    run = tl.meta_train(loss, start, ADAM, 400)
     params, rule = run.params
     np.testing.assert_allclose(rule.step_size, 1.0, atol=1e-2)  # 1 / s²: exact adaptation
     assert run.loss[-1] < 1e-4

@@ -2,7 +2,14 @@
 
 # Tasks and models
 from toylin.added_layers import add_linear_layers
-from toylin.data import Batch, BinaryMoments, BinaryPoints, RegressionMoments, RegressionPoints
+from toylin.data import (
+    Batch,
+    BinaryMargins,
+    BinaryMoments,
+    BinaryPoints,
+    RegressionMoments,
+    RegressionPoints,
+)
 from toylin.model import end_to_end, init, predict
 from toylin.tasks import BinaryClassification, LinearRegression
 
@@ -53,7 +60,7 @@ from toylin.critical_points import (
     solve_critical_points,
 )
 from toylin.geometry import imbalance, step_departure
-from toylin.landscape import CriticalPoints, critical_points
+from toylin.landscape import CriticalPoints, search_critical_points
 from toylin.optima import (
     bayes_loss,
     deep_floor,

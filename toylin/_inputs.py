@@ -7,6 +7,7 @@ from typing import TypeAlias
 from toylin import _checks
 from toylin.data import (
     Batch,
+    BinaryMargins,
     BinaryMoments,
     BinaryPoints,
     Data,
@@ -27,7 +28,7 @@ def _dim(data: Data) -> int:
     match data:
         case RegressionMoments():
             return data.theta.shape[-1]
-        case BinaryMoments():
+        case BinaryMoments() | BinaryMargins():
             return data.mean.shape[-1]
         case _:
             return data.x.shape[-1]

@@ -43,6 +43,10 @@ class PolynomialLoss(NamedTuple):
         p, q = w[..., 0] * w[..., 1], np.sum(w**2, axis=-1)
         return self.a0(p) + self.a1(p) * q + self.a2(p) * q**2
 
+    def scale(self) -> float:
+        """Where p's highest powers matter: about 1 / (alpha s²)."""
+        return float(2 * abs(self.a2.coef[2] / self.a1.coef[4]))
+
     def derivatives(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Gradient and Hessian at one point."""
         p, q = w[0] * w[1], w @ w
@@ -109,8 +113,13 @@ def solve_critical_points(tasks: LinearRegression, rule: MAML) -> CriticalPoints
     found = [np.zeros(2)]
     for start in [*_on_diagonals(loss), *_off_diagonals(loss)]:
         point = _polish(loss, start)
-        if point is not None and all(np.linalg.norm(point - f) > _APART for f in found):
-            found.append(point)
+        if point is None:
+            continue
+        # The loss is the same at (x, y), (y, x) and their negatives: one is solved for, so that
+        # rounding cannot lose its mirror images.
+        for image in (point, point[::-1], -point, -point[::-1]):
+            if all(np.linalg.norm(image - f) > _APART for f in found):
+                found.append(image)
     points = np.array(found)
     order = np.argsort(loss(points), kind="stable")
     points = points[order]
@@ -118,40 +127,57 @@ def solve_critical_points(tasks: LinearRegression, rule: MAML) -> CriticalPoints
     return CriticalPoints(points, loss(points), eigenvalues, np.sum(eigenvalues < 0, axis=1))
 
 
-def _real_roots(polynomial: Polynomial) -> np.ndarray:
-    """Real roots, by the companion matrix; leading coefficients at rounding are dropped."""
-    coefficients = polynomial.coef
-    scale = np.abs(coefficients).max()
-    roots = Polynomial(coefficients).trim(1e-14 * scale).roots()
-    return roots.real[np.abs(roots.imag) < _REAL * (1 + np.abs(roots.real))]
+def _coefficients(polynomial: Polynomial) -> np.ndarray:
+    return np.asarray(polynomial.coef, dtype=float)
+
+
+def _real_roots(polynomial: Polynomial, scale: float) -> np.ndarray:
+    """Real roots, by the companion matrix in units of ``scale``, where coefficients are balanced.
+
+    In the units of p itself a leading coefficient can be 1e-20 of the others and still hold roots
+    that are far out.
+    """
+    coefficients = _coefficients(polynomial)
+    coefficients = coefficients * scale ** np.arange(coefficients.size)
+    roots = np.asarray(Polynomial(coefficients).trim().roots(), dtype=complex) * scale
+    return roots.real[np.abs(roots.imag) < _REAL * (scale + np.abs(roots.real))]
 
 
 def _on_diagonals(loss: PolynomialLoss) -> list[np.ndarray]:
-    """w_2 = +-w_1 = r: p = +-r², q = 2 r², and u = r² > 0 is a root of d/du L(+-u, 2 u)."""
+    """w_2 = +-w_1 = r > 0: p = +-r², q = 2 r², and u = r² > 0 is a root of d/du L(+-u, 2 u)."""
     found = []
     for sign in (1.0, -1.0):
         p, q = Polynomial([0.0, sign]), Polynomial([0.0, 2.0])
         along = loss.a0(p) + loss.a1(p) * q + loss.a2(p) * q * q
-        for u in _real_roots(along.deriv()):
-            if u > 0:
-                r = np.sqrt(u)
-                found += [np.array([r, sign * r]), np.array([-r, -sign * r])]
+        roots = _real_roots(along.deriv(), loss.scale())
+        found += [np.sqrt(u) * np.array([1.0, sign]) for u in roots if u > 0]
     return found
 
 
 def _off_diagonals(loss: PolynomialLoss) -> list[np.ndarray]:
     """L_q = 0 gives q = -a_1 / (2 a_2); put into L_p = 0 and cleared of denominators."""
     a0, a1, a2 = loss
-    eliminated = 4 * a2**2 * a0.deriv() - 2 * a1 * a1.deriv() * a2 + a1**2 * a2.deriv()
+    eliminated = _eliminated(a0, a1, a2, -1.0)
+    # Leading terms can cancel identically (in the population they do): what rounding leaves of
+    # them would be roots near infinity.
+    b0, b1, b2 = (Polynomial(np.abs(a.coef)) for a in loss)
+    size = _eliminated(b0, b1, b2, 1.0)
+    terms = _coefficients(eliminated)
+    real = np.abs(terms) > 1e-12 * _coefficients(size)[: terms.size]
+    eliminated = Polynomial(np.where(real, terms, 0.0))
     found = []
-    for p in _real_roots(eliminated):
+    for p in _real_roots(eliminated, loss.scale()):
         q = -a1(p) / (2 * a2(p))
         if q > 2 * abs(p):
             # w_1 + w_2 and w_1 - w_2 have the squares q + 2 p and q - 2 p.
             plus, minus = np.sqrt(q + 2 * p), np.sqrt(q - 2 * p)
-            x, y = (plus + minus) / 2, (plus - minus) / 2
-            found += [np.array(w) for w in ((x, y), (y, x), (-x, -y), (-y, -x))]
+            found.append(np.array([plus + minus, plus - minus]) / 2)
     return found
+
+
+def _eliminated(a0: Polynomial, a1: Polynomial, a2: Polynomial, sign: float) -> Polynomial:
+    """(4 a_2²) L_p at q = -a_1 / (2 a_2), with sign = -1."""
+    return a0.deriv() * a2**2 * 4 + a1 * a1.deriv() * a2 * (2 * sign) + a1**2 * a2.deriv()
 
 
 def _polish(loss: PolynomialLoss, start: np.ndarray) -> np.ndarray | None:
@@ -164,7 +190,7 @@ def _polish(loss: PolynomialLoss, start: np.ndarray) -> np.ndarray | None:
         if np.linalg.norm(move) < 1e-13 * (1 + np.linalg.norm(w)):
             break
     near = np.linalg.norm(w - start) < 1e-3 * (1 + np.linalg.norm(start))
-    settled = np.linalg.norm(move) < 1e-9 * (1 + np.linalg.norm(w))
+    settled = np.linalg.norm(move) < _APART / 10 * (1 + np.linalg.norm(w))
     return w if near and settled else None
 
 

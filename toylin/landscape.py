@@ -35,7 +35,7 @@ class CriticalPoints:
         return ["minimum" if i == 0 else "maximum" if i == top else "saddle" for i in self.index]
 
 
-def critical_points(
+def search_critical_points(
     loss: Callable[[Array], Array],
     extent: float,
     variables: int = 2,

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from toylin.closed_form import outer_loss
 from toylin.figures._style import DEEP, PAGE, REFERENCE, SHALLOW, new_figure, style
-from toylin.landscape import critical_points
+from toylin.landscape import search_critical_points
 from toylin.losses import ExactLoss
 from toylin.rules import MAML
 from toylin.surfaces import surface
@@ -69,7 +69,9 @@ def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
     tick()
     paths = _trajectories(loss)
     tick()
-    critical = critical_points(lambda w: loss((w[:1, None], w[1:, None])), extent + 1, starts=25)
+    critical = search_critical_points(
+        lambda w: loss((w[:1, None], w[1:, None])), extent + 1, starts=25
+    )
     weights = jnp.linspace(-extent, extent, SETTINGS["resolution"])
     shallow = jax.vmap(lambda w: outer_loss((w.reshape(1, 1),), tasks, rule))(weights)
     tick()
