@@ -200,7 +200,7 @@ def draw(ax, alpha, shots=None, noise=0.0):
     b = np.sqrt(1 / (alpha * (1 + 2 * per_shot + noise**2 * per_shot)))  # checked below
     ax.plot([0, 0, b, -b], [b, -b, 0, 0], "*", markersize=11, mfc="white", mec="black")
     data = "population" if shots is None else f"{shots} shot{'s' if shots > 1 else ''}"
-    lowest = (1 - alpha * b**2) / 2 + noise**2 / 2
+    lowest = abs(1 - alpha * b**2) / 2 + noise**2 / 2
     ax.set(aspect="equal", title=f"α = {alpha:.2f}, {data}, σ = {noise:.1f}\nlowest {lowest:.3f}")
 
 

@@ -114,7 +114,7 @@ fig, ax = plt.subplots(figsize=(5.5, 3))
 ax.plot(w1, hand, color=DEEP, lw=2, label="by hand")
 ax.fill_between(w1, mean - 2 * stderr, mean + 2 * stderr, color=GREY, alpha=0.35, lw=0,
                 label="200 sampled tasks, ± 2 standard errors")  # fmt: skip
-ax.set(xlabel="$w_1$", ylabel="loss after adaptation", yscale="log")
+ax.set(xlabel="$w_1$", ylabel="loss after adaptation", ylim=(0, 1.5))
 ax.legend(frameon=False)
 plt.show()
 
@@ -239,7 +239,7 @@ def error(formula, setting):
     return max(abs(float(value / want) - 1), 1e-16)
 
 
-fig, ax = plt.subplots(figsize=(6.5, 2.8))
+fig, ax = plt.subplots(figsize=(6.5, 3.2))
 rows = np.arange(len(slips))
 for shift, setting, colour, label in [
     (-0.2, comfortable, GREY, "at one comfortable point"),
@@ -250,7 +250,7 @@ ax.axvline(1e-11, color=SHALLOW, ls="--", lw=1)
 ax.set(xscale="log", xlim=(1e-17, 10), yticks=rows, xlabel="relative error of the value")
 ax.set_yticklabels([name for name, _ in slips])
 ax.invert_yaxis()
-ax.legend(frameon=False, loc="upper right")
+fig.legend(frameon=False, loc="outside lower center", ncols=2)
 plt.show()
 
 # %% [markdown]
