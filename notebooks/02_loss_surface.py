@@ -220,6 +220,7 @@ plt.show()
 
 # %%
 try:
+    from IPython.display import display
     from ipywidgets import FloatSlider, SelectionSlider, interactive
 except ImportError:
     print("Install ipywidgets to get sliders here:  python -m pip install ipywidgets")
