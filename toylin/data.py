@@ -166,7 +166,7 @@ class Batch:
         return self.truth.shape[0]
 
 
-def weighted_mean(values: Float[Array, tasks * shape], batch: Batch) -> Float[Array, "*shape"]:
+def weighted_mean(values: Float[Array, " tasks *shape"], batch: Batch) -> Float[Array, "*shape"]:
     """The mean of ``values`` over the tasks or, by their weights, over the nodes.
 
     A weight far in the tail may be too small for a float while its value is nearly too large for
