@@ -3,6 +3,7 @@
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
+# isort: split
 # Tasks and models
 from toylin.added_layers import add_linear_layers
 from toylin.data import Batch, BinaryMoments, BinaryPoints, RegressionMoments, RegressionPoints
@@ -39,7 +40,7 @@ from toylin.surfaces import Surface, surface
 from toylin.training import Run, meta_train
 
 # isort: split
-# What follows is loaded when it is first used, so that ``import toylin`` stays quick.
+# What follows is loaded when it is first used, to keep the import of the package quick.
 if _TYPE_CHECKING:
     # The derivation, estimates with a standard error
     from toylin.derivation import Derivation, derive

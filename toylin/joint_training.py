@@ -28,6 +28,7 @@ class JointLoss:
     loss: ExactLoss | BatchLoss
 
     def __call__(self, pair: Pair) -> Float[Array, ""]:
+        """The loss of the parameters with that rule."""
         params, rule = pair
         return dataclasses.replace(self.loss, rule=rule)(params)
 
@@ -48,6 +49,7 @@ class JointSampledLoss:
         return dataclasses.replace(self.loss, rule=rule).on(params, batch)
 
     def __call__(self, pair: Pair, key: PRNGKeyArray) -> Float[Array, ""]:
+        """The loss on freshly drawn tasks."""
         return self.on(pair, self.draw(key, pair[0][0].dtype))
 
 
@@ -84,7 +86,8 @@ def separate(params_optimizer: Any, rule_optimizer: Any, frozen: Sequence[str] =
     """An optax optimizer of pairs (params, rule): one for the parameters, another for the rule.
 
     Args:
-        params_optimizer, rule_optimizer: ``optax.GradientTransformation``s.
+        params_optimizer: an optax gradient transformation, for the parameters.
+        rule_optimizer: another, for the rule.
         frozen: names of the rule's fields that are held, say ``["step_size"]``.
 
     Raises:

@@ -32,6 +32,7 @@ class ExactLoss:
     rule: Rule
 
     def __call__(self, params: Params) -> Float[Array, ""]:
+        """The loss in expectation over tasks, supports and queries."""
         return closed_form.outer_loss(params, self.tasks, self.rule)
 
 
@@ -66,6 +67,7 @@ class SampledLoss:
         return autodiff.outer_loss(params, batch, self.rule)
 
     def __call__(self, params: Params, key: PRNGKeyArray) -> Float[Array, ""]:
+        """The loss on freshly drawn tasks."""
         return self.on(params, self.draw(key, params[0].dtype))
 
 
@@ -101,6 +103,7 @@ class BatchLoss:
     rule: Rule
 
     def __call__(self, params: Params) -> Float[Array, ""]:
+        """The mean loss over the batch."""
         return autodiff.outer_loss(params, self.batch, self.rule)
 
     def prepared(self, params: Params) -> BatchLoss | ScalarPolynomialLoss:
@@ -129,6 +132,7 @@ class ScalarPolynomialLoss:
     step_sizes: tuple[Array, ...]
 
     def __call__(self, params: Params) -> Float[Array, ""]:
+        """The mean loss over the tasks behind the tables."""
         check_params(params, dim=1)
         weights = tuple(w[0, 0] for w in params)
         others = _scalar.others(weights)

@@ -40,7 +40,8 @@ def save_run(
     Args:
         path: the file; its folder is made if it is missing, and an older file is replaced in one
             step.
-        params, rule: the trained parameters and the rule that goes with them.
+        params: the trained parameters.
+        rule: the rule that goes with them.
         loss: the loss at every iteration.
         settings: what was asked; anything that JSON can hold.
 

@@ -60,7 +60,8 @@ def moments(mean: Any, prior: Any, noise: Any, second: Callable[[int], Any]) -> 
     + (b - 1) (prior E[S^(a+2) v^(b-2)] + noise E[S^(a+1) v^(b-2)]).
 
     Args:
-        mean, prior: of theta, mu and tau².
+        mean: of theta, mu.
+        prior: the variance of theta, tau².
         noise: sigma² / K.
         second: the map a -> E[S^a].
     """

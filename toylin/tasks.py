@@ -143,7 +143,10 @@ class LinearRegression:
         d <= K it is a Wishart matrix, drawn by its triangular factor.
 
         Args:
-            key, num_tasks, num_queries, dtype: as for ``sample``.
+            key: a JAX random key.
+            num_tasks: how many tasks.
+            num_queries: as for ``sample``.
+            dtype: as for ``sample``.
             noiseless: promise that ``noise_std`` is zero, so that no noise need be drawn.
         """
         keys = _keys(key, num_tasks, num_queries)
@@ -300,7 +303,7 @@ class BinaryClassification:
         return BinaryPoints(x=x, y=y)
 
 
-def _keys(key: PRNGKeyArray, num_tasks: int, num_queries: int | None) -> PRNGKeyArray:
+def _keys(key: PRNGKeyArray, num_tasks: int, num_queries: int | None) -> Array:
     """Check the sizes; keys for the tasks, their supports and their queries."""
     _checks.integer("num_tasks", num_tasks, minimum=1)
     if num_queries is not None:

@@ -56,8 +56,10 @@ def _check(params: Params, tasks: BinaryClassification, rule: Rule) -> MAML:
 
 @cache
 def _nodes(dim: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The rules of all levels: blocks of (z, r, log weight), the first block and the number of
-    blocks of each level. The last block of a level is filled up with nodes of weight zero.
+    """The rules of all levels.
+
+    Blocks of (z, r, log weight), the first block and the number of blocks of each level. The last
+    block of a level is filled up with nodes of weight zero.
     """
     blocks: list[np.ndarray] = []
     first, count = [], []
@@ -95,8 +97,9 @@ def _batch(nodes: Array, tasks: BinaryClassification) -> Batch:
 
 @partial(jax.jit, static_argnames="on_batch")
 def _sum(operands: Operands, level: Int[Array, ""], on_batch: OnBatch) -> Any:
-    """What ``on_batch`` makes of the nodes of a level, block by block: one program for all levels,
-    of bounded memory, that differentiates in both modes.
+    """What ``on_batch`` makes of the nodes of a level, block by block.
+
+    One program for all levels, of bounded memory, that differentiates in both modes.
     """
     params, tasks, rule = operands
     blocks, first, count = (jnp.asarray(a) for a in _nodes(tasks.dim))

@@ -1,4 +1,6 @@
-"""The figures, by name. Each is a module of this package with
+"""The figures, by name.
+
+Each is a module of this package with
 
 ``STEPS``     how many times ``compute`` reports progress,
 ``SETTINGS``  what was asked (written beside the data),

@@ -111,6 +111,7 @@ def _train_classifiers(name: str, depth: int) -> Run:
 
 
 def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
+    """Losses along training, preconditioners at its end, and the best of each kind."""
     data: dict[str, Any] = {"best_matrix": jnp.linalg.inv(_covariance())}
     for kind in ("scalar", "diagonal"):
         data[f"best_{kind}_loss"] = closed_form.best_preconditioner(_regression(), kind).loss
@@ -138,6 +139,7 @@ def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
 
 
 def draw(data: Mapping[str, np.ndarray]) -> Figure:
+    """The picture of what ``compute`` returns."""
     with style():
         figure = new_figure(PAGE, 4.6)
         halves: Any = figure.subfigures(2, 1)

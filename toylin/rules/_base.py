@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ from toylin._types import Array, Float
 from toylin.model import Params
 
 Loss = Callable[[Params], Array]
+R = TypeVar("R", bound="Rule")
 
 
 class Rule(ABC):
@@ -48,11 +49,12 @@ class Rule(ABC):
     def check(self, params: Params) -> None:  # noqa: B027 (most rules fit all models)
         """Raise a ValueError unless the rule fits models like ``params``."""
 
-    def next(self, params: Params, grads: Params, loss: Loss) -> Self:
+    def next(self: R, params: Params, grads: Params, loss: Loss) -> R:
         """The rule for the next inner step: itself, unless the rule too adapts to the task.
 
         Args:
-            params, grads: the parameters before this step, and their gradient.
+            params: the parameters before this step.
+            grads: the gradient of the support loss there.
             loss: the support loss, a function of parameters.
         """
         return self
@@ -65,7 +67,7 @@ class Rule(ABC):
         """
         return loss(adapted)
 
-    def replace(self, **fields: Any) -> Self:
+    def replace(self: R, **fields: Any) -> R:
         """A copy with some fields changed."""
         return dataclasses.replace(self, **fields)  # type: ignore[type-var]
 

@@ -100,7 +100,8 @@ def sweep(
         optimizer: an ``Optimizer``, or an optax name; Adam at 0.01 by default.
         loss: "exact" (the expectation, by ``closed_form.outer_loss``) or "sampled" (fresh tasks at
             every iteration).
-        num_tasks, num_queries: of a sampled loss, as in ``sampled_loss``.
+        num_tasks: of a sampled loss, as in ``sampled_loss``.
+        num_queries: as ``num_tasks``.
         num_steps: meta-iterations.
         record_every: meta-iterations between records of loss and gradient norm; a divisor of
             ``num_steps``, by default one that leaves at most 100 records and the last.

@@ -1,0 +1,107 @@
+"""The site: ``sphinx-build -W -b html docs docs/_build``."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util.inspect import stringify_signature
+
+import toylin as tl
+
+sys.path.insert(0, str(Path(__file__).parent))
+import formulas
+import generate
+
+project = "toylin"
+author = "The toylin developers"
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",  # MathJax and its fonts from a package: nothing from the network
+]
+exclude_patterns = ["_build"]
+nitpicky = True
+# Types of other packages are not linked; names of toylin must resolve.
+nitpick_ignore_regex = [("py:.*", r"(?!toylin\b).*")]
+maximum_signature_line_length = 80
+
+myst_enable_extensions = ["dollarmath", "amsmath", "substitution", "colon_fence"]
+myst_substitutions = {name: f"$$\n{f.latex()}\n$$" for name, f in formulas.FORMULAS.items()}
+myst_heading_anchors = 3
+
+nb_execution_mode = "cache"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300
+
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+
+html_theme = "furo"
+html_title = "toylin"
+html_show_copyright = False
+html_static_path = ["_static"]
+html_theme_options = {
+    "light_css_variables": {"color-brand-primary": "#b3201f", "color-brand-content": "#b3201f"},
+    "dark_css_variables": {"color-brand-primary": "#ff8a80", "color-brand-content": "#ff8a80"},
+}
+
+
+def escape(_app: Sphinx, _what: str, _name: str, _object: Any, _options: Any, lines: list) -> None:
+    """Docstrings are plain text with ``literals``: a bar or star in a formula is no markup."""
+    parts = re.split(r"((?s:``.*?``)|(?m:^ *(?:>>>|\.\.\.).*$))", "\n".join(lines))
+    parts[::2] = [re.sub(r"([|*]|(?<=\w)_(?!\w))", r"\\\1", part) for part in parts[::2]]
+    lines[:] = "".join(parts).split("\n")
+
+
+def signature(
+    _app: Sphinx, _what: str, _name: str, obj: Any, _options: Any, sig: str | None, returns: Any
+) -> tuple[str | None, Any] | None:
+    """Annotations as they are written, with their shapes."""
+    if sig is None or not callable(obj):
+        return None
+    found = inspect.signature(obj)
+    parameters = list(found.parameters.values())
+    if parameters and parameters[0].name == "self":
+        parameters = parameters[1:]
+    if inspect.isclass(obj):
+        found = found.replace(return_annotation=found.empty)
+    text = stringify_signature(found.replace(parameters=parameters))
+    arguments, arrow, result = text.rpartition(" -> ")
+    return (arguments, result) if arrow else (text, returns)
+
+
+def skip(_app: Sphinx, _what: str, name: str, obj: Any, skipped: bool, _options: Any) -> bool:
+    """A named tuple's fields are described in its docstring."""
+    return skipped or type(obj).__name__ == "_tuplegetter"
+
+
+def by_public_name(
+    app: Sphinx, env: BuildEnvironment, node: nodes.Element, content: nodes.Node
+) -> nodes.Node | None:
+    """A link to toylin.tasks.LinearRegression leads to toylin.LinearRegression."""
+    public = f"toylin.{node.get('reftarget', '').rpartition('.')[2]}"
+    domain = env.domains.python_domain
+    if node.get("refdomain") != "py" or public not in domain.objects:
+        return None
+    return domain.resolve_xref(
+        env, node["refdoc"], app.builder, node["reftype"], public, node, content
+    )
+
+
+def setup(app: Sphinx) -> None:
+    """Generate pages before the sources are read."""
+    generate.everything(Path(__file__).parent, tl)
+    app.connect("autodoc-process-docstring", escape, priority=400)
+    app.connect("autodoc-process-signature", signature)
+    app.connect("autodoc-skip-member", skip)
+    app.connect("missing-reference", by_public_name)
+    app.add_css_file("site.css")

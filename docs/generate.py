@@ -1,0 +1,210 @@
+"""The pages that are made from the package: API reference, commands, gallery, derivations."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+DERIVED = (
+    (1, 1, None, "One layer, the population"),
+    (1, 1, "K", "One layer, K shots"),
+    (2, 1, None, "Two layers, the population"),
+    (2, 1, "K", "Two layers, K shots"),
+    (3, 1, None, "Three layers, the population"),
+)
+
+
+def everything(docs: Path, tl: ModuleType) -> None:
+    """Write all generated pages below ``docs``."""
+    gallery(docs / "gallery", docs.parent)
+    tutorials(docs / "tutorials", docs.parent / "notebooks")
+    api(docs / "api", tl)
+    commands(docs / "api" / "commands.md")
+    derivations(docs / "mathematics" / "derivations.md", tl)
+    explorer(docs / "_static" / "explorer.html")
+
+
+def write(path: Path, text: str) -> None:
+    """Write only what changed, so that unchanged pages are not built again."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+
+
+def gallery(folder: Path, root: Path) -> None:
+    """Draw the figures whose module is newer than their picture, and show each with its caption."""
+    from toylin.figures import FIGURES, load
+
+    def fresh(name: str) -> bool:
+        picture = folder / f"{name}.png"
+        source = inspect.getsourcefile(load(name))
+        assert source is not None
+        return picture.exists() and picture.stat().st_mtime > Path(source).stat().st_mtime
+
+    folder.mkdir(parents=True, exist_ok=True)
+    if missing := [name for name in FIGURES if not fresh(name)]:
+        draw = [sys.executable, "-c", "from toylin.cli import main; main()", "figure", *missing]
+        subprocess.run([*draw, "--out", str(folder)], check=True, cwd=root)
+    parts = [
+        "# Gallery\n\nEvery figure of the package, drawn when this page was built. `toylin figure "
+        "NAME` draws one, with the data behind it (NAME.npz) and its settings (NAME.json)."
+    ]
+    for name in FIGURES:
+        caption = json.loads((folder / f"{name}.json").read_text())["caption"]
+        parts.append(
+            f"## {name.replace('_', ' ').capitalize()}\n\n"
+            f"```{{figure}} {name}.png\n:alt: {name.replace('_', ' ')}\n\n{plain(caption)}\n```\n\n"
+            f"`toylin figure {name}` · {{download}}`vector graphics <{name}.pdf>` · "
+            f"{{download}}`data <{name}.npz>`"
+        )
+    write(folder / "index.md", "\n\n".join(parts) + "\n")
+
+
+def plain(text: str) -> str:
+    """Text that Markdown leaves as it is."""
+    return re.sub(r"([*_$<\[\]`])", r"\\\1", text)
+
+
+def tutorials(folder: Path, notebooks: Path) -> None:
+    """The notebooks, in the order of their names."""
+    found = sorted(notebooks.glob("*.ipynb"))
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in folder.glob("*.ipynb"):
+        if stale.name not in {path.name for path in found}:
+            stale.unlink()
+    for path in found:
+        write(folder / path.name, path.read_text())
+    text = (
+        "# Tutorials\n\nNotebooks, run when this page was built; every claim in them ends in a "
+        "cell that checks it."
+    )
+    if found:
+        names = "\n".join(path.stem for path in found)
+        text += f"\n\n```{{toctree}}\n:maxdepth: 1\n\n{names}\n```"
+    else:
+        text += "\n\nThis build has none: the folder `notebooks` is missing."
+    write(folder / "index.md", text + "\n")
+
+
+def topics(tl: ModuleType) -> dict[str, list[str]]:
+    """The groups of names in ``toylin/__init__.py``, under their comments."""
+    assert tl.__file__ is not None
+    groups: dict[str, list[str]] = {}
+    for block in Path(tl.__file__).read_text().split("# isort: split\n"):
+        titles = re.findall(r"^ *# (.*)$", block, flags=re.MULTILINE)
+        names = re.findall(r"import (?:\(([^)]*)\)|(.*))", block)
+        found = [n for pair in names for n in re.findall(r"\w+", " ".join(pair))]
+        if titles:
+            groups[titles[-1]] = found
+    return groups
+
+
+def api(folder: Path, tl: ModuleType) -> None:
+    """A page for every topic, and an index with the first line of every docstring."""
+    index = [
+        "# API reference\n\nEvery public name of `import toylin as tl`, by topic. Arrays are "
+        'described by jaxtyping: `Float[Array, "tasks dim"]` has two axes of those names, '
+        '`Float[Array, ""]` is a scalar. Losses are in units of y², half the mean squared error, '
+        "or in nats for classification; step sizes multiply the gradient of that loss. Bad input "
+        "raises `ValueError`, and a combination without a closed form `NoClosedFormError`."
+    ]
+    pages = []
+    for title, names in topics(tl).items():
+        page = re.sub(r"\W+", "-", re.split(",| and how", title)[0].lower())
+        pages.append(page)
+        rows, body = [], []
+        for name in names:
+            obj = getattr(tl, name)
+            members = module_names(obj) if inspect.ismodule(obj) else [(name, obj)]
+            if inspect.ismodule(obj):
+                body.append(
+                    f"## toylin.{name}\n\n```{{eval-rst}}\n.. automodule:: toylin.{name}\n```"
+                )
+            for full, member in members:
+                rows.append(f"| {{py:obj}}`{full} <toylin.{full}>` | {summary(member)} |")
+                body.append(documented(full, member))
+        table = "\n".join(["| name | what it is |", "|---|---|", *rows])
+        index.append(f"## [{title}]({page}.md)\n\n{table}")
+        write(folder / f"{page}.md", f"# {title}\n\n" + "\n\n".join(body) + "\n")
+    entries = "\n".join([*pages, "commands"])
+    for stale in folder.glob("*.md"):
+        if stale.stem not in {*pages, "commands", "index"}:
+            stale.unlink()
+    index.append(f"```{{toctree}}\n:hidden:\n\n{entries}\n```")
+    write(folder / "index.md", "\n\n".join(index) + "\n")
+
+
+def module_names(module: ModuleType) -> list[tuple[str, Any]]:
+    """The functions and classes that a public submodule defines or re-exports from within."""
+    short = module.__name__.removeprefix("toylin.")
+    return [
+        (f"{short}.{name}", obj)
+        for name, obj in vars(module).items()
+        if not name.startswith("_")
+        and (inspect.isfunction(obj) or inspect.isclass(obj))
+        and obj.__module__.startswith(module.__name__)
+    ]
+
+
+def summary(obj: Any) -> str:
+    """The first paragraph of the docstring, in one line."""
+    first = " ".join(inspect.getdoc(obj).split("\n\n")[0].split())  # type: ignore[union-attr]
+    pieces = re.split(r"``(.*?)``", first)
+    pieces[::2] = [plain(piece).replace("|", r"\|") for piece in pieces[::2]]
+    pieces[1::2] = [f"`{piece}`" for piece in pieces[1::2]]
+    return "".join(pieces)
+
+
+def documented(name: str, obj: Any) -> str:
+    """The directive that documents one object."""
+    kind, options = "function", ""
+    if inspect.isclass(obj):
+        kind = "exception" if issubclass(obj, BaseException) else "class"
+        options = "\n   :members:" if kind == "class" else ""
+    heading = f"## {name}\n\n" if "." not in name else f"### {name.rpartition('.')[2]}\n\n"
+    return f"{heading}```{{eval-rst}}\n.. auto{kind}:: toylin.{name}{options}\n```"
+
+
+def commands(path: Path) -> None:
+    """What every command says of itself."""
+    import click
+
+    from toylin.cli import COMMANDS, cli
+
+    def text(command: click.Command, name: str) -> str:
+        context = click.Context(command, info_name=name, max_content_width=100)
+        return f"```text\n{command.get_help(context)}\n```"
+
+    parts = ["# Commands", text(cli, "toylin")]
+    for name in COMMANDS:
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        parts.append(f"## toylin {name}\n\n{text(command, f'toylin {name}')}")
+    write(path, "\n\n".join(parts) + "\n")
+
+
+def derivations(path: Path, tl: ModuleType) -> None:
+    """What ``derive`` prints, for the cases that fit a page."""
+    parts = [
+        "# Derivations\n\nWhat `toylin.derive(depth, steps, shots)` finds, set as it prints "
+        "itself: nothing on this page was typed. $p$ is the product of the weights, primes mark adapted "
+        "ones. The range of validity is that of the [scalar problem](scalar.md): any weights, step "
+        "size, mean and spreads."
+    ]
+    for depth, steps, shots, title in DERIVED:
+        latex = tl.derive(depth, steps, shots).format("latex").strip()
+        parts.append(f"## {title}\n\n{latex}")
+    write(path, "\n\n".join(parts) + "\n")
+
+
+def explorer(path: Path) -> None:
+    """The interactive page."""
+    from toylin.explorer import page
+
+    write(path, page())
