@@ -40,7 +40,7 @@ from toylin.surfaces import Surface, surface
 from toylin.training import Run, meta_train
 
 # isort: split
-# What follows is loaded when it is first used, to keep the import of the package quick.
+# What follows is loaded when it is first used, so that starting stays quick.
 if _TYPE_CHECKING:
     # The derivation, estimates with a standard error
     from toylin.derivation import Derivation, derive
