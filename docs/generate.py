@@ -192,9 +192,8 @@ def commands(path: Path) -> None:
 def derivations(path: Path, tl: ModuleType) -> None:
     """What ``derive`` prints, for the cases that fit a page."""
     parts = [
-        "# Derivations\n\nWhat `toylin.derive(depth, steps, shots)` finds, set as it prints "
-        "itself: nothing on this page was typed. $p$ is the product of the weights, primes mark "
-        "adapted "
+        "# Derivations\n\nWhat `toylin.derive(depth, steps, shots)` finds, as it prints itself: "
+        "nothing on this page was typed. $p$ is the product of the weights, primes mark adapted "
         "ones. The range of validity is that of the [scalar problem](scalar.md): any weights, step "
         "size, mean and spreads."
     ]
