@@ -97,11 +97,11 @@ def topics(tl: ModuleType) -> dict[str, list[str]]:
     assert tl.__file__ is not None
     groups: dict[str, list[str]] = {}
     for block in Path(tl.__file__).read_text().split("# isort: split\n"):
-        title = re.search(r"^# (.*)$", block, flags=re.MULTILINE)
+        titles = re.findall(r"^ *# (.*)$", block, flags=re.MULTILINE)
         names = re.findall(r"import (?:\(([^)]*)\)|(.*))", block)
         found = [n for pair in names for n in re.findall(r"\w+", " ".join(pair))]
-        if title is not None:
-            groups[title[1]] = found
+        if titles:
+            groups[titles[-1]] = found
     return groups
 
 

@@ -20,6 +20,13 @@ hypothesis.settings.register_profile("thorough", max_examples=500, **_COMMON)
 hypothesis.settings.load_profile(os.environ.get("TOYLIN_TESTS", "ci"))
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _forget_programs():
+    """Let go of a file's compiled programs: thousands of them exhaust the memory maps of Linux."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory):
     """Headless Chromium with the explorer's page at ``browser.address``."""

@@ -33,7 +33,7 @@ def test_every_public_name_is_in_the_reference(tmp_path):
     generate.api(tmp_path, tl)
     text = "\n".join(page.read_text() for page in tmp_path.glob("*.md"))
     index = (tmp_path / "index.md").read_text()
-    public = [n for n in vars(tl) if not n.startswith("_")]
+    public = [n for n in dir(tl) if not n.startswith("_")]
     modules = {n for n in public if inspect.ismodule(getattr(tl, n))}
     names = {n for n in public if getattr(getattr(tl, n), "__module__", "").startswith("toylin")}
     names -= modules

@@ -64,3 +64,9 @@ def test_margins_are_for_scoring_only():
     one = jax.tree.map(lambda x: x[0], batch.query)
     with pytest.raises(ValueError, match="support must be"):
         tl.autodiff.adapt(tl.init(jax.random.key(0), (3, 1)), one, RULE)
+
+
+def test_margins_have_no_closed_form():
+    batch = tl.BinaryClassification(dim=3, shots=4).sample_margins(jax.random.key(0), 2, 4)
+    with pytest.raises(tl.NoClosedFormError, match="margins are drawn at each model"):
+        tl.closed_form.outer_loss(tl.init(jax.random.key(0), (3, 1)), batch, RULE)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
 CHECKED = "--jaxtyping-packages=toylin,beartype.beartype"
+ENVIRONMENT = os.environ | {"TOYLIN_CHECK_SHAPES": "1"}  # else annotations are stand-ins
 MISUSE = """
 from jaxtyping import TypeCheckError, install_import_hook
 with install_import_hook("toylin", "beartype.beartype"):
@@ -25,6 +27,7 @@ def test_annotations_hold():
     done = subprocess.run(
         [*command, str(HERE / "test_theory_numbers.py")],
         cwd=HERE.parent,
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         check=False,
@@ -35,6 +38,10 @@ def test_annotations_hold():
 
 def test_a_wrong_shape_is_seen():
     done = subprocess.run(
-        [sys.executable, "-c", MISUSE], capture_output=True, text=True, check=False
+        [sys.executable, "-c", MISUSE],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.stdout == "refused\n", done.stderr

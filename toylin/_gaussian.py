@@ -8,7 +8,8 @@ from itertools import pairwise
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+
+from toylin._types import Array, Float
 
 # Small spread (standard deviation below 1): the trapezoidal rule over u in N(0, 1). Softplus has
 # its nearest poles at distance pi: the error is below exp(pi²/2 - 2 pi²/STEP) = 1e-32.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+
+from toylin._types import Array, Float, PRNGKeyArray
 
 # Beyond this many degrees of freedom JAX's rejection sampler is cheaper than a product of uniforms.
 _MOST_UNIFORMS = 64

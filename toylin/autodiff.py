@@ -10,15 +10,17 @@ from __future__ import annotations
 from math import isqrt
 
 import jax
-from jaxtyping import Array, Float
 
+from toylin._compiled import compiled
 from toylin._inputs import Tasks, as_batch, check_rule, check_support
+from toylin._types import Array, Float
 from toylin.data import Batch, Data, mean_loss
 from toylin.model import Params
 from toylin.rules import Rule
 from toylin.rules._base import subtract
 
 
+@compiled()
 def inner_loss(params: Params, support: Data) -> Float[Array, ""]:
     """The loss of one task's data (half mean squared error, or mean logistic loss).
 
@@ -33,11 +35,13 @@ def inner_loss(params: Params, support: Data) -> Float[Array, ""]:
     return support.loss(params)
 
 
+@compiled()
 def inner_grad(params: Params, support: Data) -> Params:
     """The gradient of ``inner_loss`` with respect to every layer, by reverse mode."""
     return jax.grad(inner_loss)(params, support)
 
 
+@compiled("remat")
 def adapt(params: Params, support: Data, rule: Rule, *, remat: bool = False) -> Params:
     """The parameters after ``rule.steps`` inner steps on one task.
 
@@ -80,6 +84,7 @@ def adapt(params: Params, support: Data, rule: Rule, *, remat: bool = False) -> 
     return steps(carry, rule.steps % segment)[0]
 
 
+@compiled("remat")
 def task_losses(
     params: Params, tasks: Tasks | Batch, rule: Rule, *, remat: bool = False
 ) -> Float[Array, " tasks"]:
@@ -93,6 +98,7 @@ def task_losses(
     return jax.vmap(one)(batch.support, batch.query)
 
 
+@compiled("remat")
 def outer_loss(
     params: Params, tasks: Tasks | Batch, rule: Rule, *, remat: bool = False
 ) -> Float[Array, ""]:
@@ -113,6 +119,7 @@ def outer_loss(
     return mean_loss(task_losses(params, batch, rule, remat=remat), batch)
 
 
+@compiled("remat")
 def outer_grad(params: Params, tasks: Tasks | Batch, rule: Rule, *, remat: bool = False) -> Params:
     """The gradient of ``outer_loss`` with respect to ``params``, through the inner loop.
 

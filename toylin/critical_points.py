@@ -16,10 +16,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float
 from numpy.polynomial import Polynomial
 
 from toylin import _checks
+from toylin._types import Array, Float
 from toylin.data import RegressionMoments
 from toylin.landscape import CriticalPoints
 from toylin.model import Params
@@ -127,14 +127,19 @@ def solve_critical_points(tasks: LinearRegression, rule: MAML) -> CriticalPoints
     return CriticalPoints(points, loss(points), eigenvalues, np.sum(eigenvalues < 0, axis=1))
 
 
+def _coefficients(polynomial: Polynomial) -> np.ndarray:
+    return np.asarray(polynomial.coef, dtype=float)
+
+
 def _real_roots(polynomial: Polynomial, scale: float) -> np.ndarray:
     """Real roots, by the companion matrix in units of ``scale``, where coefficients are balanced.
 
     In the units of p itself a leading coefficient can be 1e-20 of the others and still hold roots
     that are far out.
     """
-    coefficients = polynomial.coef * scale ** np.arange(len(polynomial.coef))
-    roots = Polynomial(coefficients).trim().roots() * scale
+    coefficients = _coefficients(polynomial)
+    coefficients = coefficients * scale ** np.arange(coefficients.size)
+    roots = np.asarray(Polynomial(coefficients).trim().roots(), dtype=complex) * scale
     return roots.real[np.abs(roots.imag) < _REAL * (scale + np.abs(roots.real))]
 
 
@@ -152,12 +157,14 @@ def _on_diagonals(loss: PolynomialLoss) -> list[np.ndarray]:
 def _off_diagonals(loss: PolynomialLoss) -> list[np.ndarray]:
     """L_q = 0 gives q = -a_1 / (2 a_2); put into L_p = 0 and cleared of denominators."""
     a0, a1, a2 = loss
-    eliminated = _eliminated(a0, a1, a2)
+    eliminated = _eliminated(a0, a1, a2, -1.0)
     # Leading terms can cancel identically (in the population they do): what rounding leaves of
     # them would be roots near infinity.
-    size = _eliminated(*(Polynomial(np.abs(a.coef)) for a in loss), sign=1.0)
-    real = np.abs(eliminated.coef) > 1e-12 * size.coef[: eliminated.coef.size]
-    eliminated = Polynomial(np.where(real, eliminated.coef, 0.0))
+    b0, b1, b2 = (Polynomial(np.abs(a.coef)) for a in loss)
+    size = _eliminated(b0, b1, b2, 1.0)
+    terms = _coefficients(eliminated)
+    real = np.abs(terms) > 1e-12 * _coefficients(size)[: terms.size]
+    eliminated = Polynomial(np.where(real, terms, 0.0))
     found = []
     for p in _real_roots(eliminated, loss.scale()):
         q = -a1(p) / (2 * a2(p))
@@ -168,9 +175,9 @@ def _off_diagonals(loss: PolynomialLoss) -> list[np.ndarray]:
     return found
 
 
-def _eliminated(a0: Polynomial, a1: Polynomial, a2: Polynomial, sign: float = -1.0) -> Polynomial:
-    """(4 a_2²) L_p at q = -a_1 / (2 a_2)."""
-    return 4 * a2**2 * a0.deriv() + sign * 2 * a1 * a1.deriv() * a2 + a1**2 * a2.deriv()
+def _eliminated(a0: Polynomial, a1: Polynomial, a2: Polynomial, sign: float) -> Polynomial:
+    """(4 a_2²) L_p at q = -a_1 / (2 a_2), with sign = -1."""
+    return a0.deriv() * a2**2 * 4 + a1 * a1.deriv() * a2 * (2 * sign) + a1**2 * a2.deriv()
 
 
 def _polish(loss: PolynomialLoss, start: np.ndarray) -> np.ndarray | None:

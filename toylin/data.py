@@ -12,10 +12,10 @@ from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from toylin._gaussian import expected_softplus
 from toylin._pytree import pytree_dataclass
+from toylin._types import Array, Float
 from toylin.model import Params, end_to_end, predict
 
 
@@ -166,7 +166,7 @@ class Batch:
         return self.truth.shape[0]
 
 
-def weighted_mean(values: Float[Array, tasks * shape], batch: Batch) -> Float[Array, "*shape"]:
+def weighted_mean(values: Float[Array, " tasks *shape"], batch: Batch) -> Float[Array, "*shape"]:
     """The mean of ``values`` over the tasks or, by their weights, over the nodes.
 
     A weight far in the tail may be too small for a float while its value is nearly too large for

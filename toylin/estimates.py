@@ -8,10 +8,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
 
 from toylin import _checks, closed_form
 from toylin._inputs import Tasks, check_problem
+from toylin._types import Array, Float, PRNGKeyArray
 from toylin.data import Batch
 from toylin.model import Params
 from toylin.rules import Rule

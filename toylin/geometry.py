@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
+from toylin._types import Array, Float
 from toylin.closed_form._layers import products_above, products_below
 from toylin.model import Params, Scalar, check_params, end_to_end
 from toylin.preconditioner import induced_preconditioner

@@ -9,10 +9,10 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, PRNGKeyArray
 
 from toylin import _checks
 from toylin._pytree import pytree_dataclass
+from toylin._types import Array, Float, PRNGKeyArray
 from toylin.data import Batch
 from toylin.losses import BatchLoss, ExactLoss, SampledLoss
 from toylin.model import Params

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
 
 from toylin import _checks
+from toylin._types import Array, Float, Int
 
 _ITERATIONS = 60
 _APART = 1e-5  # nearer than this, two ends of Newton's method are one point

@@ -12,11 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, PRNGKeyArray
 
 from toylin import _checks, autodiff, closed_form
 from toylin._inputs import Tasks, check_linear
 from toylin._pytree import pytree_dataclass, static
+from toylin._types import Array, Float, PRNGKeyArray
 from toylin.closed_form import _scalar
 from toylin.data import Batch, Data, RegressionMoments, RegressionPoints, weighted_mean
 from toylin.model import Params, check_params, is_scalar

@@ -10,10 +10,10 @@ from typing import TypeAlias
 import jax
 import numpy as np
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, PRNGKeyArray
 
 from toylin import _checks
 from toylin._dtypes import float_dtype
+from toylin._types import Array, Float, PRNGKeyArray
 
 Params: TypeAlias = tuple[Array, ...]
 Scalar: TypeAlias = float | Array

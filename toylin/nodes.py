@@ -11,9 +11,9 @@ import itertools
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float
 
 from toylin._dtypes import float_dtype
+from toylin._types import Array, Float
 from toylin.data import Batch, RegressionMoments
 from toylin.errors import NoClosedFormError
 from toylin.quadrature import gauss_gamma, gauss_normal, nodes_for_degree

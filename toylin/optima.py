@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float
 
 from toylin import _checks, closed_form
 from toylin._dtypes import float_dtype
+from toylin._types import Array, Float
 from toylin.errors import NoClosedFormError
 from toylin.model import Scalar
-from toylin.rules import Rule
+from toylin.rules import MAML, Rule
 from toylin.tasks import LinearRegression, covariance_matrix
 from toylin.wishart import eigenvalue_rule
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from toylin._inputs import check_linear, check_rule
+from toylin._types import Array, Float
 from toylin.closed_form._layers import products_above, products_below
 from toylin.model import Params, check_params
 from toylin.rules import Rule

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from toylin import rules
+from toylin._types import Array, Float
 from toylin.model import Params
 from toylin.rules import Rule
 

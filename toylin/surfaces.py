@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from toylin import _checks
+from toylin._types import Array, Float
 from toylin.losses import BatchLoss
 
 # Points evaluated at once: bounds the memory of a surface whatever its resolution.

@@ -13,10 +13,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from toylin import closed_form
 from toylin._inputs import check_linear, check_problem
+from toylin._types import Array, Float
 from toylin.data import RegressionMoments
 from toylin.errors import NoClosedFormError
 from toylin.model import Params, is_scalar

@@ -5,11 +5,11 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, PRNGKeyArray
 
 from toylin import _checks, _random
 from toylin._dtypes import float_dtype
 from toylin._pytree import pytree_dataclass, static
+from toylin._types import Array, Float, PRNGKeyArray
 from toylin.data import (
     Batch,
     BinaryMargins,

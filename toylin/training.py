@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
 
 from toylin import _checks
 from toylin._batching import mapped_size
 from toylin._pytree import pytree_dataclass, static
+from toylin._types import Array, Float, PRNGKeyArray
 from toylin.joint_training import JointSampledLoss
 from toylin.losses import SampledLoss
 

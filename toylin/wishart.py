@@ -6,9 +6,9 @@ import math
 from functools import cache
 
 import numpy as np
-from jaxtyping import Float
 
 from toylin import _checks
+from toylin._types import Float
 
 _TAIL = 45.0  # exp(-_TAIL) is left out at either end
 

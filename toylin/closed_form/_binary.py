@@ -15,9 +15,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
 
 from toylin._inputs import check_problem
+from toylin._types import Array, Bool, Float, Int
 from toylin.data import Batch
 from toylin.errors import NoClosedFormError
 from toylin.model import Params

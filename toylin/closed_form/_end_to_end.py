@@ -8,9 +8,9 @@ and, by Stein's lemma, the gradient is -(A m - B C w) with A = E s(-z) and B = E
 from __future__ import annotations
 
 import jax
-from jaxtyping import Array, Float
 
 from toylin._gaussian import expected_softplus_derivative
+from toylin._types import Array, Float
 from toylin.data import BinaryMoments, BinaryPoints, RegressionMoments
 
 Differentiable = RegressionMoments | BinaryPoints | BinaryMoments

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
+from toylin._compiled import compiled
 from toylin._inputs import check_linear, check_rule, check_support
+from toylin._types import Array, Float
 from toylin.closed_form import _layers
 from toylin.closed_form._end_to_end import Differentiable
-from toylin.data import Data, RegressionPoints
+from toylin.data import BinaryMargins, Data, RegressionPoints
+from toylin.errors import NoClosedFormError
 from toylin.model import Params
 from toylin.rules import Rule
 
@@ -17,12 +19,26 @@ def differentiable(support: Data) -> Differentiable:
     """Data in a form with formulas for the derivatives of their loss.
 
     Regression points become their moments (about zero).
+
+    Raises:
+        NoClosedFormError: margins, which a query is drawn as and nothing can adapt on.
     """
+    if isinstance(support, BinaryMargins):
+        raise NoClosedFormError(
+            "closed forms exist for points and populations, not for BinaryMargins; "
+            "the function of the same name in toylin.autodiff serves them"
+        )
     if isinstance(support, RegressionPoints):
         return support.moments(jnp.zeros(support.x.shape[-1], support.x.dtype))
+    if isinstance(support, BinaryMargins):
+        raise NoClosedFormError(
+            "margins are drawn at each model, for scoring by autodiff; for a formula use points "
+            "(tasks.sample) or the population (num_queries=None)"
+        )
     return support
 
 
+@compiled()
 def inner_loss(params: Params, support: Data) -> Float[Array, ""]:
     """The loss of one task's data as a function of the end-to-end vector w.
 
@@ -41,6 +57,7 @@ def inner_loss(params: Params, support: Data) -> Float[Array, ""]:
     return differentiable(support).loss(params)
 
 
+@compiled()
 def inner_grad(params: Params, support: Data) -> Params:
     """The gradient in every layer, A_i' G B_i' (A_i, B_i the products above and below layer i).
 
@@ -53,6 +70,7 @@ def inner_grad(params: Params, support: Data) -> Params:
     return _layers.grad(tuple(params), differentiable(support))
 
 
+@compiled()
 def adapt(params: Params, support: Data, rule: Rule) -> Params:
     """The parameters after ``rule.steps`` steps along ``inner_grad``.
 

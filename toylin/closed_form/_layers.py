@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
 
+from toylin._types import Array
 from toylin.closed_form._end_to_end import Differentiable, curvature, slope
 from toylin.model import Params
 from toylin.rules import Rule

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import jax
-from jaxtyping import Array, Float
 
+from toylin._compiled import compiled
 from toylin._inputs import Tasks, as_batch, check_linear, check_rule
+from toylin._types import Array, Float
 from toylin.closed_form import _binary, _layers, _scalar, _shallow, _wick
 from toylin.closed_form._end_to_end import Differentiable
 from toylin.closed_form._inner import differentiable
@@ -47,6 +48,7 @@ def _inputs(
     return tuple(params), batch, *_data(batch)
 
 
+@compiled()
 def task_losses(params: Params, tasks: Tasks | Batch, rule: Rule) -> Float[Array, " tasks"]:
     """Every task's (or quadrature node's) query loss after adaptation."""
     params, _, support, query = _inputs(params, tasks, rule)
@@ -89,6 +91,12 @@ def outer_loss(params: Params, tasks: Tasks | Batch, rule: Rule) -> Float[Array,
     Source: Arnold, Iqbal and Sha, "When MAML Can Adapt Fast and How to Assist When It Cannot",
     AISTATS 2021, for the problem; the expectations are ours.
     """
+    # The binary quadrature looks at values to know whether it has converged.
+    route = _loss if isinstance(tasks, BinaryClassification) else _compiled_loss
+    return route(params, tasks, rule)
+
+
+def _loss(params: Params, tasks: Tasks | Batch, rule: Rule) -> Array:
     loss = _expected_loss(params, tasks, rule)
     if isinstance(rule, Reptile) or (rule.first_order and _wick_applies(params, tasks, rule)):
         return with_gradient(loss, params, outer_grad(params, tasks, rule))
@@ -118,6 +126,11 @@ def outer_grad(params: Params, tasks: Tasks | Batch, rule: Rule) -> Params:
     adapted. These two are biased: the difference from a second-order rule's is how much. Arguments
     and errors are those of ``outer_loss``.
     """
+    route = _grad if isinstance(tasks, BinaryClassification) else _compiled_grad
+    return route(params, tasks, rule)
+
+
+def _grad(params: Params, tasks: Tasks | Batch, rule: Rule) -> Params:
     if _shallow_applies(params, tasks, rule):
         assert isinstance(tasks, LinearRegression)
         return (_shallow.outer_grad(params[0], tasks, rule),)
@@ -143,3 +156,7 @@ def _displacements(params: Params, support: Differentiable, rule: Rule) -> Param
     if is_scalar(params) and isinstance(support, RegressionMoments):
         return _scalar.displacements(params, support, rule)
     return jax.vmap(lambda s: subtract(params, _layers.descend(params, s, rule)[0]))(support)
+
+
+_compiled_loss = compiled()(_loss)
+_compiled_grad = compiled()(_grad)

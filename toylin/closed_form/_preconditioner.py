@@ -6,10 +6,10 @@ from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float
 
 from toylin import _checks
 from toylin._dtypes import float_dtype
+from toylin._types import Array, Float
 from toylin.errors import NoClosedFormError
 from toylin.rules import MAML, MetaKFO, MetaSGD, Rule
 from toylin.tasks import LinearRegression, covariance_matrix

@@ -12,8 +12,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
+from toylin._types import Array, Float
 from toylin.data import RegressionMoments
 from toylin.rules import Rule
 

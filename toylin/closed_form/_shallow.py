@@ -13,8 +13,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
+from toylin._types import Array, Float
 from toylin.rules import Reptile, Rule
 from toylin.tasks import LinearRegression, covariance_matrix
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
+from toylin._types import Array, Float
 from toylin.model import Params, Scalar
 from toylin.tasks import LinearRegression, covariance_matrix
 

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from toylin import _checks
+from toylin._types import Array, Float
 from toylin.model import Params
 
 Loss = Callable[[Params], Array]

@@ -7,10 +7,10 @@ from typing import TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from toylin import _checks
 from toylin._pytree import pytree_dataclass, static
+from toylin._types import Array
 from toylin.model import Params
 from toylin.rules._base import Loss, Rule, check_finite, check_layers, descend_field
 

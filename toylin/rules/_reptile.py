@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 import jax
-from jaxtyping import Array, Float
 
 from toylin import _checks
 from toylin._pytree import pytree_dataclass, static
+from toylin._types import Array, Float
 from toylin.model import Params
 from toylin.rules._base import Loss, Rule, subtract, with_gradient
 

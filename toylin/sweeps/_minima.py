@@ -6,8 +6,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
+from toylin._types import Array, Float
 from toylin.model import Params, Scalar, is_scalar
 from toylin.rules import MAML
 from toylin.tasks import LinearRegression

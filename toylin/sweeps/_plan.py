@@ -368,7 +368,7 @@ def _check_settings(plan: Plan) -> None:
                 _checks.integer("num_queries", settings["loss"]["num_queries"], minimum=1)
     if plan.loss == "exact" and not isinstance(plan.at(origin)["tasks"], LinearRegression):
         raise ValueError(
-            "loss='exact' serves linear regression; use loss='sampled' for "
+            "loss='exact' serves linear regression in sweeps; use loss='sampled' for "
             f"{type(plan.at(origin)['tasks']).__name__}"
         )
 

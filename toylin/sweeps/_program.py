@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
-from jaxtyping import Array, Bool, Float
 
 from toylin import autodiff, closed_form
+from toylin._types import Array, Bool, Float
 from toylin.data import Batch
 from toylin.losses import SampledLoss
 from toylin.model import end_to_end, init

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int
 
 from toylin import _checks
+from toylin._types import Array, Float, Int
 
 
 class Basins(NamedTuple):

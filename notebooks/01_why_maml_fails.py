@@ -1,0 +1,289 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 1. Why MAML fails on a shallow model
+#
+# MAML learns a *start* from which a few gradient steps solve a new task. Arnold, Iqbal and Sha
+# ([AISTATS 2021](https://proceedings.mlr.press/v130/arnold21a.html)) noticed that it needs a *deep*
+# model: on a shallow one it fails, even where the shallow model can represent every solution.
+#
+# We rebuild that result with the smallest models there are, one number per layer:
+#
+# | | model | functions it can represent |
+# |---|---|---|
+# | **shallow** (black) | $f(x) = w\,x$ | all lines through 0 |
+# | **deep** (red) | $f(x) = w_2\,w_1\,x$ | the same lines |
+#
+# Every claim below is followed by a cell that checks it: an `assert` that passes prints nothing.
+
+# %%
+import jax
+
+jax.config.update("jax_enable_x64", True)  # closed forms deserve all their digits
+
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+import optax
+
+import toylin as tl
+
+DEEP, SHALLOW, GREY = "#c1121f", "black", "#6c757d"
+plt.rcParams.update(
+    {"figure.constrained_layout.use": True, "axes.spines.top": False, "axes.spines.right": False}
+)
+
+# %% [markdown]
+# ## One step on three tasks
+#
+# A task is a line $y = \theta x$, and $\theta \sim N(0, 1)$ differs from task to task. The learner
+# starts from the same weights each time and takes **one** gradient step of size $\alpha = 0.1$ on
+# the loss $\frac12 E(f(x) - y)^2$, with as much data as it likes (`shots=None`).
+#
+# In this model the new weights can be computed exactly: that is what `tl.closed_form.adapt` does. A
+# model is a tuple of matrices, here of shape (1, 1).
+
+# %%
+tasks = tl.LinearRegression(theta_mean=0.0, theta_cov=1.0, noise_std=0.0, shots=None)
+rule = tl.MAML(step_size=0.1, steps=1)
+
+
+def model(*weights):
+    """A scalar model from its weights, lowest layer first."""
+    return tuple(jnp.array([[w]], float) for w in weights)
+
+
+def adapted_slope(params, theta):
+    """The slope of the model's line after one step on the task `theta`."""
+    support = tasks.population(jnp.array([theta]))
+    return float(tl.end_to_end(tl.closed_form.adapt(params, support, rule))[0, 0])
+
+
+shallow_start = model(0.0)
+deep_start = model(0.0, np.sqrt(10.0))  # we will see below where sqrt(10) comes from
+thetas = [1.5, 0.5, -1.0]
+
+x = np.linspace(-1, 1, 2)
+fig, panels = plt.subplots(1, 2, figsize=(8, 3.3), sharey=True)
+for ax, start, colour, name in [
+    (panels[0], shallow_start, SHALLOW, "shallow: one step barely moves"),
+    (panels[1], deep_start, DEEP, "deep: one step is enough"),
+]:
+    for theta in thetas:
+        ax.plot(x, theta * x, color=GREY, lw=6, alpha=0.3)
+        ax.plot(x, adapted_slope(start, theta) * x, color=colour)
+    ax.plot(x, 0 * x, color=colour, ls=":")
+    ax.set(title=name, xlabel="x")
+panels[0].set_ylabel("f(x)")
+panels[0].plot([], [], color=GREY, lw=6, alpha=0.3, label="the task")
+panels[0].plot([], [], color=SHALLOW, ls=":", label="start")
+panels[0].plot([], [], color=SHALLOW, label="after one step")
+fig.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3,
+           frameon=False)  # fmt: skip
+plt.show()
+
+# %% [markdown]
+# **Check.** From $w = 0$ the shallow model goes a tenth of the way to every task. The deep model,
+# which starts as the same function, $f(x) = 0$, arrives.
+
+# %%
+for theta in thetas:
+    np.testing.assert_allclose(adapted_slope(shallow_start, theta), 0.1 * theta, rtol=1e-12)
+    np.testing.assert_allclose(adapted_slope(deep_start, theta), theta, rtol=1e-12)
+assert tl.end_to_end(shallow_start) == tl.end_to_end(deep_start) == 0
+
+# %% [markdown]
+# ## Does meta-training find such starts?
+#
+# Now the real thing: ten noisy points a task, and the start is *learned* by Adam on batches of
+# sampled tasks. Along the way we plot the **exact** expected loss after adaptation, which
+# `tl.closed_form.outer_loss` gives without any sampling. Four grey lines help to read it:
+#
+# - *no adaptation*: the loss of the best fixed function;
+# - *shallow floor*: the lowest loss that **any** shallow start can have;
+# - *deep floor*: the same for two layers with one zero weight. It is not zero: a gradient step on
+#   ten points depends on how large those points happen to be;
+# - *Bayes*: the lowest loss that any learner can have who sees ten points.
+
+# %%
+tasks = tl.LinearRegression(noise_std=0.1, shots=10)
+on_samples = tl.sampled_loss(tasks, rule, num_tasks=32, num_queries=10)
+
+
+@jax.jit
+def exact_losses(trajectory):
+    """The exact outer loss of every set of parameters along the trajectories."""
+    one = lambda params: tl.closed_form.outer_loss(params, tasks, rule)  # noqa: E731
+    return jax.vmap(jax.vmap(one))(trajectory)
+
+
+def curves(widths, seeds=5, num_steps=800):
+    def run(key):
+        start = tl.init(key, widths, 0.5)
+        return tl.meta_train(
+            on_samples, start, optax.adam(0.01), num_steps, key, trajectory=True
+        ).trajectory
+
+    paths = jax.vmap(run)(jax.random.split(jax.random.key(0), seeds))
+    every_tenth = jax.tree.map(lambda w: w[:, ::10], paths)
+    return np.asarray(exact_losses(every_tenth))
+
+
+shallow, deep = curves((1, 1)), curves((1, 1, 1))
+unadapted = float(tl.closed_form.outer_loss(model(0.0), tasks, tl.MAML(0.0)))
+floor = float(tl.shallow_floor(tasks, rule))
+deep_floor = float(tl.deep_floor(tasks))
+bayes = float(tl.bayes_loss(tasks))
+
+# %%
+fig, ax = plt.subplots(figsize=(6, 3.4))
+iteration = 10 * np.arange(shallow.shape[1])
+for losses, colour, name in [
+    (shallow, SHALLOW, "shallow, $w x$"),
+    (deep, DEEP, "deep, $w_2 w_1 x$"),
+]:
+    ax.plot(iteration, np.median(losses, axis=0), color=colour, lw=2, label=name)
+    ax.fill_between(iteration, losses.min(0), losses.max(0), color=colour, alpha=0.2, lw=0)
+for level, name, up in [
+    (unadapted, "no adaptation", True),
+    (floor, "shallow floor", False),
+    (deep_floor, "deep floor", False),
+    (bayes, "Bayes", True),
+]:
+    ax.axhline(level, color=GREY, ls="--", lw=1)
+    ax.annotate(name, (800, level), (0, 2 if up else -2), textcoords="offset points", color=GREY,
+                ha="right", va="bottom" if up else "top")  # fmt: skip
+ax.set(xlim=(0, 800), ylim=(0, 0.62), xlabel="meta-iteration", ylabel="loss after adaptation")
+ax.legend(frameon=False, loc="center right", bbox_to_anchor=(1, 0.42))
+plt.show()
+
+# %% [markdown]
+# **Check.** No shallow run gets below the floor, and training it longer cannot help: all of them
+# are there already. Every deep run goes far below, down to the deep floor.
+
+# %%
+assert shallow.min() >= floor - 1e-12
+assert shallow[:, -1].max() < 1.05 * floor  # trained to the end, and still stuck
+assert deep[:, -1].max() < 1.05 * deep_floor < 0.25 * floor
+assert deep.min() > bayes
+
+# %% [markdown]
+# ## Why the shallow model is stuck
+#
+# One step of size $\alpha$ on the task $\theta$ turns $w$ into $w - \alpha s^2 (w - \theta)$, with
+# $s^2 = \mathrm{Var}(x)$. What is left of the error is the factor $1 - \alpha s^2$, **whatever the
+# start is**:
+#
+# $$\text{loss} = \tfrac12 s^2 (1 - \alpha s^2)^2 \left[(w - \mu)^2 + \tau^2\right]
+# + \tfrac12 \sigma^2 .$$
+#
+# The best start is the mean task $w = \mu$, and there the spread $\tau^2$ of the tasks remains. The
+# one thing that would help, the step size, is not a weight of the model.
+
+# %%
+tasks = tl.LinearRegression()  # mean 0, variances 1, no noise, population
+w = np.linspace(-2, 2, 201)
+loss = jax.vmap(lambda w: tl.closed_form.outer_loss((w.reshape(1, 1),), tasks, rule))(jnp.array(w))
+
+fig, ax = plt.subplots(figsize=(5, 2.8))
+ax.plot(w, loss, color=SHALLOW)
+ax.axhspan(0, 0.405, color=GREY, alpha=0.15, lw=0)
+ax.text(0, 0.2, "no start gets here", ha="center", va="center", color=GREY)
+ax.set(xlabel="start $w$", ylabel="loss after adaptation", ylim=(0, 1.5), title="shallow")
+plt.show()
+
+# %%
+np.testing.assert_allclose(loss, 0.5 * (1 - 0.1) ** 2 * (w**2 + 1), rtol=1e-12)
+np.testing.assert_allclose(tl.shallow_floor(tasks, rule), 0.405, rtol=1e-12)
+
+# %% [markdown]
+# ## What the second layer does
+#
+# From the start $(w_1, w_2) = (0, b)$ the gradient reaches $w_1$ through $w_2$, and $w_1$ acts on
+# the output through $w_2$: one step moves the slope by $\alpha b^2$ times the gradient. **The upper
+# weight is a learned step size.** The step is perfect when $\alpha b^2 s^2 = 1$, that is
+# $b = \sqrt{10}$ for $\alpha = 0.1$.
+
+# %%
+b = np.linspace(0, 4.2, 200)
+deep_loss = jax.vmap(
+    lambda b: tl.closed_form.outer_loss((jnp.zeros((1, 1)), b.reshape(1, 1)), tasks, rule)
+)(jnp.array(b))
+shallow_tuned = jax.vmap(
+    lambda b: tl.closed_form.outer_loss(model(0.0), tasks, tl.MAML(0.1 * b**2))
+)(jnp.array(b))
+
+fig, ax = plt.subplots(figsize=(5, 2.8))
+ax.plot(b, shallow_tuned, color=SHALLOW, lw=5, alpha=0.25, label=r"shallow, step size $\alpha b^2$")
+ax.plot(b, deep_loss, color=DEEP, label=r"deep from $(0, b)$, step size $\alpha$")
+ax.axvline(np.sqrt(10), color=GREY, ls="--", lw=1)
+ax.set(xlabel="upper weight $b$", ylabel="loss after adaptation", ylim=(0, 0.7))
+ax.legend(frameon=False)
+plt.show()
+
+# %% [markdown]
+# **Check.** The two curves are one: a deep model at $(0, b)$ is a shallow one with step size
+# $\alpha b^2$. It holds at any number of shots and any noise, not only in this picture.
+
+# %%
+np.testing.assert_allclose(deep_loss, shallow_tuned, rtol=1e-12)
+np.testing.assert_allclose(
+    tl.closed_form.outer_loss(model(0.0, np.sqrt(10.0)), tasks, rule), 0, atol=1e-15
+)
+few = tl.LinearRegression(noise_std=0.3, shots=3)
+np.testing.assert_allclose(
+    tl.closed_form.outer_loss(model(0.0, 2.0), few, rule),
+    tl.closed_form.outer_loss(model(0.0), few, tl.MAML(0.1 * 2.0**2)),
+    rtol=1e-12,
+)
+
+# %% [markdown]
+# ## The same in 20 dimensions, on a classifier
+#
+# The story is not about one number. Here are binary tasks in 20 dimensions, ten points each, and
+# logistic regression (*LogR*) against the same with one linear layer added below it (*LinNet*),
+# which adds no capacity: a product of linear maps is a linear map.
+
+# %%
+binary = tl.BinaryClassification(dim=20, mean_std=0.5, shots=10)
+binary_loss = tl.sampled_loss(binary, tl.MAML(0.03), num_tasks=32)
+
+
+def binary_curve(widths, num_steps=300):
+    start = tl.init(jax.random.key(0), widths, 1.0)
+    loss = tl.meta_train(binary_loss, start, optax.adam(0.01), num_steps, jax.random.key(1)).loss
+    return np.convolve(loss, np.ones(20) / 20, mode="valid")
+
+
+logr, linnet = binary_curve((20, 1)), binary_curve((20, 20, 1))
+
+fig, ax = plt.subplots(figsize=(5, 2.8))
+ax.plot(logr, color=SHALLOW, label="LogR")
+ax.plot(linnet, color=DEEP, label="LogR + LinNet")
+ax.axhline(np.log(2), color=GREY, ls="--", lw=1)
+ax.annotate("guessing", (280, np.log(2)), (0, 2), textcoords="offset points", color=GREY,
+            ha="right")  # fmt: skip
+ax.set(xlim=(0, 280), ylim=(0, None), xlabel="meta-iteration", ylabel="loss after adaptation")
+ax.legend(frameon=False)
+plt.show()
+
+# %%
+assert abs(logr[-1] - np.log(2)) < 0.1  # no better than guessing, by much
+assert linnet[-1] < 0.5 * logr[-1]
+
+# %% [markdown]
+# **Try it.** Change `0.1` in the second cell to `1.0`: the one step size at which the shallow
+# model needs no help (some of the checks then fail, as they should). Then read on: [2. The loss
+# surface](02_loss_surface.ipynb) shows where the deep model's good starts lie and how
+# meta-training gets there.
