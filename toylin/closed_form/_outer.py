@@ -98,8 +98,13 @@ def outer_loss(params: Params, tasks: Tasks | Batch, rule: Rule) -> Float[Array,
 
 def _loss(params: Params, tasks: Tasks | Batch, rule: Rule) -> Array:
     loss = _expected_loss(params, tasks, rule)
-    if isinstance(rule, Reptile) or (rule.first_order and _wick_applies(params, tasks, rule)):
+    if isinstance(rule, Reptile):
         return with_gradient(loss, params, outer_grad(params, tasks, rule))
+    if rule.first_order and _wick_applies(params, tasks, rule):
+        # First order in the start alone: at one step all else enters beside the inner gradient.
+        fixed = _expected_loss(jax.lax.stop_gradient(tuple(params)), tasks, rule)
+        declared = with_gradient(loss, params, outer_grad(params, tasks, rule))
+        return declared + fixed - jax.lax.stop_gradient(fixed)
     return loss
 
 
