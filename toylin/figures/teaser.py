@@ -14,7 +14,7 @@ from matplotlib.transforms import blended_transform_factory
 
 from toylin import autodiff, closed_form
 from toylin.data import BinaryMoments, Data
-from toylin.figures._style import DEEP, PAGE, REFERENCE, SHALLOW, new_figure, style
+from toylin.figures._style import DEEP, PAGE, REFERENCE, SHALLOW, THIRD, new_figure, style
 from toylin.losses import sampled_loss
 from toylin.model import Params, init
 from toylin.optima import bayes_loss, shallow_floor
@@ -66,9 +66,11 @@ CAPTION = (
     "Right: logistic regression in 20 dimensions, classes at +-m with m ~ N(0, 0.25 I), 10 shots, "
     "one inner step of 0.03, without (LogR) and with (LogR+LinNet) an added 20 x 20 linear layer; "
     "loss and accuracy on the population of 500 held-out tasks: median and range of 5 seeds. "
-    "Dashed grey: LogR at its best start, w = 0. There the step has the right direction, so that "
-    "accuracy is high, but it is too short for the loss to fall; and since it is so short, the "
-    "little noise that meta-training leaves in w outweighs it, and accuracy is lost as well."
+    "Dotted: the exact expectation along the first seed's LogR, over all tasks and for a step on "
+    "the population, from which 10 shots cannot be told. Dashed grey: LogR at its best start, "
+    "w = 0. There the step has the right direction, so that accuracy is high, but it is too short "
+    "for the loss to fall; and since it is so short, the little noise that meta-training leaves in "
+    "w outweighs it, and accuracy is lost as well."
 )
 
 _CHECKPOINTS = 60
@@ -145,15 +147,29 @@ def _classification(model: str) -> dict[str, np.ndarray]:
     )
     scores = np.asarray(_held_out_scores(flat, tasks, rule))
     loss, accuracy = np.moveaxis(scores[:-1].reshape(settings["seeds"], len(at), 2), -1, 0)
-    at_zero = {
-        "classification_shallow_best_loss": scores[-1, 0],
-        "classification_shallow_best_accuracy": scores[-1, 1],
-    }
-    return (at_zero if model == "shallow" else {}) | {
+    reference = {}
+    if model == "shallow":
+        reference = {
+            "classification_shallow_best_loss": scores[-1, 0],
+            "classification_shallow_best_accuracy": scores[-1, 1],
+            "classification_shallow_exact_loss": _exact_scores(paths[0][0], rule),
+        }
+    return reference | {
         "classification_iteration": at,
         f"classification_{model}_loss": loss,
         f"classification_{model}_accuracy": accuracy,
     }
+
+
+def _exact_scores(path: jax.Array, rule: MAML) -> np.ndarray:
+    """The closed form along one seed's path: the expectation over all tasks, and all their data."""
+    dim = SETTINGS["classification"]["widths"]["shallow"][0]
+    population = BinaryClassification(dim=dim, mean_std=SETTINGS["classification"]["mean_std"])
+
+    def loss(w: jax.Array) -> jax.Array:
+        return closed_form.outer_loss((w.astype(float),), population, rule)
+
+    return np.asarray(jax.jit(lambda path: jax.lax.map(loss, path))(path))
 
 
 @jax.jit
@@ -240,8 +256,12 @@ def _draw_classification(upper: Axes, lower: Axes, data: Mapping[str, np.ndarray
     for axes, score in ((upper, "loss"), (lower, "accuracy")):
         _band(axes, x, data[f"classification_shallow_{score}"], SHALLOW, "LogR")
         _band(axes, x, data[f"classification_deep_{score}"], DEEP, "LogR+LinNet")
+        if score == "loss":
+            exact = data["classification_shallow_exact_loss"]
+            axes.plot(x, exact, ":", color=THIRD, label=r"LogR, exact for $\infty$ shots")
         best = float(data[f"classification_shallow_best_{score}"])
-        _reference(axes, best, "LogR at its best start", above=False)
+        label = "LogR at its best start" if score == "accuracy" else ""
+        _reference(axes, best, label, above=False)
     upper.set(ylim=(0, 0.9), xlim=(0, x[-1]), ylabel="loss", title="Binary classification")
     lower.set(ylim=(0.45, 1.02), xlabel="meta-training iteration", ylabel="accuracy")
     upper.legend(loc="center right", bbox_to_anchor=(1.0, 0.45))
