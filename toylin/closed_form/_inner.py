@@ -23,11 +23,6 @@ def differentiable(support: Data) -> Differentiable:
     Raises:
         NoClosedFormError: margins, which a query is drawn as and nothing can adapt on.
     """
-    if isinstance(support, BinaryMargins):
-        raise NoClosedFormError(
-            "closed forms exist for points and populations, not for BinaryMargins; "
-            "the function of the same name in toylin.autodiff serves them"
-        )
     if isinstance(support, RegressionPoints):
         return support.moments(jnp.zeros(support.x.shape[-1], support.x.dtype))
     if isinstance(support, BinaryMargins):
