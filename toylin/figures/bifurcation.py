@@ -1,4 +1,4 @@
-"""How the critical points of the deep scalar model change with step size, mean and shots."""
+"""How the critical points of the deep scalar model change with step size, mean, shots and noise."""
 
 from __future__ import annotations
 
@@ -15,36 +15,13 @@ from toylin.landscape import CriticalPoints
 from toylin.rules import MAML
 from toylin.tasks import LinearRegression
 
-STEPS = 3
+STEPS = 4
 SETTINGS: dict[str, Any] = {
     "step_sizes": [0.02, 1.0, 121],
     "theta_means": [0.0, 2.0, 121],
-    "shots": [
-        1,
-        2,
-        3,
-        4,
-        5,
-        6,
-        7,
-        8,
-        9,
-        10,
-        11,
-        12,
-        14,
-        16,
-        18,
-        20,
-        25,
-        30,
-        40,
-        60,
-        100,
-        200,
-        500,
-        1000,
-    ],
+    "shots": [*range(1, 13), 14, 16, 18, 20, 25, 30, 40, 60, 100, 200, 500, 1000],
+    "noise_stds": [0.0, 3.0, 121],
+    "noise_shots": 20,
     "step_size": 0.1,
     "tau": 1.0,
     "s": 1.0,
@@ -52,19 +29,21 @@ SETTINGS: dict[str, Any] = {
 }
 CAPTION = (
     "Bifurcations of the loss surface of two scalar layers after one inner step: the loss at every "
-    "critical point, each found as a root of a polynomial. Left: against the inner step size "
-    "(population, mean 0). Middle: against the mean of the tasks (population, step size 0.1). "
-    "Right: against the number of shots (mean 0, step size 0.1). Dotted lines mark bifurcations: "
-    "at a fold points appear or vanish in pairs, at a pitchfork they split off a point that stays."
+    "critical point, each found as a root of a polynomial. Against the inner step size "
+    "(population, mean 0), the mean of the tasks (population, step size 0.1), the number of shots "
+    "(mean 0, step size 0.1), and the label noise (mean 0, step size 0.1, 20 shots; the loss above "
+    "the noise of the query, sigma^2 / 2), which bends the surface without a bifurcation. Dotted "
+    "lines mark bifurcations: at a fold points appear or vanish in "
+    "pairs, at a pitchfork they split off a point that stays."
 )
-_PANELS = ("step_size", "theta_mean", "shots")
-_LABELS = ("inner step size", "mean of the tasks", "shots")
+_PANELS = ("step_size", "theta_mean", "shots", "noise_std")
+_LABELS = ("inner step size", "mean of the tasks", "shots", "label noise, at 20 shots")
 _LOOK = {"minimum": (DEEP, "o"), "saddle": (REFERENCE, "x"), "maximum": (SECOND, "^")}
 
 
 def _families() -> dict[str, tuple[np.ndarray, Callable[[float], CriticalPoints]]]:
     rule = MAML(SETTINGS["step_size"])
-    sizes, means = SETTINGS["step_sizes"], SETTINGS["theta_means"]
+    sizes, means, noises = (SETTINGS[k] for k in ("step_sizes", "theta_means", "noise_stds"))
     return {
         "step_size": (
             np.geomspace(sizes[0], sizes[1], sizes[2]),
@@ -78,6 +57,12 @@ def _families() -> dict[str, tuple[np.ndarray, Callable[[float], CriticalPoints]
             np.array(SETTINGS["shots"]),
             lambda v: solve_critical_points(LinearRegression(shots=int(v)), rule),
         ),
+        "noise_std": (
+            np.linspace(noises[0], noises[1], noises[2]),
+            lambda v: solve_critical_points(
+                LinearRegression(noise_std=v, shots=SETTINGS["noise_shots"]), rule
+            ),
+        ),
     }
 
 
@@ -87,7 +72,8 @@ def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
     for name, (values, points_at) in _families().items():
         found = [(v, points_at(v)) for v in values]
         data[f"{name}_value"] = np.concatenate([np.full(len(c.loss), v) for v, c in found])
-        data[f"{name}_loss"] = np.concatenate([c.loss for _, c in found])
+        floor = 0.5 if name == "noise_std" else 0.0
+        data[f"{name}_loss"] = np.concatenate([c.loss - floor * v**2 for v, c in found])
         data[f"{name}_norm"] = np.concatenate([np.linalg.norm(c.points, axis=1) for _, c in found])
         data[f"{name}_kind"] = np.concatenate([c.kind() for _, c in found])
         if name != "shots":
@@ -117,19 +103,20 @@ def _panel(ax: Axes, name: str, label: str, data: Mapping[str, np.ndarray]) -> N
             ha="right",
             fontsize=6.5,
         )
-    ax.set(xlabel=label, xscale="linear" if name == "theta_mean" else "log")
+    ax.set(xlabel=label, xscale="linear" if name in ("theta_mean", "noise_std") else "log")
 
 
 def draw(data: Mapping[str, np.ndarray]) -> Figure:
     """The loss at every critical point against each parameter."""
     with style():
-        figure = new_figure(PAGE, 2.7)
-        axes = figure.subplots(1, 3)
+        figure = new_figure(PAGE, 4.4)
+        axes = figure.subplots(2, 2).ravel()
         for ax, name, label in zip(axes, _PANELS, _LABELS, strict=True):
             _panel(ax, name, label, data)
-        axes[0].set_ylabel("loss at critical points")
-        axes[0].set_ylim(-0.08, 2.0)
-        axes[2].set_ylim(-0.08, 2.0)
+        for left in (axes[0], axes[2]):
+            left.set_ylabel("loss at critical points")
+        for ax in (axes[0], axes[2], axes[3]):
+            ax.set_ylim(-0.08, 2.0)
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=3, markerscale=2.0)
     return figure
