@@ -152,7 +152,8 @@ class Batch:
     """Tasks side by side: what each adapts on, what it is scored on, and its true parameter.
 
     Every array has a leading axis of tasks. ``log_weight`` is None for equally likely sampled
-    tasks; for the nodes of a quadrature it holds the logarithms of their weights, which sum to 1.
+    tasks; for the nodes of a quadrature it holds the logarithms of their weights, which sum to 1,
+    and ``truth`` is NaN where a node stands for many tasks of one estimate.
     """
 
     support: Data

@@ -71,8 +71,9 @@ def outer_loss(params: Params, tasks: Tasks | Batch, rule: Rule) -> Float[Array,
     d = 1 with any L, T, K and noise, and any d and L in the population, by a Gauss rule that is
     exact for the polynomial that the loss is (``quadrature_batch``). For binary classification:
     the population with x_cov a multiple of the identity, any d and T, and layers of width one
-    above the input (the shallow model among them), by a two-dimensional quadrature to 1e-10.
-    A ``Batch`` of tasks is averaged as it is.
+    above the input (the shallow model among them), by a two-dimensional quadrature to 1e-10. Its
+    value and gradient hold everywhere; second derivatives by JAX do not hold at a first layer of
+    exactly zero, where the axis along it is not defined. A ``Batch`` of tasks is averaged as it is.
 
     Args:
         params: the start that all tasks share, (W_1, ..., W_L).
