@@ -90,15 +90,14 @@ def tutorials(folder: Path, notebooks: Path) -> None:
 
 
 def topics(tl: ModuleType) -> dict[str, list[str]]:
-    """The groups of names in ``toylin/__init__.py``, under their comments."""
+    """The groups of names in ``toylin/__init__.pyi``, under their comments."""
     assert tl.__file__ is not None
     groups: dict[str, list[str]] = {}
-    for block in Path(tl.__file__).read_text().split("# isort: split\n"):
-        titles = re.findall(r"^ *# (.*)$", block, flags=re.MULTILINE)
-        names = re.findall(r"import (?:\(([^)]*)\)|(.*))", block)
-        found = [n for pair in names for n in re.findall(r"\w+", " ".join(pair))]
-        if titles:
-            groups[titles[-1]] = found
+    for block in re.split(r"^# ", Path(tl.__file__).with_suffix(".pyi").read_text(), flags=re.M)[
+        1:
+    ]:
+        title, _, imports = block.partition("\n")
+        groups[title] = re.findall(r" as (\w+)$", imports, flags=re.MULTILINE)
     return groups
 
 

@@ -71,7 +71,7 @@ def train(params, rule, num_steps=1200):
 
 
 runs = {name: train(params, rule) for name, (params, rule, *_) in contenders.items()}
-best = {kind: tl.closed_form.best_preconditioner(tasks, kind) for kind in ("scalar", "diagonal")}
+best = {kind: tl.best_preconditioner(tasks, kind) for kind in ("scalar", "diagonal")}
 
 fig, ax = plt.subplots(figsize=(6, 3.4))
 for name, (_, _, colour, line) in contenders.items():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import toylin as tl
-from toylin.data import Batch, RegressionMoments
+from toylin.tasks import Batch, RegressionMoments
 
 
 def gradients(params, support, query):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import click
 import jax.numpy as jnp
 
-from toylin.model import Params
+from toylin.models import Params
 from toylin.rules import MAML
 from toylin.tasks import LinearRegression
 

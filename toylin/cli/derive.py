@@ -6,7 +6,7 @@ import time
 
 import click
 
-from toylin.derivation import FORMATS, derive
+from toylin.symbolic import FORMATS, derive
 
 
 @click.command(name="derive")

@@ -31,8 +31,8 @@ def command(out: Path) -> None:
       toylin explore --out explorer.html
     """
     _check_writable(out)
+    from toylin._internal.files import replace
     from toylin.explorer import page
-    from toylin.figures._save import replace
 
     with report() as written:
         replace(out, page().encode())

@@ -17,7 +17,8 @@ _AT_ONCE = 2
 
 def draw(names: Sequence[str], out: Path) -> None:
     """Compute, draw and save each figure, with a progress bar."""
-    from toylin.figures._save import prepare, save
+    from toylin._internal.files import prepare
+    from toylin.figures._save import save
 
     prepare(out)
     compile_quickly()

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 from toylin import autodiff, closed_form
 from toylin.cli._common import compile_quickly, finite, use_float64
 from toylin.cli._problem import Problem, make_problem, problem_options
-from toylin.data import Batch
-from toylin.model import Params
-from toylin.tail_diagnostics import tails
+from toylin.limits import tails
+from toylin.models import Params
+from toylin.tasks import Batch
 
 _BLOCK = 10_000
 

@@ -40,7 +40,8 @@ def sweep(store: Path, across: str | None, up: str | None, name: str, out: Path)
     Example:
       toylin plot sweep runs.zarr --x step_size --y depth --out /tmp/figures
     """
-    from toylin.figures._save import prepare, save
+    from toylin._internal.files import prepare
+    from toylin.figures._save import save
     from toylin.sweeps import open_store
 
     ds = open_store(store)

@@ -104,7 +104,7 @@ def command(
 
 
 def _asked(config: str | None, axes: tuple[str, ...], settings: tuple[str, ...]) -> dict[str, Any]:
-    from toylin.sweeps import config as written
+    from toylin.sweeps import _config as written
 
     found = written.read_tables(Path(config)) if config else {}
     for text in axes:

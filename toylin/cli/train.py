@@ -11,9 +11,7 @@ import jax
 import numpy as np
 
 from toylin.cli._common import report, use_float64
-from toylin.joint_training import joint, separate
-from toylin.losses import sampled_loss
-from toylin.model import Params, init
+from toylin.models import Params, init
 from toylin.rules import (
     ANIL,
     FOMAML,
@@ -26,9 +24,8 @@ from toylin.rules import (
     Reptile,
     Rule,
 )
-from toylin.saved_runs import save_run
 from toylin.tasks import BinaryClassification, LinearRegression
-from toylin.training import meta_train
+from toylin.training import joint, meta_train, sampled_loss, save_run, separate
 
 RULES: dict[str, Callable[[Params, dict[str, Any]], Rule]] = {
     "maml": lambda params, s: MAML(s["step_size"], s["steps"]),
@@ -97,7 +94,7 @@ def command(out: Path, **settings: Any) -> None:
     """
     import optax
 
-    from toylin.figures._save import prepare
+    from toylin._internal.files import prepare
 
     use_float64()
     prepare(out.parent)
@@ -136,7 +133,7 @@ def _plot(out: Path, losses: np.ndarray, settings: dict[str, Any]) -> Path:
     """The loss at every iteration, and its running mean, as OUT.png."""
     import io
 
-    from toylin.figures._save import replace
+    from toylin._internal.files import replace
     from toylin.figures._style import COLUMN, DEEP, SHALLOW, new_figure, style
 
     window = max(1, len(losses) // 50)

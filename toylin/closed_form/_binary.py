@@ -16,14 +16,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from toylin._inputs import check_problem
-from toylin._types import Array, Bool, Float, Int
-from toylin.data import Batch
-from toylin.errors import NoClosedFormError
-from toylin.model import Params
+from toylin._internal.errors import NoClosedFormError
+from toylin._internal.shapes import Array, Bool, Float, Int
+from toylin.models import Params
 from toylin.quadrature import gauss_gamma
-from toylin.rules import MAML, Rule
-from toylin.tasks import BinaryClassification
+from toylin.rules import MAML, Rule, check_problem
+from toylin.tasks import Batch, BinaryClassification
 
 Operands = tuple[Params, BinaryClassification, MAML]
 OnBatch = Callable[[Params, Batch, Rule], Any]

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import jax
 
-from toylin._gaussian import expected_softplus_derivative
-from toylin._types import Array, Float
-from toylin.data import BinaryMoments, BinaryPoints, RegressionMoments
+from toylin._internal.shapes import Array, Float
+from toylin.quadrature import expected_softplus_derivative
+from toylin.tasks import BinaryMoments, BinaryPoints, RegressionMoments
 
 Differentiable = RegressionMoments | BinaryPoints | BinaryMoments
 

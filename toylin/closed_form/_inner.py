@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from toylin._compiled import compiled
-from toylin._inputs import check_linear, check_rule, check_support
-from toylin._types import Array, Float
+from toylin._internal.compiled import compiled
+from toylin._internal.errors import NoClosedFormError
+from toylin._internal.shapes import Array, Float
 from toylin.closed_form import _layers
 from toylin.closed_form._end_to_end import Differentiable
-from toylin.data import BinaryMargins, Data, RegressionPoints
-from toylin.errors import NoClosedFormError
-from toylin.model import Params
-from toylin.rules import Rule
+from toylin.models import Params
+from toylin.rules import Rule, check_linear, check_rule, check_support
+from toylin.tasks import BinaryMargins, Data, RegressionPoints
 
 
 def differentiable(support: Data) -> Differentiable:

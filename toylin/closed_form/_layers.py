@@ -10,27 +10,10 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from toylin._types import Array
 from toylin.closed_form._end_to_end import Differentiable, curvature, slope
-from toylin.model import Params
+from toylin.models import Params, products_above, products_below
 from toylin.rules import Rule
 from toylin.rules._base import subtract
-
-
-def products_below(params: Params) -> list[Array]:
-    """[B_1, ..., B_L, W]: the products of the layers under each, and of all."""
-    products = [jnp.eye(params[0].shape[1], dtype=params[0].dtype)]
-    for w in params:
-        products.append(w @ products[-1])
-    return products
-
-
-def products_above(params: Params) -> list[Array]:
-    """[A_1, ..., A_L]: the products of the layers above each."""
-    products = [jnp.eye(params[-1].shape[0], dtype=params[-1].dtype)]
-    for w in params[:0:-1]:
-        products.append(products[-1] @ w)
-    return products[::-1]
 
 
 def grad(params: Params, data: Differentiable) -> Params:

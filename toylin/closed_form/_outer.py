@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import jax
 
-from toylin._compiled import compiled
-from toylin._inputs import Tasks, as_batch, check_linear, check_rule
-from toylin._types import Array, Float
+from toylin._internal.compiled import compiled
+from toylin._internal.shapes import Array, Float
 from toylin.closed_form import _binary, _layers, _scalar, _shallow, _wick
 from toylin.closed_form._end_to_end import Differentiable
 from toylin.closed_form._inner import differentiable
-from toylin.data import Batch, RegressionMoments, mean_loss, weighted_mean
-from toylin.model import Params, check_params, is_scalar
-from toylin.rules import MAML, Reptile, Rule
+from toylin.models import Params, check_params, is_scalar
+from toylin.rules import MAML, Reptile, Rule, Tasks, as_batch, check_linear, check_rule
 from toylin.rules._base import subtract, with_gradient
-from toylin.tasks import BinaryClassification, LinearRegression
+from toylin.tasks import (
+    Batch,
+    BinaryClassification,
+    LinearRegression,
+    RegressionMoments,
+    mean_loss,
+    weighted_mean,
+)
 
 
 def _shallow_applies(params: Params, tasks: Tasks | Batch, rule: Rule) -> bool:

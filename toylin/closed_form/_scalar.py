@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from toylin._types import Array, Float
-from toylin.data import RegressionMoments
+from toylin._internal.shapes import Array, Float
 from toylin.rules import Rule
+from toylin.tasks import RegressionMoments
 
 Weights = tuple[Array, ...]
 

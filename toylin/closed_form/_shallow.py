@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from toylin._types import Array, Float
+from toylin._internal.shapes import Array, Float
 from toylin.rules import Reptile, Rule
 from toylin.tasks import LinearRegression, covariance_matrix
 

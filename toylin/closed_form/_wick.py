@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from toylin._types import Array, Float
-from toylin.model import Params, Scalar
+from toylin._internal.shapes import Array, Float
+from toylin.models import Params, Scalar
 from toylin.tasks import LinearRegression, covariance_matrix
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from toylin.nodes import loss_degrees
 from toylin.quadrature import gauss_gamma, gauss_normal, nodes_for_degree
+from toylin.tasks import loss_degrees
 
 MAX_DEPTH = 4
 SHOTS = (1, 2, 3, 5, 10, 20, 50, 100)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import platform
-import tempfile
-import zipfile
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +14,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from toylin._internal.files import npz_bytes, replace
 from toylin.figures._style import style
 
 _FORMATS: dict[str, dict[str, Any]] = {
@@ -24,18 +22,6 @@ _FORMATS: dict[str, dict[str, Any]] = {
     "svg": {"metadata": {"Date": None}},
     "pdf": {"metadata": {"CreationDate": None}},
 }
-
-
-def prepare(out: Path) -> None:
-    """Make the folder ``out`` and check that it can be written, before anything is computed."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        raise ValueError(
-            f"--out must be a folder that can be written, got {str(out)!r}: {error.strerror}"
-        ) from None
 
 
 def save(
@@ -66,33 +52,7 @@ def save(
     return paths
 
 
-def npz_bytes(data: Mapping[str, np.ndarray]) -> bytes:
-    """``data`` as an .npz file without time stamps: equal data give equal bytes."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for key, array in data.items():
-            entry = io.BytesIO()
-            np.save(entry, np.asarray(array), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{key}.npy"), entry.getvalue(), zipfile.ZIP_DEFLATED)
-    return buffer.getvalue()
-
-
 def versions() -> dict[str, str]:
     """The software behind the numbers."""
     packages = {name: version(name) for name in ("toylin", "jax", "jaxlib", "optax", "numpy")}
     return {"python": platform.python_version(), **packages, "matplotlib": matplotlib.__version__}
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Put ``content`` at ``path`` in one step."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -11,9 +11,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, LogNorm, to_rgb
 from matplotlib.figure import Figure
 
-from toylin.attraction import basins
-from toylin.critical_points import loss_polynomial, solve_critical_points
 from toylin.figures._style import DEEP, PAGE, SECOND, THIRD, new_figure, style
+from toylin.landscape import basins, loss_polynomial, solve_critical_points
 from toylin.rules import MAML
 from toylin.tasks import LinearRegression
 

@@ -12,12 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from toylin.figures._style import DEEP, PAGE, REFERENCE, SECOND, SHALLOW, THIRD, new_figure, style
-from toylin.losses import ExactLoss
-from toylin.model import init
-from toylin.optima import bayes_loss
+from toylin.limits import bayes_loss
+from toylin.models import init
 from toylin.rules import MAML
 from toylin.tasks import LinearRegression
-from toylin.training import meta_train
+from toylin.training import ExactLoss, meta_train
 
 SETTINGS: dict[str, Any] = {
     "depths": [1, 2, 3, 4, 5, 6],

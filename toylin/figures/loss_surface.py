@@ -13,12 +13,10 @@ from matplotlib.figure import Figure
 
 from toylin.closed_form import outer_loss
 from toylin.figures._style import DEEP, PAGE, REFERENCE, SHALLOW, new_figure, style
-from toylin.landscape import search_critical_points
-from toylin.losses import ExactLoss
+from toylin.landscape import search_critical_points, surface
 from toylin.rules import MAML
-from toylin.surfaces import surface
 from toylin.tasks import LinearRegression
-from toylin.training import meta_train
+from toylin.training import ExactLoss, meta_train
 
 STEPS = 3
 SETTINGS: dict[str, Any] = {

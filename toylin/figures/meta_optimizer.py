@@ -13,16 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from toylin import closed_form
-from toylin.added_layers import add_linear_layers
+from toylin.depth import angle, best_preconditioner, induced_preconditioner
 from toylin.figures._style import DEEP, PAGE, REFERENCE, SECOND, SHALLOW, THIRD, new_figure, style
-from toylin.joint_training import joint
-from toylin.losses import ExactLoss, sampled_loss
-from toylin.model import Params
-from toylin.preconditioner import angle, induced_preconditioner
+from toylin.models import Params, add_linear_layers
 from toylin.rules import MAML, MetaKFO, MetaSGD, Rule
 from toylin.tasks import BinaryClassification, LinearRegression
-from toylin.training import Run, meta_train
+from toylin.training import ExactLoss, Run, joint, meta_train, sampled_loss
 
 SETTINGS: dict[str, Any] = {
     "dim": 4,
@@ -114,7 +110,7 @@ def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
     """Losses along training, preconditioners at its end, and the best of each kind."""
     data: dict[str, Any] = {"best_matrix": jnp.linalg.inv(_covariance())}
     for kind in ("scalar", "diagonal"):
-        data[f"best_{kind}_loss"] = closed_form.best_preconditioner(_regression(), kind).loss
+        data[f"best_{kind}_loss"] = best_preconditioner(_regression(), kind).loss
     for name, (_, depth, _, _) in CONTENDERS.items():
         run = _train_exactly(name, depth, SETTINGS["iterations"])
         data[f"regression_{name}"] = run.loss

@@ -10,15 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
+from toylin.depth import imbalance, induced_preconditioner, step_departure
 from toylin.figures._style import DEEP, PAGE, REFERENCE, SECOND, SHALLOW, new_figure, style
-from toylin.geometry import imbalance, step_departure
-from toylin.losses import ExactLoss
-from toylin.model import Params, end_to_end, init
-from toylin.optima import shallow_floor
-from toylin.preconditioner import induced_preconditioner
+from toylin.limits import shallow_floor
+from toylin.models import Params, end_to_end, init
 from toylin.rules import MAML
 from toylin.tasks import LinearRegression
-from toylin.training import meta_train
+from toylin.training import ExactLoss, meta_train
 
 STEPS = 3
 SETTINGS: dict[str, Any] = {

@@ -13,14 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory
 
 from toylin import autodiff, closed_form
-from toylin.data import BinaryMoments, Data
 from toylin.figures._style import DEEP, PAGE, REFERENCE, SHALLOW, THIRD, new_figure, style
-from toylin.losses import sampled_loss
-from toylin.model import Params, init
-from toylin.optima import bayes_loss, shallow_floor
+from toylin.limits import bayes_loss, shallow_floor
+from toylin.models import Params, init
 from toylin.rules import MAML
-from toylin.tasks import BinaryClassification, LinearRegression
-from toylin.training import meta_train
+from toylin.tasks import BinaryClassification, BinaryMoments, Data, LinearRegression
+from toylin.training import meta_train, sampled_loss
 
 STEPS = 4
 SETTINGS: dict[str, Any] = {

@@ -2,10 +2,41 @@
 
 from toylin.rules._alpha_maml import AlphaMAML
 from toylin.rules._anil import ANIL
-from toylin.rules._base import Rule
+from toylin.rules._base import Rule, descend_field, subtract, with_gradient
 from toylin.rules._gbml import GBML
 from toylin.rules._kronecker import MetaCurvature, MetaKFO
 from toylin.rules._maml import FOMAML, MAML
 from toylin.rules._meta_sgd import MetaSGD
 from toylin.rules._nonlinear_kfo import NonlinearKFO
+from toylin.rules._problem import (
+    Tasks,
+    as_batch,
+    check_linear,
+    check_problem,
+    check_rule,
+    check_support,
+)
 from toylin.rules._reptile import Reptile
+
+__all__ = [
+    "ANIL",
+    "FOMAML",
+    "GBML",
+    "MAML",
+    "AlphaMAML",
+    "MetaCurvature",
+    "MetaKFO",
+    "MetaSGD",
+    "NonlinearKFO",
+    "Reptile",
+    "Rule",
+    "Tasks",
+    "as_batch",
+    "check_linear",
+    "check_problem",
+    "check_rule",
+    "check_support",
+    "descend_field",
+    "subtract",
+    "with_gradient",
+]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import jax
 
-from toylin import _checks
-from toylin._pytree import pytree_dataclass, static
-from toylin.model import Params
+from toylin._internal import checks
+from toylin._internal.pytree import pytree_dataclass, static
+from toylin.models import Params
 from toylin.rules._base import Loss, Rule, descend_field
 
 
@@ -39,8 +39,8 @@ class AlphaMAML(Rule):
     first_order: bool = static(default=False)
 
     def __post_init__(self) -> None:
-        _checks.scalar("step_size", self.step_size)
-        _checks.scalar("hyper_step_size", self.hyper_step_size)
+        checks.scalar("step_size", self.step_size)
+        checks.scalar("hyper_step_size", self.hyper_step_size)
         self._check_loop()
 
     @property

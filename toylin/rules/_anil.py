@@ -7,9 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from toylin import _checks
-from toylin._pytree import pytree_dataclass, static
-from toylin.model import Params
+from toylin._internal import checks
+from toylin._internal.pytree import pytree_dataclass, static
+from toylin.models import Params
 from toylin.rules._base import Rule
 
 
@@ -38,7 +38,7 @@ class ANIL(Rule):
     layers: str | tuple[int, ...] = static(default="head")
 
     def __post_init__(self) -> None:
-        _checks.scalar("step_size", self.step_size)
+        checks.scalar("step_size", self.step_size)
         self._check_loop()
         if self.layers in ("head", "body"):
             return

@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from toylin import _checks
-from toylin._types import Array, Float
-from toylin.model import Params
+from toylin._internal import checks
+from toylin._internal.shapes import Array, Float
+from toylin.models import Params
 
 Loss = Callable[[Params], Array]
 R = TypeVar("R", bound="Rule")
@@ -72,8 +72,8 @@ class Rule(ABC):
         return dataclasses.replace(self, **fields)  # type: ignore[type-var]
 
     def _check_loop(self) -> None:
-        _checks.integer("steps", self.steps, minimum=0)
-        _checks.instance("first_order", self.first_order, bool)
+        checks.integer("steps", self.steps, minimum=0)
+        checks.instance("first_order", self.first_order, bool)
 
 
 def subtract(params: Params, updates: Params) -> Params:
@@ -115,7 +115,7 @@ def descend_field(
 
 def check_finite(name: str, value: Any) -> None:
     """A finite number or array (its shape alone, where it is a tracer)."""
-    array = _checks.concrete(name, value)
+    array = checks.concrete(name, value)
     if array is not None and not np.all(np.isfinite(array)):
         raise ValueError(f"{name} must be finite, got {value!r}")
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import jax
 
-from toylin import _checks
-from toylin._pytree import pytree_dataclass, static
-from toylin.model import Params
+from toylin._internal import checks
+from toylin._internal.pytree import pytree_dataclass, static
+from toylin.models import Params
 from toylin.rules._base import Loss, Rule, descend_field
 
 
@@ -53,14 +53,14 @@ class GBML(Rule):
     adapt_transform: bool = static(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
-        _checks.scalar("step_size", self.step_size)
+        checks.scalar("step_size", self.step_size)
         if not callable(self.transform):
             raise ValueError(
                 "transform must be a function transform(transform_params, grads), "
                 f"got {self.transform!r}"
             )
         self._check_loop()
-        _checks.instance("adapt_transform", self.adapt_transform, bool)
+        checks.instance("adapt_transform", self.adapt_transform, bool)
 
     def check(self, params: Params) -> None:
         shapes = jax.tree.map(jax.numpy.shape, tuple(params))

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from toylin import _checks
-from toylin._pytree import pytree_dataclass, static
-from toylin._types import Array
-from toylin.model import Params
+from toylin._internal import checks
+from toylin._internal.pytree import pytree_dataclass, static
+from toylin._internal.shapes import Array
+from toylin.models import Params
 from toylin.rules._base import Loss, Rule, check_finite, check_layers, descend_field
 
 Factors: TypeAlias = tuple[tuple[Array, Array], ...]
@@ -73,7 +73,7 @@ class MetaCurvature(Rule):
 
     def __post_init__(self) -> None:
         _check_factors(self.factors)
-        _checks.scalar("step_size", self.step_size)
+        checks.scalar("step_size", self.step_size)
         self._check_loop()
 
     @classmethod
@@ -131,10 +131,10 @@ class MetaKFO(Rule):
 
     def __post_init__(self) -> None:
         _check_factors(self.factors)
-        _checks.scalar("step_size", self.step_size)
+        checks.scalar("step_size", self.step_size)
         self._check_loop()
-        _checks.instance("psd", self.psd, bool)
-        _checks.instance("adapt_transform", self.adapt_transform, bool)
+        checks.instance("psd", self.psd, bool)
+        checks.instance("adapt_transform", self.adapt_transform, bool)
 
     @classmethod
     def identity(

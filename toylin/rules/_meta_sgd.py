@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from toylin._pytree import pytree_dataclass, static
-from toylin.model import Params
+from toylin._internal.pytree import pytree_dataclass, static
+from toylin.models import Params
 from toylin.rules._base import Rule, check_finite, check_layers
 
 

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from toylin import _checks
-from toylin._pytree import pytree_dataclass, static
-from toylin._types import Array, PRNGKeyArray
-from toylin.model import Params
+from toylin._internal import checks
+from toylin._internal.pytree import pytree_dataclass, static
+from toylin._internal.shapes import Array, PRNGKeyArray
+from toylin.models import Params
 from toylin.rules._base import Loss, Rule, check_finite, check_layers, descend_field
 
 Network: TypeAlias = tuple[Array, Array, Array]
@@ -52,9 +52,9 @@ class NonlinearKFO(Rule):
     adapt_transform: bool = static(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
-        _checks.scalar("step_size", self.step_size)
+        checks.scalar("step_size", self.step_size)
         self._check_loop()
-        _checks.instance("adapt_transform", self.adapt_transform, bool)
+        checks.instance("adapt_transform", self.adapt_transform, bool)
         for layer, pair in enumerate(self.networks, start=1):
             if len(pair) != 2 or any(len(network) != 3 for network in pair):
                 raise ValueError(
@@ -77,7 +77,7 @@ class NonlinearKFO(Rule):
         adapt_transform: bool = False,
     ) -> NonlinearKFO:
         """The rule at its start: random hidden layers of ``hidden`` units, zero output layers."""
-        _checks.integer("hidden", hidden, minimum=1)
+        checks.integer("hidden", hidden, minimum=1)
         keys = jax.random.split(key, (len(params), 2))
         networks = tuple(
             (

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import jax
 
-from toylin import _checks
-from toylin._pytree import pytree_dataclass, static
-from toylin._types import Array, Float
-from toylin.model import Params
+from toylin._internal import checks
+from toylin._internal.pytree import pytree_dataclass, static
+from toylin._internal.shapes import Array, Float
+from toylin.models import Params
 from toylin.rules._base import Loss, Rule, subtract, with_gradient
 
 
@@ -39,7 +39,7 @@ class Reptile(Rule):
     steps: int = static(default=1)
 
     def __post_init__(self) -> None:
-        _checks.scalar("step_size", self.step_size)
+        checks.scalar("step_size", self.step_size)
         self._check_loop()
 
     @property

@@ -13,14 +13,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from toylin import _checks
-from toylin._dtypes import float_dtype
-from toylin.nodes import MAX_NODES, count_nodes
+from toylin._internal import checks
+from toylin._internal.dtypes import float_dtype
 from toylin.sweeps._axes import Dimension, Field, parse, put, put_array
 from toylin.sweeps._memory import Cost, cost
 from toylin.sweeps._program import Settings, ShotsTable, Structure, shots_table, train
 from toylin.sweeps._settings import describe
-from toylin.tasks import BinaryClassification, LinearRegression
+from toylin.tasks import MAX_NODES, BinaryClassification, LinearRegression, count_nodes
 
 MOST_RUNS = 4096  # in a chunk: what a crash can lose, and what must fit in the caches
 MOST_WORK = 2e10  # bytes touched in a chunk: some ten seconds' worth on a core
@@ -310,14 +309,14 @@ def make_plan(
     dtype: Any,
 ) -> Plan:
     """Check all that a sweep is made of."""
-    _checks.integer("num_steps", num_steps, minimum=1)
-    _checks.integer("eval_tasks", eval_tasks, minimum=1)
-    _checks.scalar("tolerance", tolerance, minimum=0.0)
+    checks.integer("num_steps", num_steps, minimum=1)
+    checks.integer("eval_tasks", eval_tasks, minimum=1)
+    checks.scalar("tolerance", tolerance, minimum=0.0)
     if record_every is None:
         record_every = next(
             k for k in range(1, num_steps + 1) if num_steps / k <= 100 and not num_steps % k
         )
-    _checks.integer("record_every", record_every, minimum=1)
+    checks.integer("record_every", record_every, minimum=1)
     if num_steps % record_every:
         raise ValueError(f"record_every must divide num_steps={num_steps}, got {record_every}")
     if loss not in ("exact", "sampled"):
@@ -344,7 +343,7 @@ def _seeds(seeds: Any) -> np.ndarray:
     if seeds is None:
         return np.array([0])
     if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
-        _checks.integer("seeds", seeds, minimum=1)
+        checks.integer("seeds", seeds, minimum=1)
         return np.arange(seeds)
     array = np.asarray(list(seeds) if np.iterable(seeds) else seeds)
     if array.ndim != 1 or not array.size or array.dtype.kind not in "iu" or array.min() < 0:
@@ -362,10 +361,10 @@ def _check_settings(plan: Plan) -> None:
     for number, dim in enumerate(plan.dims):
         for index in _telling(dim):
             settings = plan.at((*origin[:number], index, *origin[number + 1 :]))
-            _checks.instance("tasks", settings["tasks"], (LinearRegression, BinaryClassification))
-            _checks.integer("num_tasks", settings["loss"]["num_tasks"], minimum=1)
+            checks.instance("tasks", settings["tasks"], (LinearRegression, BinaryClassification))
+            checks.integer("num_tasks", settings["loss"]["num_tasks"], minimum=1)
             if settings["loss"]["num_queries"] is not None:
-                _checks.integer("num_queries", settings["loss"]["num_queries"], minimum=1)
+                checks.integer("num_queries", settings["loss"]["num_queries"], minimum=1)
     if plan.loss == "exact" and not isinstance(plan.at(origin)["tasks"], LinearRegression):
         raise ValueError(
             "loss='exact' serves linear regression in sweeps; use loss='sampled' for "

@@ -13,15 +13,13 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from toylin import autodiff, closed_form
-from toylin._types import Array, Bool, Float
-from toylin.data import Batch
-from toylin.losses import SampledLoss
-from toylin.model import end_to_end, init
-from toylin.nodes import estimate_and_posterior, loss_degrees
+from toylin._internal.shapes import Array, Bool, Float
+from toylin.landscape import distance_to_minimum
+from toylin.models import end_to_end, init
 from toylin.quadrature import gauss_gamma, gauss_normal, nodes_for_degree
 from toylin.rules import MAML
-from toylin.sweeps._minima import distance_to_minimum
-from toylin.tasks import LinearRegression
+from toylin.tasks import Batch, LinearRegression, estimate_and_posterior, loss_degrees
+from toylin.training import SampledLoss
 
 DIVERGED = 1e3  # a final loss this many times the first counts as divergence
 

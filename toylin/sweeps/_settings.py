@@ -10,8 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from toylin import _checks
-from toylin._pytree import pytree_dataclass, static
+from toylin._internal import checks
+from toylin._internal.pytree import pytree_dataclass, static
 
 
 @pytree_dataclass
@@ -34,9 +34,9 @@ class Model:
     scale: float | jax.Array = 1.0
 
     def __post_init__(self) -> None:
-        _checks.integer("depth", self.depth, minimum=1)
-        _checks.integer("width", self.width, minimum=1)
-        _checks.scalar("scale", self.scale, minimum=0.0)
+        checks.integer("depth", self.depth, minimum=1)
+        checks.integer("width", self.width, minimum=1)
+        checks.scalar("scale", self.scale, minimum=0.0)
         if self.widths is not None:
             object.__setattr__(self, "widths", tuple(self.widths))
 
@@ -70,14 +70,14 @@ class Optimizer:
 
     def __post_init__(self) -> None:
         known = self.known_options()
-        _checks.scalar("learning_rate", self.learning_rate)
+        checks.scalar("learning_rate", self.learning_rate)
         for option, value in self.options.items():
             if option not in known:
                 raise ValueError(
                     f"options of optimizer {self.name!r} must be among {', '.join(known)}, "
                     f"got {option!r}"
                 )
-            _checks.scalar(f"option {option} of optimizer {self.name!r}", value)
+            checks.scalar(f"option {option} of optimizer {self.name!r}", value)
 
     def known_options(self) -> tuple[str, ...]:
         """The names of the numbers that this optimizer takes besides its learning rate."""

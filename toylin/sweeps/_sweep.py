@@ -13,8 +13,7 @@ import jax
 import numpy as np
 from jax.typing import DTypeLike
 
-from toylin._inputs import Tasks
-from toylin.rules import MAML, Rule
+from toylin.rules import MAML, Rule, Tasks
 from toylin.sweeps._dataset import Memory
 from toylin.sweeps._plan import Chunk, Plan, make_plan, parse_memory
 from toylin.sweeps._progress import Progress, duration

@@ -1,0 +1,148 @@
+"""The commands ``toylin sweep`` and ``toylin plot sweep``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import toylin as tl
+from toylin.cli import cli
+from toylin.sweeps import _config as config
+
+CONFIG = """
+num_steps = 10
+seeds = 2
+[tasks]
+kind = "LinearRegression"
+noise_std = 0.1
+[rule]
+step_size = 0.2
+[optimizer]
+name = "sgd"
+learning_rate = 0.05
+momentum = 0.5
+[over]
+depth = [1, 2]
+shots = [5, "none"]
+[over.schedule]
+theta_mean = "0:1:3"
+scale = "0.1:10:3:log"
+"""
+
+
+def toylin(*args, **kwargs):
+    program = [sys.executable, "-c", "from toylin.cli import main; main()", *map(str, args)]
+    return subprocess.run(program, capture_output=True, text=True, check=False, **kwargs)
+
+
+def test_a_file_and_flags_say_what_python_says(tmp_path):
+    (tmp_path / "question.toml").write_text(CONFIG)
+    store = tmp_path / "runs.zarr"
+    done = toylin(
+        "sweep", tmp_path / "question.toml", "--set", "num_steps=20", "--set", "noise_std=0.3",
+        "--over", "step_size=0.1,0.4", "--store", store,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert f"wrote {store}" in done.stdout
+    assert "48/48 runs  100 %" in done.stderr
+    want = tl.sweep(
+        tl.LinearRegression(noise_std=0.3),
+        tl.MAML(0.2),
+        optimizer=tl.Optimizer("sgd", 0.05, {"momentum": 0.5}),
+        over={
+            "depth": [1, 2],
+            "shots": [5, None],
+            "schedule": {"theta_mean": [0.0, 0.5, 1.0], "scale": [0.1, 1.0, 10.0]},
+            "step_size": [0.1, 0.4],
+        },
+        num_steps=20,
+        seeds=2,
+    )
+    got = tl.open_store(store)
+    assert got.final_loss.dims == want.final_loss.dims
+    np.testing.assert_allclose(got.final_loss, want.final_loss, rtol=1e-9)
+    plotted = CliRunner().invoke(cli, ["plot", "sweep", str(store), "--out", str(tmp_path)])
+    assert plotted.exit_code == 0, plotted.output
+    with np.load(tmp_path / "sweep.npz") as file:
+        data = dict(file)
+    assert data["final_loss"].shape == (2, 2)
+    np.testing.assert_array_equal(data["x"], [0.1, 0.4])
+    assert bool(want.diverged.any())
+    final = want.final_loss.where(~want.diverged, np.inf).median(["shots", "schedule", "seed"])
+    np.testing.assert_allclose(data["final_loss"], final.transpose("depth", "step_size"), rtol=1e-9)
+
+
+def test_dry_run_writes_nothing(tmp_path):
+    store = tmp_path / "runs.zarr"
+    done = toylin(
+        "sweep", "--over", "step_size=0:1:50", "--set", "seeds=20", "--store", store, "--dry-run"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("1,000 runs in 1 chunks")
+    assert not store.exists()
+
+
+def test_ctrl_c_stops_after_the_chunk_and_resumes(tmp_path):
+    store = tmp_path / "runs.zarr"
+    args = ["sweep", "--over", "step_size=0:1:64", "--set", "seeds=64", "--set", "num_steps=400"]
+    args += ["--store", str(store), "--memory", "600kB"]
+    program = [sys.executable, "-c", "from toylin.cli import main; main()", *args]
+    process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True)
+    while not list(store.glob("computed/[0-9]*")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"the same command resumes in {store}" in errors
+    assert "Traceback" not in errors
+    share = float(tl.open_store(store).computed.mean())
+    assert 0 < share < 1
+    assert not list(store.rglob("*.partial"))
+    assert toylin(*args).returncode == 0
+    assert bool(tl.open_store(store).computed.all())
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["sweep"], "nothing to sweep"),
+        (["sweep", "missing.toml"], "config must be a file, got 'missing.toml'"),
+        (["sweep", "--over", "step_size"], "--over must be NAME=VALUE"),
+        (["sweep", "--over", "step_size=0:1"], "an axis must be values 'a,b,c' or a range"),
+        (["sweep", "--over", "depth=1", "--set", "colour=red"], "a setting must be one of"),
+        (["sweep", "--over", "depth=1"], "give --store"),
+        (["sweep", "depth", "--dry-run"], "takes no settings"),
+        (["plot", "sweep", "nowhere"], "store must be a folder written by a sweep"),
+    ],
+)
+def test_bad_input_is_one_line(tmp_path, monkeypatch, args, words):
+    from toylin.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["toylin", *args])
+    monkeypatch.setattr("toylin.cli.sweep._devices", lambda devices: None)
+    errors: list[str] = []
+    monkeypatch.setattr("click.echo", lambda text, err=False: errors.append(text))
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code in (1, 2)
+    assert len(errors) == 1
+    assert words in errors[0]
+    assert "\n" not in errors[0]
+    assert not os.listdir(tmp_path)
+
+
+def test_values():
+    assert config.parse_values("1,2.5,none,20-20-1,true,word") == [
+        1, 2.5, None, (20, 20, 1), True, "word",
+    ]  # fmt: skip
+    np.testing.assert_allclose(config.parse_values("0.01:100:5:log"), 10.0 ** np.arange(-2, 3))
+    assert config.parse_values("-1:1:3") == [-1.0, 0.0, 1.0]

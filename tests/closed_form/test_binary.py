@@ -1,0 +1,193 @@
+"""Binary classification by formula, against autodiff, other quadratures and sampled tasks."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import toylin as tl
+from toylin.quadrature import gauss_normal
+from toylin.tasks import Batch
+
+DIM = 3
+SHAPES = [(DIM, 1), (DIM, 2, 1), (DIM, 4, 2, 1)]
+
+
+def covariance(seed: int) -> jax.Array:
+    root = jax.random.normal(jax.random.key(seed), (DIM, DIM + 1))
+    return root @ root.T / DIM
+
+
+def trees_close(a, b, **tolerance):
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, **tolerance), a, b)
+
+
+def margin_integral(function, params, mean, cov):
+    """E function(z) over the margin by adaptive quadrature, with no code of the package."""
+    from scipy.integrate import quad
+
+    w = np.linalg.multi_dot([np.asarray(p) for p in reversed(params)] + [np.eye(DIM)])[0]
+    centre, std = float(w @ mean), float(np.sqrt(w @ cov @ w))
+
+    def integrand(u):
+        return function(centre + std * u) * np.exp(-(u**2) / 2) / np.sqrt(2 * np.pi)
+
+    return quad(integrand, -12, 12, points=[0, -centre / std], epsabs=0, epsrel=1e-12, limit=400)[0]
+
+
+@given(widths=st.sampled_from(SHAPES), seed=st.integers(0, 99), scale=st.floats(0.1, 5.0))
+def test_population_loss_and_accuracy_are_margin_integrals(widths, seed, scale):
+    params = tl.init(jax.random.key(seed), widths, scale=scale)
+    mean, cov = np.arange(1.0, DIM + 1) / 3, covariance(seed)
+    task = tl.BinaryClassification(dim=DIM, x_cov=cov).population(jnp.asarray(mean))
+    loss = margin_integral(lambda z: np.logaddexp(0, -z), params, mean, np.asarray(cov))
+    np.testing.assert_allclose(tl.closed_form.inner_loss(params, task), loss, rtol=1e-10)
+    share = margin_integral(lambda z: float(z > 0), params, mean, np.asarray(cov))
+    np.testing.assert_allclose(task.accuracy(params), share, rtol=1e-10)
+
+
+@given(
+    widths=st.sampled_from(SHAPES),
+    seed=st.integers(0, 99),
+    scale=st.floats(0.1, 5.0),
+    points=st.sampled_from([None, 4]),
+)
+def test_inner_gradient_and_adaptation_agree_with_autodiff(widths, seed, scale, points):
+    tasks = tl.BinaryClassification(dim=DIM, x_cov=covariance(seed), shots=points)
+    batch = tasks.sample(jax.random.key(seed), 1)
+    support = jax.tree.map(lambda x: x[0], batch.support)
+    params = tl.init(jax.random.key(seed + 1), widths, scale=scale)
+    rule = tl.MAML(step_size=0.3, steps=3)
+    trees_close(
+        tl.closed_form.inner_grad(params, support),
+        tl.autodiff.inner_grad(params, support),
+        rtol=1e-10,
+        atol=1e-12,
+    )
+    adapted = tl.closed_form.adapt(params, support, rule)
+    trees_close(adapted, tl.autodiff.adapt(params, support, rule), rtol=1e-10, atol=1e-12)
+    assert max(float(jnp.abs(a - w).max()) for a, w in zip(adapted, params, strict=True)) > 1e-6
+
+
+@settings(max_examples=12)
+@given(
+    widths=st.sampled_from(SHAPES[1:]),
+    seed=st.integers(0, 99),
+    points=st.sampled_from([None, 4]),
+    first_order=st.booleans(),
+)
+def test_outer_gradient_on_a_batch_agrees_with_autodiff(widths, seed, points, first_order):
+    tasks = tl.BinaryClassification(dim=DIM, mean_std=1.4, x_cov=covariance(seed), shots=points)
+    batch = tasks.sample(jax.random.key(seed), 5, 6)
+    params = tl.init(jax.random.key(seed + 1), widths)
+    rule = tl.MAML(step_size=0.4, steps=2, first_order=first_order)
+    np.testing.assert_allclose(
+        tl.closed_form.outer_loss(params, batch, rule),
+        tl.autodiff.outer_loss(params, batch, rule),
+        rtol=1e-12,
+    )
+    trees_close(
+        tl.closed_form.outer_grad(params, batch, rule),
+        tl.autodiff.outer_grad(params, batch, rule),
+        rtol=1e-10,
+        atol=1e-12,
+    )
+
+
+def tensor_rule(tasks: tl.BinaryClassification, nodes: int) -> Batch:
+    """The population as a tensor Gauss-Hermite batch in d dimensions: no use of symmetry."""
+    x, log_weight = gauss_normal(nodes)
+    grid = np.stack(np.meshgrid(*[x] * tasks.dim, indexing="ij"), -1).reshape(-1, tasks.dim)
+    weight = sum(np.meshgrid(*[log_weight] * tasks.dim, indexing="ij")).ravel()
+    mean = jnp.asarray(tasks.mean_std * grid)
+    data = tasks.population(mean)
+    return Batch(data, data, mean, jnp.asarray(weight))
+
+
+@settings(max_examples=10)
+@given(
+    dim=st.sampled_from([1, 2]),
+    widths=st.sampled_from([(), (1,)]),
+    steps=st.just(2),
+    seed=st.integers(0, 99),
+    step_size=st.floats(0.0, 0.5),
+    mean_std=st.floats(0.3, 1.0),
+    x_cov=st.floats(0.8, 2.0),
+)
+def test_outer_loss_is_the_expectation_over_all_dimensions(
+    dim, widths, steps, seed, step_size, mean_std, x_cov
+):
+    tasks = tl.BinaryClassification(dim=dim, mean_std=mean_std, x_cov=x_cov)
+    rule = tl.MAML(step_size=step_size, steps=steps)
+    params = tl.init(jax.random.key(seed), (dim, *widths, 1))
+    batch = tensor_rule(tasks, 48)
+    loss = tl.closed_form.outer_loss(params, tasks, rule)
+    np.testing.assert_allclose(loss, tl.autodiff.outer_loss(params, batch, rule), rtol=1e-9)
+    trees_close(
+        tl.closed_form.outer_grad(params, tasks, rule),
+        tl.autodiff.outer_grad(params, batch, rule),
+        rtol=1e-7,
+        atol=1e-9,
+    )
+
+
+@pytest.mark.parametrize("first_order", [False, True])
+def test_outer_loss_in_twenty_dimensions_agrees_with_sampled_tasks(first_order):
+    tasks = tl.BinaryClassification(dim=20, mean_std=0.7, x_cov=1.3)
+    rule = tl.MAML(step_size=0.8, steps=2, first_order=first_order)
+    params = tl.init(jax.random.key(3), (20, 1))
+    batch = tasks.sample(jax.random.key(4), 20_000)
+    losses = tl.autodiff.task_losses(params, batch, rule)
+    exact = tl.closed_form.outer_loss(params, tasks, rule)
+    stderr = jnp.std(losses) / losses.size**0.5
+    assert stderr < 0.01 * exact
+    assert abs(jnp.mean(losses) - exact) < 4 * stderr
+    (sampled,) = tl.autodiff.outer_grad(params, batch, rule)
+    (grad,) = tl.closed_form.outer_grad(params, tasks, rule)
+    assert jnp.linalg.norm(sampled - grad) < 0.05 * jnp.linalg.norm(grad)
+
+
+def test_outer_grad_is_the_derivative_of_outer_loss_in_start_and_rule():
+    tasks = tl.BinaryClassification(dim=5, mean_std=1.2)
+    params = tl.init(jax.random.key(0), (5, 1, 1))
+
+    def loss(params, step_size):
+        return tl.closed_form.outer_loss(params, tasks, tl.MAML(step_size=step_size))
+
+    grads, slope = jax.jit(jax.grad(loss, argnums=(0, 1)))(params, 0.6)
+    trees_close(grads, tl.closed_form.outer_grad(params, tasks, tl.MAML(0.6)), rtol=1e-10)
+    difference = (loss(params, 0.6001) - loss(params, 0.5999)) / 0.0002
+    np.testing.assert_allclose(slope, difference, rtol=1e-6)
+
+
+def test_symmetry_makes_zero_a_stationary_start():
+    zero = (jnp.zeros((1, 4)),)
+    tasks, rule = tl.BinaryClassification(dim=4), tl.MAML(0.5)
+    np.testing.assert_array_equal(tl.closed_form.outer_grad(zero, tasks, rule)[0], 0.0)
+    np.testing.assert_array_equal(
+        jax.grad(lambda p: tl.closed_form.outer_loss(p, tasks, rule))(zero)[0], 0.0
+    )
+
+
+@pytest.mark.parametrize(
+    ("tasks", "widths"),
+    [
+        (tl.BinaryClassification(dim=3), (3, 3, 1)),
+        (tl.BinaryClassification(dim=3, shots=5), (3, 1)),
+        (tl.BinaryClassification(dim=3, x_cov=np.diag([1.0, 2.0, 3.0])), (3, 1)),
+    ],
+)
+def test_what_has_no_closed_form_names_estimate(tasks, widths):
+    params = tl.init(jax.random.key(0), widths)
+    with pytest.raises(tl.NoClosedFormError, match=r"toylin\.estimate\(params, tasks, rule, key"):
+        tl.closed_form.outer_loss(params, tasks, tl.MAML(0.1))
+
+
+def test_a_quadrature_that_does_not_converge_says_so():
+    tasks = tl.BinaryClassification(dim=2, mean_std=50.0)
+    with pytest.raises(ValueError, match="has not converged to 1e-10"):
+        tl.closed_form.outer_loss((jnp.ones((1, 2)),), tasks, tl.MAML(1.0))

@@ -1,0 +1,46 @@
+"""The code in the documentation runs, and its assertions hold."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import toylin as tl
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = [
+    page
+    for page in sorted([*DOCS.glob("*.md"), *DOCS.glob("mathematics/*.md")])
+    if "```python" in page.read_text()
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_code_in_the_docs_runs(page):
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    code = compile("\n".join(blocks), str(page), "exec", dont_inherit=True)
+    exec(code, {"__name__": __name__})
+
+
+def test_every_public_name_is_in_the_reference(tmp_path):
+    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    generate.api(tmp_path, tl)
+    text = "\n".join(page.read_text() for page in tmp_path.glob("*.md"))
+    index = (tmp_path / "index.md").read_text()
+    public = [n for n in dir(tl) if not n.startswith("_")]
+    modules = {n for n in public if inspect.ismodule(getattr(tl, n))}
+    names = {n for n in public if getattr(getattr(tl, n), "__module__", "").startswith("toylin")}
+    names -= modules
+    assert len(names) > 50
+    for module in ("autodiff", "closed_form"):
+        names |= {f"{module}.{n}" for n in ("adapt", "inner_loss", "outer_loss", "task_losses")}
+    for name in names:
+        documented = rf"^\.\. auto\w+:: toylin\.{re.escape(name)}$"
+        assert re.search(documented, text, flags=re.MULTILINE), name
+        assert f"<toylin.{name}>`" in index, name

@@ -1,0 +1,98 @@
+"""Each notebook runs from a clean kernel, matches the text beside it, and holds no output."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import jupytext
+import nbclient
+import nbformat
+import numpy as np
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
+FATAL = 'import warnings\nwarnings.simplefilter("error")'
+OVER = 'warnings.simplefilter("default")'  # the kernel's own, when it stops, are not the notebook's
+REMEDY = "run: python -m jupytext --to ipynb notebooks/*.py"
+
+
+def read(name):
+    return nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+
+
+def test_every_notebook_has_a_text_and_every_text_a_notebook():
+    assert len(NAMES) == 5
+    assert sorted(path.stem for path in FOLDER.glob("*.ipynb")) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_notebook_and_text_are_in_step(name):
+    def cells(notebook):
+        return [(cell.cell_type, cell.source) for cell in notebook.cells]
+
+    text = jupytext.read(FOLDER / f"{name}.py")
+    assert cells(read(name)) == cells(text), REMEDY
+    assert read(name).metadata.jupytext.formats == "ipynb,py:percent"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_outputs_are_stripped(name):
+    code = [cell for cell in read(name).cells if cell.cell_type == "code"]
+    assert not any(cell.outputs or cell.execution_count for cell in code), REMEDY
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_claims_are_checked(name):
+    """The first cell of code sets 64 bits, and there is a check for about every picture."""
+    code = [cell.source for cell in read(name).cells if cell.cell_type == "code"]
+    assert 'jax.config.update("jax_enable_x64", True)' in code[0]
+    checks = sum("assert" in source for source in code)
+    assert checks >= sum("plt.show()" in source for source in code) - 2
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_runs_from_a_clean_kernel(name):
+    notebook = read(name)
+    fatal, over = nbformat.v4.new_code_cell(FATAL), nbformat.v4.new_code_cell(OVER)
+    notebook.cells = [fatal, *notebook.cells, over]
+    resources = {"metadata": {"path": str(FOLDER)}}
+    # A kernel can stop answering on a busy machine; that, and no failing cell, is worth a new one.
+    for attempt in range(3):
+        client = nbclient.NotebookClient(notebook, timeout=150, resources=resources)
+        try:
+            client.execute()
+            break
+        except (nbclient.exceptions.CellTimeoutError, nbclient.exceptions.DeadKernelError):
+            if attempt == 2:
+                raise
+    for cell in notebook.cells:
+        outputs = cell.get("outputs", [])
+        assert not any(output.get("name") == "stderr" for output in outputs)
+        if "plt.show()" in cell.source and "ipywidgets" not in cell.source:
+            assert sum("image/png" in output.get("data", {}) for output in outputs) == 1
+
+
+@pytest.fixture
+def sliders():
+    """The cell that makes the sliders of the surface."""
+    (source,) = [c.source for c in read("02_loss_surface").cells if "ipywidgets" in c.source]
+    return source
+
+
+def test_without_ipywidgets_the_sliders_say_what_to_install(sliders, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    exec(sliders, {})
+    assert "pip install ipywidgets" in capsys.readouterr().out
+
+
+def test_sliders_redraw(sliders):
+    drawn = []
+    plt = SimpleNamespace(subplots=lambda **_: (None, None), show=lambda: None)
+    namespace = {"np": np, "plt": plt, "draw": lambda ax, *setting: drawn.append(setting)}
+    exec(sliders, namespace)
+    alpha, shots, noise = namespace["sliders"].children[:3]
+    alpha.value, shots.value, noise.value = 0.5, 5, 0.2
+    assert drawn[-3:] == [(0.5, None, 0.0), (0.5, 5, 0.0), (0.5, 5, 0.2)]

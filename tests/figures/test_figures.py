@@ -1,0 +1,106 @@
+"""The teaser's figures: reproducible data, complete files, and the claims that they illustrate."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from toylin._internal.files import npz_bytes
+from toylin.figures import FIGURES, TEASER, load
+from toylin.figures._save import save
+
+
+@pytest.fixture(scope="module")
+def data():
+    computed = {}
+
+    def get(name):
+        if name not in computed:
+            ticks = []
+            computed[name] = load(name).compute(lambda: ticks.append(1))
+            assert len(ticks) == load(name).STEPS
+        return computed[name]
+
+    return get
+
+
+@pytest.mark.parametrize("name", TEASER)
+def test_a_figure_is_saved_with_its_data_and_settings(name, data, tmp_path):
+    module = load(name)
+    figure = module.draw(data(name))
+    paths = save(tmp_path, name, figure, data(name), module.SETTINGS, module.CAPTION)
+    assert sorted(p.suffix for p in paths) == [".json", ".npz", ".pdf", ".png", ".svg"]
+    assert all(p.stat().st_size > 500 for p in paths)
+    assert len(list(tmp_path.iterdir())) == 5  # nothing temporary is left
+    with np.load(tmp_path / f"{name}.npz") as saved:
+        assert set(saved) == set(data(name))
+        for key, array in saved.items():
+            assert np.array_equal(array, data(name)[key])
+            assert np.all(np.isfinite(array))
+    about = json.loads((tmp_path / f"{name}.json").read_text())
+    assert about["settings"] == json.loads(json.dumps(module.SETTINGS))
+    assert {"toylin", "jax", "numpy"} <= set(about["versions"])
+
+
+def test_the_data_are_the_same_bit_for_bit(data):
+    again = load("depth").compute(lambda: None)
+    assert npz_bytes(again) == npz_bytes(data("depth"))
+
+
+def test_meta_training_flows_to_the_four_minima(data):
+    d = data("loss_surface")
+    assert np.bincount(d["critical_index"]).tolist() == [4, 8, 5]
+    minima = d["critical_points"][d["critical_index"] == 0]
+    ends = d["trajectories"][:, -1]
+    distance = np.linalg.norm(ends[:, None] - minima, axis=-1)
+    assert np.all(distance.min(1) < 0.02)
+    assert set(distance.argmin(1)) == {0, 1, 2, 3}
+    assert np.all(d["trajectory_losses"][:, -1] < 1e-6)
+    assert float(d["shallow_floor"]) == pytest.approx(0.405, rel=1e-12)
+
+
+def test_the_teaser_shows_the_claim(data):
+    d = data("teaser")
+    floor, bayes = float(d["regression_shallow_floor"]), float(d["regression_bayes"])
+    assert np.all(d["regression_shallow_loss"] >= floor)
+    assert np.all(d["regression_shallow_loss"][:, -1] < floor + 0.01)
+    assert np.all(d["regression_deep_loss"][:, -1] < 0.25 * floor)
+    assert np.all(d["regression_deep_loss"] > bayes)
+    last = {key: np.median(d[f"classification_{key}"][:, -1]) for key in (
+        "shallow_loss", "deep_loss", "shallow_accuracy", "deep_accuracy")}  # fmt: skip
+    assert last["shallow_loss"] > 0.6 > 0.2 > last["deep_loss"]
+    assert last["deep_accuracy"] > 0.93 > 0.8 > last["shallow_accuracy"]
+
+
+def test_depth_rescues_a_wrong_step_size(data):
+    d = data("depth")
+    final, bayes = np.median(d["final_loss"], -1), float(d["bayes"])
+    small, right, large = range(3)
+    assert final[0, right] == pytest.approx(bayes, rel=1e-6)
+    assert final[0, small] > 50 * bayes
+    assert final[0, large] > 500 * bayes
+    for depth in (1, 2):
+        assert np.all(final[depth] < 1.01 * bayes)
+
+
+def test_figures_are_known_by_name():
+    assert set(TEASER) <= set(FIGURES)
+    with pytest.raises(ValueError, match=r"figure must be one of loss_surface.*got 'nothing'"):
+        load("nothing")
+
+
+def test_a_failed_write_leaves_the_earlier_figure(data, tmp_path, monkeypatch):
+    module = load("depth")
+    figure = module.draw(data("depth"))
+    save(tmp_path, "depth", figure, data("depth"), module.SETTINGS, module.CAPTION)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+
+    def broken(*_, **__):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.replace", broken)
+    with pytest.raises(OSError, match="disk full"):
+        save(tmp_path, "depth", figure, {"x": np.zeros(3)}, {}, "other")
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before

@@ -1,0 +1,145 @@
+"""The lowest losses, against special functions, exact formulas and optimisation."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import toylin as tl
+from toylin.quadrature import eigenvalue_rule
+
+
+def bayes_by_mpmath(tasks: tl.LinearRegression) -> float:
+    """s² tau² a^k U(k, k, a) / 2 + sigma²/2 with Tricomi's function: an independent evaluation."""
+    with mpmath.workdps(40):
+        noise = mpmath.mpf(float(tasks.noise_std)) ** 2
+        signal = mpmath.mpf(float(tasks.theta_cov)) * mpmath.mpf(float(tasks.x_cov))
+        a, k = noise / (2 * signal), mpmath.mpf(tasks.shots) / 2
+        return float((signal * a**k * mpmath.hyperu(k, k, a) + noise) / 2)
+
+
+@given(
+    shots=st.sampled_from([1, 2, 3, 4, 5, 10, 101, 4000]),
+    noise=st.floats(1e-6, 100.0),
+    prior=st.floats(0.1, 10.0),
+    spread=st.floats(0.1, 10.0),
+)
+def test_bayes_loss_is_tricomis_function(shots, noise, prior, spread):
+    tasks = tl.LinearRegression(theta_cov=prior, x_cov=spread, noise_std=noise, shots=shots)
+    np.testing.assert_allclose(tl.bayes_loss(tasks), bayes_by_mpmath(tasks), rtol=1e-12)
+
+
+def test_bayes_loss_is_what_ridge_regression_attains():
+    tasks = tl.LinearRegression(theta_mean=0.4, theta_cov=0.8, x_cov=1.7, noise_std=0.5, shots=3)
+    batch = tasks.sample(jax.random.key(0), num_tasks=200_000)
+    x, y = batch.support.x[..., 0], batch.support.y
+    penalty = tasks.noise_std**2 / tasks.theta_cov
+    ridge = (jnp.sum(x * y, 1) + penalty * tasks.theta_mean) / (jnp.sum(x**2, 1) + penalty)
+    losses = jax.vmap(lambda q, w: q.loss((w[None, None],)))(batch.query, ridge)
+    error = (jnp.mean(losses) - tl.bayes_loss(tasks)) / (jnp.std(losses) / 200_000**0.5)
+    assert abs(error) < 4
+    assert jnp.std(losses) / 200_000**0.5 < 2e-3 * tl.bayes_loss(tasks)
+
+
+def test_bayes_loss_without_noise_or_in_the_population():
+    assert tl.bayes_loss(tl.LinearRegression(shots=2)) == 0.0
+    np.testing.assert_allclose(tl.bayes_loss(tl.LinearRegression(noise_std=0.6)), 0.18)
+    assert np.isfinite(
+        jax.grad(lambda s: tl.bayes_loss(tl.LinearRegression(noise_std=s, shots=2)))(0.0)
+    )
+
+
+def test_bayes_loss_differentiates():
+    def loss(s):
+        return tl.bayes_loss(tl.LinearRegression(noise_std=s, shots=5))
+
+    slope = (loss(0.3 + 1e-5) - loss(0.3 - 1e-5)) / 2e-5
+    np.testing.assert_allclose(jax.grad(loss)(0.3), slope, rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "steps"),
+    [
+        (tl.LinearRegression(theta_mean=0.3, noise_std=0.2, shots=5), 1),
+        (tl.LinearRegression(theta_mean=-1.2, theta_cov=0.4, x_cov=1.5, noise_std=0.2, shots=7), 3),
+        (tl.LinearRegression(dim=2, theta_mean=np.array([0.3, -1.0]), shots=4), 1),
+        (tl.LinearRegression(dim=3, theta_mean=0.2, noise_std=0.1), 2),
+    ],
+)
+def test_shallow_optimum_is_stationary_and_lowest(tasks, steps):
+    rule = tl.MAML(step_size=0.1, steps=steps)
+    best = tl.shallow_optimum(tasks)
+    (slope,) = tl.closed_form.outer_grad(best, tasks, rule)
+    np.testing.assert_allclose(slope, 0.0, atol=1e-14)
+    floor = tl.shallow_floor(tasks, rule)
+    for shift in (-0.1, 0.1):
+        assert tl.closed_form.outer_loss((best[0] + shift,), tasks, rule) > floor + 1e-4
+
+
+@pytest.mark.parametrize(("dim", "shots"), [(2, 3), (3, 2), (3, 3), (4, 9)])
+def test_bayes_loss_in_dimensions_is_the_mean_posterior_variance(dim, shots):
+    tasks = tl.LinearRegression(dim=dim, theta_cov=0.8, x_cov=1.7, noise_std=0.9, shots=shots)
+    x = jax.random.normal(jax.random.key(dim), (100_000, shots, dim)) * tasks.x_cov**0.5
+    precision = jnp.eye(dim) / 0.8 + jnp.einsum("tki,tkj->tij", x, x) / 0.9**2
+    traces = 1.7 * jnp.trace(jnp.linalg.inv(precision), axis1=1, axis2=2)
+    stderr = jnp.std(traces) / traces.size**0.5
+    assert abs(jnp.mean(traces) - (2 * tl.bayes_loss(tasks) - 0.81)) < 4 * stderr
+    assert stderr < 5e-3 * jnp.mean(traces)
+
+
+def test_bayes_loss_in_dimensions_with_one_shot_is_one_dimensional():
+    # One point sees one direction, of squared length s² chi²_d: the scalar problem with d shots.
+    one = tl.bayes_loss(tl.LinearRegression(theta_cov=0.8, noise_std=0.7, shots=4))
+    tasks = tl.LinearRegression(dim=4, theta_cov=0.8, noise_std=0.7, shots=1)
+    np.testing.assert_allclose(tl.bayes_loss(tasks), one + 3 * 0.8 / 2, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("dim", "freedom"), [(1, 1), (2, 2), (3, 10), (10, 4), (5, 400), (30, 60)])
+def test_eigenvalue_rule_gives_the_moments_of_a_wishart_matrix(dim, freedom):
+    x, weights = eigenvalue_rule(dim, freedom)
+    np.testing.assert_allclose(weights.sum(), min(dim, freedom), rtol=1e-12)
+    np.testing.assert_allclose(weights @ x, dim * freedom, rtol=1e-10)
+    np.testing.assert_allclose(weights @ x**2, dim * freedom * (dim + freedom + 1), rtol=1e-10)
+
+
+@given(
+    shots=st.sampled_from([None, 1, 4]),
+    depth=st.sampled_from([2, 3]),
+    noise=st.floats(0.0, 2.0),
+    prior=st.floats(0.2, 4.0),
+    spread=st.floats(0.2, 4.0),
+    step_size=st.floats(0.01, 1.0),
+)
+def test_deep_optimum_is_critical_and_has_the_stated_loss(
+    shots, depth, noise, prior, spread, step_size
+):
+    tasks = tl.LinearRegression(theta_cov=prior, x_cov=spread, noise_std=noise, shots=shots)
+    rule = tl.MAML(step_size=step_size)
+    params = tl.deep_optimum(tasks, rule, depth)
+    loss = tl.closed_form.outer_loss(params, tasks, rule)
+    np.testing.assert_allclose(tl.deep_floor(tasks), loss, rtol=1e-10, atol=1e-12)
+    for slope in tl.closed_form.outer_grad(params, tasks, rule):
+        np.testing.assert_allclose(slope, 0.0, atol=1e-9 * (1 + spread * prior + noise**2))
+    assert tl.bayes_loss(tasks) <= loss * (1 + 1e-12) + 1e-12
+
+
+def test_deep_floor_without_noise_is_one_over_shots_plus_two():
+    np.testing.assert_allclose(tl.deep_floor(tl.LinearRegression(shots=5)), 1 / 7, rtol=1e-14)
+    np.testing.assert_allclose(tl.deep_floor(tl.LinearRegression(theta_mean=2.0)), 0.0, atol=1e-15)
+
+
+def test_deep_optimum_names_what_it_cannot_do():
+    with pytest.raises(ValueError, match=r"a positive step_size, got dim=1, steps=1 and .*-0.1"):
+        tl.deep_optimum(tl.LinearRegression(), tl.MAML(-0.1))
+
+
+def test_bayes_loss_names_what_it_cannot_do():
+    with pytest.raises(tl.NoClosedFormError, match=r"dim=2, shots=3, theta_cov of shape \(2, 2\)"):
+        tl.bayes_loss(tl.LinearRegression(dim=2, theta_cov=np.eye(2), shots=3))
+    with pytest.raises(ValueError, match="tasks must be a LinearRegression"):
+        tl.bayes_loss(tl.BinaryClassification())

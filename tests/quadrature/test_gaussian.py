@@ -1,0 +1,196 @@
+"""Gaussian expectations of softplus and the binary population, against adaptive quadrature."""
+
+from __future__ import annotations
+
+import hypothesis
+import hypothesis.strategies as st
+import jax
+import jax.numpy as jnp
+import mpmath
+import numpy as np
+import pytest
+from helpers import assert_close
+
+import toylin as tl
+from toylin.quadrature import expected_sigmoid, expected_softplus
+
+
+def softplus(t):
+    return mpmath.log1p(mpmath.exp(t)) if t < 0 else t + mpmath.log1p(mpmath.exp(-t))
+
+
+def sigmoid(t):
+    return 1 / (1 + mpmath.exp(-t))
+
+
+DERIVATIVES = [
+    softplus,
+    sigmoid,
+    lambda t: sigmoid(t) * sigmoid(-t),
+    lambda t: sigmoid(t) * sigmoid(-t) * (1 - 2 * sigmoid(t)),
+]
+
+
+def integral(function, mean, variance):
+    """E function(t), t ~ N(mean, variance), by tanh-sinh panels of 30 digits."""
+    with mpmath.workdps(30):
+        if variance == 0:
+            return float(function(mpmath.mpf(mean)))
+        std = mpmath.sqrt(variance)
+        panels = sorted({*(mean + k * std for k in range(-14, 15, 2)), -30, -8, -2, 0, 2, 8, 30})
+        panels = [mpmath.mpf(p) for p in panels if abs(p - mean) <= 14 * std]
+        return float(
+            mpmath.quad(lambda t: function(t) * mpmath.npdf(t, mean, std), panels, maxdegree=8)
+        )
+
+
+def nested_grads(function, order):
+    for _ in range(order):
+        function = jax.grad(function)
+    return jax.jit(function)
+
+
+IN_MEAN = [nested_grads(expected_softplus, order) for order in range(4)]
+# d/dvariance E f = E f'' / 2.
+IN_VARIANCE = [
+    jax.jit(jax.grad(expected_softplus, 1)),
+    jax.jit(jax.grad(jax.grad(expected_softplus, 1))),
+]
+
+# Both sides of the branch at variance 1, the branch itself, none and wide.
+VARIANCES = [0.0, 1e-6, 0.3, 1.0 - 1e-12, 1.0, 1.0 + 1e-12, 2.5, 30.0, 1e4]
+
+
+@pytest.mark.parametrize("variance", VARIANCES)
+@pytest.mark.parametrize("mean", [-25.0, -3.0, 0.0, 0.7, 12.0])
+def test_against_adaptive_quadrature(mean, variance):
+    for order, function in enumerate(IN_MEAN):
+        want = integral(DERIVATIVES[order], mean, variance)
+        np.testing.assert_allclose(function(mean, variance), want, rtol=1e-11, atol=1e-15)
+    for order, function in enumerate(IN_VARIANCE):
+        want = 0.5 * integral(DERIVATIVES[order + 2], mean, variance)
+        np.testing.assert_allclose(function(mean, variance), want, rtol=1e-11, atol=1e-15)
+    got = expected_sigmoid(jnp.array(mean), jnp.array(variance))
+    np.testing.assert_allclose(got, IN_MEAN[1](mean, variance), rtol=1e-14)
+
+
+@hypothesis.given(mean=st.floats(-40, 40), variance=st.floats(1e-8, 1e3))
+def test_symmetry_and_bounds(mean, variance):
+    """softplus(t) - softplus(-t) = t; and Jensen's inequality."""
+    up, down = IN_MEAN[0](mean, variance), IN_MEAN[0](-mean, variance)
+    np.testing.assert_allclose(up - down, mean, atol=1e-12 * max(1.0, abs(mean), variance**0.5))
+    assert up >= jax.nn.softplus(mean) * (1 - 1e-12)
+    np.testing.assert_allclose(
+        IN_MEAN[1](mean, variance) + IN_MEAN[1](-mean, variance), 1, rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("mean", [-4.0, 0.3])
+def test_no_seam_at_the_branch(mean):
+    for function in (*IN_MEAN, *IN_VARIANCE):
+        below, above = (function(mean, v) for v in (1 - 1e-14, 1 + 1e-14))
+        np.testing.assert_allclose(below, above, rtol=1e-11, atol=1e-15)
+
+
+def test_arrays_keep_shape_and_type():
+    mean = jnp.linspace(-2, 2, 6, dtype=jnp.float32).reshape(2, 3)
+    got = expected_softplus(mean, jnp.abs(mean))
+    assert got.shape == (2, 3)
+    assert got.dtype == jnp.float32
+    want = expected_softplus(mean.astype(float), jnp.abs(mean).astype(float))
+    np.testing.assert_allclose(got, want, rtol=2e-6)
+
+
+MEAN = jnp.array([0.8, -0.3, 0.5])
+COV = jnp.array([[1.0, 0.3, -0.2], [0.3, 0.8, 0.1], [-0.2, 0.1, 1.1]])
+TASK = tl.data.BinaryMoments(MEAN, COV)
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 3.0])
+def test_binary_population(scale):
+    params = tl.init(jax.random.key(0), (3, 2, 1), scale=scale)
+    w = np.asarray(tl.end_to_end(params)[0])
+    mean, variance = float(w @ MEAN), float(w @ COV @ w)
+    want = integral(lambda z: softplus(-z), mean, variance)
+    np.testing.assert_allclose(TASK.loss(params), want, rtol=1e-12)
+    np.testing.assert_allclose(
+        TASK.accuracy(params), float(mpmath.ncdf(mean / variance**0.5)), rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("w", [[0.4, -0.7, 0.2], [0.0, 0.0, 0.0], [2.0, -1.0, 1.5]])
+def test_binary_gradient_by_steins_lemma(w):
+    """The gradient in the end-to-end vector is -(A m - B Sigma w), also at w = 0."""
+    w = np.array(w)
+    mean, variance = float(w @ MEAN), float(w @ COV @ w)
+    a = integral(lambda z: sigmoid(-z), mean, variance)
+    b = integral(lambda z: sigmoid(z) * sigmoid(-z), mean, variance)
+    got = tl.autodiff.inner_grad((jnp.array([w]),), TASK)[0][0]
+    np.testing.assert_allclose(got, -(a * MEAN - b * COV @ w), rtol=1e-11, atol=1e-14)
+    assert np.max(np.abs(got)) > 0.01
+
+
+def test_binary_derivatives_at_zero_weights():
+    """At w = 0: loss log 2, accuracy one half, Hessian (m m' + Sigma) / 4, all third ones zero."""
+    at = lambda w: TASK.loss((w[None],))  # noqa: E731
+    zero = jnp.zeros(3)
+    np.testing.assert_allclose(at(zero), np.log(2), rtol=1e-14)
+    assert TASK.accuracy((zero[None],)) == 0.5
+    hessian = jax.hessian(at)(zero)
+    np.testing.assert_allclose(hessian, (jnp.outer(MEAN, MEAN) + COV) / 4, rtol=1e-12)
+    np.testing.assert_allclose(jax.jacfwd(jax.hessian(at))(zero), 0, atol=1e-14)
+
+
+@pytest.mark.parametrize("w", [[0.4, -0.7, 0.2], [2.0, -1.0, 1.5]])
+def test_binary_third_derivatives(w):
+    """Along one direction, against differences of integrals of 30 digits."""
+    w, direction = np.array(w), np.array([0.3, 1.0, -0.5])
+
+    def at(t):
+        moved = w + t * direction
+        return TASK.loss((jnp.asarray(moved)[None],))
+
+    def reference(t):
+        moved = [float(a) + t * float(b) for a, b in zip(w, direction, strict=True)]
+        mean = sum(a * float(b) for a, b in zip(moved, MEAN, strict=True))
+        variance = sum(
+            a * b * float(COV[i, j]) for i, a in enumerate(moved) for j, b in enumerate(moved)
+        )
+        std = mpmath.sqrt(variance)
+        panels = [mean + k * std for k in range(-14, 15, 2)]
+        return mpmath.quad(lambda z: softplus(-z) * mpmath.npdf(z, mean, std), panels, maxdegree=8)
+
+    got = nested_grads(at, 3)(0.0)
+    with mpmath.workdps(40):
+        h = mpmath.mpf("1e-6")
+        values = [reference(k * h) for k in (-2, -1, 1, 2)]
+        want = float((values[3] - 2 * values[2] + 2 * values[1] - values[0]) / (2 * h**3))
+    np.testing.assert_allclose(got, want, rtol=1e-9)
+    assert abs(want) > 1e-3
+
+
+def test_binary_population_against_points():
+    """Loss, accuracy and gradient of many sampled points, within five standard errors."""
+    tasks = tl.BinaryClassification(dim=3, x_cov=COV, shots=200)
+    params = tl.init(jax.random.key(1), (3, 2, 1))
+    points = jax.vmap(lambda k: tasks._points(k, MEAN[None], 200))(
+        jax.random.split(jax.random.key(2), 2000)
+    )
+    points = jax.tree.map(lambda a: a[:, 0], points)
+    for function in (
+        lambda data: data.loss(params),
+        lambda data: data.accuracy(params),
+        lambda data: jax.grad(lambda p: data.loss(p))(params)[0],
+    ):
+        values = np.asarray(jax.vmap(function)(points))
+        error = values.std(0) / len(values) ** 0.5
+        assert np.all(np.abs(values.mean(0) - function(TASK)) < 5 * error)
+
+
+def test_binary_points_on_the_boundary():
+    points = tl.data.BinaryPoints(jnp.array([[1.0], [2.0], [0.0]]), jnp.array([1.0, -1.0, 1.0]))
+    params = (jnp.array([[3.0]]),)
+    assert points.accuracy(params) == 0.5
+    want = np.mean(np.log1p(np.exp(-np.array([3.0, -6.0, 0.0]))))
+    np.testing.assert_allclose(points.loss(params), want, rtol=1e-14)
+    assert_close(tl.autodiff.inner_loss(params, points), points.loss(params), 1e-14)

@@ -1,0 +1,94 @@
+# Models
+# The two routes to inner and outer losses
+from . import autodiff as autodiff
+from . import closed_form as closed_form
+
+# Exact arithmetic and derivations
+from . import symbolic as symbolic
+from ._internal.errors import NoClosedFormError as NoClosedFormError
+
+# Adaptation rules, and how to write one
+from ._internal.pytree import pytree_dataclass as pytree_dataclass
+from ._internal.pytree import static as static
+
+# What depth does to a step
+from .depth import BestPreconditioner as BestPreconditioner
+from .depth import angle as angle
+from .depth import best_preconditioner as best_preconditioner
+from .depth import imbalance as imbalance
+from .depth import induced_preconditioner as induced_preconditioner
+from .depth import step_departure as step_departure
+
+# The landscape of a loss
+from .landscape import CriticalPoints as CriticalPoints
+from .landscape import Surface as Surface
+from .landscape import basins as basins
+from .landscape import classify as classify
+from .landscape import find_bifurcations as find_bifurcations
+from .landscape import minimum as minimum
+from .landscape import search_critical_points as search_critical_points
+from .landscape import solve_critical_points as solve_critical_points
+from .landscape import surface as surface
+
+# What is best possible, what is typical, what is an estimate
+from .limits import Estimate as Estimate
+from .limits import Tail as Tail
+from .limits import TailWarning as TailWarning
+from .limits import bayes_loss as bayes_loss
+from .limits import deep_floor as deep_floor
+from .limits import deep_optimum as deep_optimum
+from .limits import estimate as estimate
+from .limits import shallow_floor as shallow_floor
+from .limits import shallow_optimum as shallow_optimum
+from .limits import tails as tails
+from .models import add_linear_layers as add_linear_layers
+from .models import end_to_end as end_to_end
+from .models import init as init
+from .models import predict as predict
+from .rules import ANIL as ANIL
+from .rules import FOMAML as FOMAML
+from .rules import GBML as GBML
+from .rules import MAML as MAML
+from .rules import AlphaMAML as AlphaMAML
+from .rules import MetaCurvature as MetaCurvature
+from .rules import MetaKFO as MetaKFO
+from .rules import MetaSGD as MetaSGD
+from .rules import NonlinearKFO as NonlinearKFO
+from .rules import Reptile as Reptile
+from .rules import Rule as Rule
+
+# Sweeps
+from .sweeps import Model as Model
+from .sweeps import Optimizer as Optimizer
+from .sweeps import StoreError as StoreError
+from .sweeps import open_store as open_store
+from .sweeps import sweep as sweep
+from .symbolic import Derivation as Derivation
+from .symbolic import derive as derive
+
+# Laws of tasks, what a task shows, and exact nodes
+from .tasks import Batch as Batch
+from .tasks import BinaryClassification as BinaryClassification
+from .tasks import BinaryMoments as BinaryMoments
+from .tasks import BinaryPoints as BinaryPoints
+from .tasks import LinearRegression as LinearRegression
+from .tasks import RegressionMoments as RegressionMoments
+from .tasks import RegressionPoints as RegressionPoints
+from .tasks import quadrature_batch as quadrature_batch
+
+# Outer losses as objects, and meta-training
+from .training import BatchLoss as BatchLoss
+from .training import ExactLoss as ExactLoss
+from .training import Run as Run
+from .training import SampledLoss as SampledLoss
+from .training import SavedRun as SavedRun
+from .training import joint as joint
+from .training import load_run as load_run
+from .training import meta_train as meta_train
+from .training import polynomial_loss as polynomial_loss
+from .training import sampled_loss as sampled_loss
+from .training import save_run as save_run
+from .training import separate as separate
+
+__version__: str
+__all__: list[str]

@@ -1,0 +1,1 @@
+"""What every room stands on: argument checks, pytree dataclasses, compiled functions, files."""

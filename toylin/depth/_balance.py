@@ -1,0 +1,60 @@
+"""The geometry that depth gives a gradient step: how far it is preconditioned, how balanced."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import jax.numpy as jnp
+
+from toylin._internal.shapes import Array, Float
+from toylin.depth._induced import induced_preconditioner
+from toylin.models import Params, Scalar, check_params, end_to_end, products_above, products_below
+from toylin.rules import MAML
+
+
+def step_departure(
+    params: Params, gradient: Float[Array, " dim"], step_size: Scalar
+) -> Float[Array, ""]:
+    """How far a finite step departs from the preconditioned one, relative to that.
+
+    |w' - (w - alpha P G)| / |alpha P G|, where alpha P is ``induced_preconditioner`` and w' the
+    end-to-end vector after every layer has taken a step along A_i' G B_i'. Proportional to alpha as
+    alpha goes to zero, zero for one layer.
+
+    Args:
+        params: (W_1, ..., W_L), one output.
+        gradient: G, shape (dim,), in the end-to-end vector.
+        step_size: alpha, not zero.
+
+    Raises:
+        ValueError: ``params`` do not chain, or ``gradient`` has another shape.
+    """
+    check_params(params)
+    dim = params[0].shape[1]
+    if jnp.shape(gradient) != (dim,):
+        raise ValueError(f"gradient must have shape ({dim},), got {jnp.shape(gradient)}")
+    below, above = products_below(tuple(params))[:-1], products_above(tuple(params))
+    moved = tuple(
+        w - step_size * (a.T @ gradient[None, :] @ b.T)
+        for w, a, b in zip(params, above, below, strict=True)
+    )
+    first_order = -induced_preconditioner(params, MAML(step_size)) @ gradient
+    change = (end_to_end(moved) - end_to_end(params))[0]
+    return jnp.linalg.norm(change - first_order) / jnp.linalg.norm(first_order)
+
+
+def imbalance(params: Params) -> Float[Array, " layers"]:
+    """|W_{l+1}' W_{l+1} - W_l W_l'| (Frobenius) between neighbouring layers: L - 1 numbers.
+
+    Gradient flow on any loss of the end-to-end matrix keeps every such difference constant; layers
+    that start balanced (zero) stay so, and finite steps of size alpha change it at order alpha².
+    Map it over a trajectory with ``jax.vmap``.
+
+    Source: Arora, Cohen and Hazan, ICML 2018, Theorem 1; Du, Hu and Lee, NeurIPS 2018.
+    """
+    check_params(params)
+    gaps = [
+        jnp.linalg.norm(above.T @ above - below @ below.T)
+        for below, above in pairwise(tuple(params))
+    ]
+    return jnp.stack(gaps) if gaps else jnp.zeros(0, params[0].dtype)

@@ -1,0 +1,56 @@
+"""What preconditions the gradient: upper layers, or a learned rule, as matrices to compare."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from toylin._internal.shapes import Array, Float
+from toylin.models import Params, check_params, products_above, products_below
+from toylin.rules import Rule, check_linear, check_rule
+
+
+def induced_preconditioner(params: Params, rule: Rule) -> Float[Array, "dim dim"]:
+    """The matrix P by which one inner step moves a deep model's end-to-end vector, w - P G.
+
+    To first order in the step. For MAML with step size alpha it is alpha sum_i (A_i A_i') B_i' B_i,
+    with A_i = W_L...W_{i+1} and B_i = W_{i-1}...W_1, so that the layers on both sides of layer i
+    act as Kronecker factors; for a shallow model it is the rule's own preconditioner: alpha R'R L'L
+    for Meta-KFO.
+
+    Args:
+        params: (W_1, ..., W_L), one output.
+        rule: a rule whose update is one linear map of the gradient.
+
+    Raises:
+        ValueError: ``params`` do not chain, or the rule does not fit them.
+        NoClosedFormError: a rule that is not ``linear``.
+
+    Source: Arora, Cohen and Hazan, "On the Optimization of Deep Networks", ICML 2018, for gradient
+    descent.
+    """
+    check_params(params)
+    check_rule(rule, params)
+    check_linear(rule)
+    above, below = products_above(params), products_below(params)[:-1]
+
+    def move(gradient: Array) -> Array:
+        grads = tuple(a.T @ gradient[None, :] @ b.T for a, b in zip(above, below, strict=True))
+        updates = rule.update(grads)
+        return sum(a @ u @ b for a, u, b in zip(above, updates, below, strict=True))[0]  # type: ignore[index]
+
+    return jax.vmap(move)(jnp.eye(params[0].shape[1], dtype=params[0].dtype)).T
+
+
+def angle(first: Float[Array, "*shape"], second: Float[Array, "*shape"]) -> Float[Array, ""]:
+    """The angle between two matrices in degrees, by the Frobenius inner product: scale-free.
+
+    Raises:
+        ValueError: arrays of different shapes.
+    """
+    first, second = jnp.asarray(first), jnp.asarray(second)
+    if first.shape != second.shape:
+        raise ValueError(f"first and second must agree, got shapes {first.shape}, {second.shape}")
+    u, v = first / jnp.linalg.norm(first), second / jnp.linalg.norm(second)
+    # Accurate for small angles too, where an arc cosine is not.
+    return jnp.rad2deg(2 * jnp.arctan2(jnp.linalg.norm(u - v), jnp.linalg.norm(u + v)))

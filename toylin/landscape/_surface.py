@@ -1,0 +1,114 @@
+"""The loss on a plane through parameter space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from toylin._internal import checks
+from toylin._internal.shapes import Array, Float
+from toylin.training import BatchLoss
+
+# Points evaluated at once: bounds the memory of a surface whatever its resolution.
+_AT_ONCE = 1024
+
+
+class Surface(NamedTuple):
+    """A loss on a grid: ``loss[i, j]`` is at ``params + first[i] * u + second[j] * v``."""
+
+    first: Float[Array, " rows"]
+    second: Float[Array, " columns"]
+    loss: Float[Array, "rows columns"]
+
+
+def surface(
+    loss: Callable[[Any], Array],
+    params: Any,
+    directions: Sequence[Any],
+    extent: float | Sequence[float] | Sequence[Sequence[float]],
+    resolution: int = 101,
+) -> Surface:
+    """Evaluate ``loss`` on the plane through ``params`` that two directions span.
+
+    One compiled program whatever the resolution, in blocks of bounded memory. A ``BatchLoss`` of
+    scalar regression tasks at one inner step is first rewritten as a polynomial in the weights
+    (equal to rounding), whose cost does not depend on the number of tasks.
+
+    Args:
+        loss: a function ``loss(params)``.
+        params: the pytree in the middle of the plane.
+        directions: two pytrees (u, v) of the structure of ``params``, not normalised.
+        extent: how far the plane reaches: one number e for [-e, e] both ways, a pair (low, high)
+            for both, or a pair of pairs.
+        resolution: grid points a side.
+
+    Returns:
+        A ``Surface``.
+
+    Raises:
+        ValueError: directions of another number or structure, a bad extent or resolution.
+
+    >>> import toylin as tl
+    >>> loss = tl.ExactLoss(tl.LinearRegression(), tl.MAML(step_size=0.1))
+    >>> zero, one = jnp.zeros((1, 1)), jnp.ones((1, 1))
+    >>> plane = tl.surface(loss, (zero, zero), ((one, zero), (zero, one)), 4.0, resolution=81)
+    >>> plane.loss.shape, round(float(plane.loss[40, 40]), 3)  # at the origin
+    ((81, 81), 0.5)
+    """
+    if not callable(loss):
+        raise ValueError(f"loss must be a function of params, got {loss!r}")
+    checks.integer("resolution", resolution, minimum=2)
+    if len(directions) != 2:
+        raise ValueError(f"directions must be two pytrees (u, v), got {len(directions)}")
+    shapes = jax.tree.map(jnp.shape, params)
+    for name, direction in zip(("first", "second"), directions, strict=True):
+        if jax.tree.map(jnp.shape, direction) != shapes:
+            raise ValueError(
+                f"the {name} direction must have the structure and shapes of params, {shapes}, "
+                f"got {jax.tree.map(jnp.shape, direction)}"
+            )
+    (low_u, high_u), (low_v, high_v) = _ranges(extent)
+    dtype = jnp.result_type(*jax.tree.leaves(params))
+    first = jnp.linspace(low_u, high_u, resolution, dtype=dtype)
+    second = jnp.linspace(low_v, high_v, resolution, dtype=dtype)
+    if isinstance(loss, BatchLoss):
+        loss = loss.prepared(params)
+    if jax.tree_util.all_leaves([loss]):
+        loss = jax.tree_util.Partial(loss)
+    return Surface(first, second, _grid(loss, params, tuple(directions), first, second))
+
+
+def _ranges(extent: Any) -> tuple[tuple[float, float], tuple[float, float]]:
+    array = np.asarray(extent, dtype=float)
+    if array.shape == ():
+        array = np.array([-array, array])
+    if array.shape == (2,):
+        array = np.stack([array, array])
+    if (
+        array.shape != (2, 2)
+        or not np.all(np.isfinite(array))
+        or np.any(array[:, 0] >= array[:, 1])
+    ):
+        raise ValueError(
+            "extent must be a positive number, a pair (low, high) with low < high, or two such "
+            f"pairs, got {extent!r}"
+        )
+    (a, b), (c, d) = array.tolist()
+    return (a, b), (c, d)
+
+
+@jax.jit
+def _grid(
+    loss: Any, params: Any, directions: tuple[Any, Any], first: Array, second: Array
+) -> Array:
+    def at(point: tuple[Array, Array]) -> Array:
+        a, b = point
+        return loss(jax.tree.map(lambda p, u, v: p + a * u + b * v, params, *directions))
+
+    grid = jnp.meshgrid(first, second, indexing="ij")
+    flat = (grid[0].ravel(), grid[1].ravel())
+    return jax.lax.map(at, flat, batch_size=_AT_ONCE).reshape(grid[0].shape)

@@ -1,0 +1,24 @@
+"""What is best possible, what is typical, and what is only an estimate."""
+
+from toylin.limits._estimate import Estimate, estimate
+from toylin.limits._optima import (
+    bayes_loss,
+    deep_floor,
+    deep_optimum,
+    shallow_floor,
+    shallow_optimum,
+)
+from toylin.limits._tails import Tail, TailWarning, tails
+
+__all__ = [
+    "Estimate",
+    "Tail",
+    "TailWarning",
+    "bayes_loss",
+    "deep_floor",
+    "deep_optimum",
+    "estimate",
+    "shallow_floor",
+    "shallow_optimum",
+    "tails",
+]

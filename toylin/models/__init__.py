@@ -1,0 +1,27 @@
+"""Models: the deep linear one, its end-to-end matrix, and linear layers added to it."""
+
+from toylin.models._added_layers import add_linear_layers
+from toylin.models._linear import (
+    Params,
+    Scalar,
+    check_params,
+    end_to_end,
+    init,
+    is_scalar,
+    predict,
+    products_above,
+    products_below,
+)
+
+__all__ = [
+    "Params",
+    "Scalar",
+    "add_linear_layers",
+    "check_params",
+    "end_to_end",
+    "init",
+    "is_scalar",
+    "predict",
+    "products_above",
+    "products_below",
+]

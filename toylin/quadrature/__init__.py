@@ -1,0 +1,22 @@
+"""Integrals and draws: Gauss rules, Gaussian integrals of the losses, Wishart sums, statistics."""
+
+from toylin.quadrature._draws import mean_square, wishart_root
+from toylin.quadrature._gauss import gauss_gamma, gauss_normal, nodes_for_degree
+from toylin.quadrature._gaussian import (
+    expected_sigmoid,
+    expected_softplus,
+    expected_softplus_derivative,
+)
+from toylin.quadrature._wishart import eigenvalue_rule
+
+__all__ = [
+    "eigenvalue_rule",
+    "expected_sigmoid",
+    "expected_softplus",
+    "expected_softplus_derivative",
+    "gauss_gamma",
+    "gauss_normal",
+    "mean_square",
+    "nodes_for_degree",
+    "wishart_root",
+]

@@ -1,0 +1,37 @@
+"""Laws of tasks, what a task shows, batches of them, and nodes that stand for a whole law."""
+
+from toylin.tasks._batch import Batch, Data, mean_loss, weighted_mean
+from toylin.tasks._binary_classification import BinaryClassification
+from toylin.tasks._binary_data import BinaryMargins, BinaryMoments, BinaryPoints
+from toylin.tasks._covariance import Covariance, covariance_matrix, covariance_root
+from toylin.tasks._linear_regression import LinearRegression
+from toylin.tasks._nodes import (
+    MAX_NODES,
+    count_nodes,
+    estimate_and_posterior,
+    loss_degrees,
+    quadrature_batch,
+)
+from toylin.tasks._regression_data import RegressionMoments, RegressionPoints
+
+__all__ = [
+    "MAX_NODES",
+    "Batch",
+    "BinaryClassification",
+    "BinaryMargins",
+    "BinaryMoments",
+    "BinaryPoints",
+    "Covariance",
+    "Data",
+    "LinearRegression",
+    "RegressionMoments",
+    "RegressionPoints",
+    "count_nodes",
+    "covariance_matrix",
+    "covariance_root",
+    "estimate_and_posterior",
+    "loss_degrees",
+    "mean_loss",
+    "quadrature_batch",
+    "weighted_mean",
+]

@@ -1,0 +1,92 @@
+"""What a logistic loss sees of a binary task: points, the population, or margins."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from toylin._internal.pytree import pytree_dataclass
+from toylin._internal.shapes import Array, Float
+from toylin.models import Params, end_to_end, predict
+from toylin.quadrature import expected_softplus
+
+
+@pytree_dataclass
+class BinaryPoints:
+    """Points x with labels y in {-1, +1} under the logistic loss, E log(1 + exp(-y f(x)))."""
+
+    x: Float[Array, "*tasks points dim"]
+    y: Float[Array, "*tasks points"]
+
+    def loss(self, params: Params) -> Float[Array, ""]:
+        """The mean logistic loss over the points."""
+        return jnp.mean(jax.nn.softplus(-self.y * predict(params, self.x)))
+
+    def accuracy(self, params: Params) -> Float[Array, ""]:
+        """The share of points on the right side; a point on the boundary counts one half."""
+        return jnp.mean(0.5 * (1 + jnp.sign(self.y * predict(params, self.x))))
+
+
+@pytree_dataclass
+class BinaryMoments:
+    """The population of a binary task: x | y ~ N(y mean, cov), both labels equally likely.
+
+    The margin y f(x) is Gaussian with mean w.mean and variance w' cov w, w the end-to-end vector,
+    so loss and accuracy are one-dimensional Gaussian integrals.
+    """
+
+    mean: Float[Array, "*tasks dim"]
+    cov: Float[Array, "*tasks dim dim"]
+
+    def _margin(self, params: Params) -> tuple[Array, Array]:
+        """Mean and variance of y f(x)."""
+        w = end_to_end(params)[0]
+        return w @ self.mean, w @ (self.cov @ w)
+
+    def loss(self, params: Params) -> Float[Array, ""]:
+        """The expected logistic loss, E softplus(-z) over the Gaussian margin z."""
+        mean, variance = self._margin(params)
+        return expected_softplus(-mean, variance)
+
+    def accuracy(self, params: Params) -> Float[Array, ""]:
+        """Phi(w.mean / sqrt(w' cov w)); one half at w = 0."""
+        mean, variance = self._margin(params)
+        decided = variance > 0
+        score = mean / jnp.sqrt(jnp.where(decided, variance, 1.0))
+        return jnp.where(decided, jax.scipy.stats.norm.cdf(score), 0.5)
+
+
+@pytree_dataclass
+class BinaryMargins:
+    """Query points of a binary task, drawn at each model as far as its loss and gradient see them.
+
+    A point's margin y f(x) is w.mean + |v| s with v = C'w, C C' = cov and s ~ N(0, 1). The gradient
+    in w sees, of the rest of the points, one combination only: with sigma_k the sigmoid of minus
+    the k-th margin it adds -sqrt(sum sigma_k²)/K C (xi - its part along v), xi ~ N(0, I). Given w,
+    loss and gradient together have the law that K fresh points give them. At two models they do
+    not, nor have second derivatives: this is for scoring fresh points once, by reverse mode.
+
+    ``root`` is C, or a number that stands for that multiple of the identity.
+    """
+
+    mean: Float[Array, "*tasks dim"]
+    root: Float[Array, "*tasks"] | Float[Array, "*tasks dim dim"]
+    margins: Float[Array, "*tasks points"]
+    rest: Float[Array, "*tasks dim"]
+
+    def loss(self, params: Params) -> Float[Array, ""]:
+        """The mean logistic loss over the points."""
+        w = end_to_end(params)[0]
+        v = self.root * w if self.root.ndim == 0 else w @ self.root
+        square = v @ v
+        positive = square > 0
+        first = jnp.zeros_like(v).at[0].set(1.0)
+        # At v = 0 any direction will do for "along v": the points' law has none of its own.
+        length = jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1.0)), v[0])
+        along = jnp.where(positive, v / jnp.where(positive, length, 1.0), first)
+        margins = w @ self.mean + length * self.margins
+        slope = jax.nn.sigmoid(-margins)
+        spread = jnp.sqrt(jnp.sum(slope**2)) / margins.size
+        across = spread * (self.rest - along * (along @ self.rest))
+        shift = jax.lax.stop_gradient(across) @ v
+        return jnp.mean(jax.nn.softplus(-margins)) - (shift - jax.lax.stop_gradient(shift))
