@@ -9,6 +9,8 @@ import pytest
 from helpers import ROUTES, scalar_params
 
 import toylin as tl
+import toylin.quadrature
+import toylin.tasks
 
 KEY = jax.random.key(0)
 TASKS = tl.LinearRegression(shots=3)
@@ -244,6 +246,6 @@ def test_surface():
 
 def test_quadrature():
     with refused("nodes must be an integer of at least 1, got 0"):
-        tl.quadrature.gauss_normal(0)
+        toylin.quadrature.gauss_normal(0)
     with refused("shape must be a positive number, got -0.5"):
-        tl.quadrature.gauss_gamma(3, -0.5)
+        toylin.quadrature.gauss_gamma(3, -0.5)

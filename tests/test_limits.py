@@ -113,9 +113,9 @@ def test_noise_adds_its_half_and_what_adaptation_carries(route):
 def test_first_order_is_exact_where_the_hessian_is_zero(route):
     """Both weights zero and S = 0 but for the query: no curvature, so FOMAML is MAML."""
     zero, one = jnp.zeros((3, 1)), jnp.ones((3, 1, 1))
-    support = tl.data.RegressionMoments(xx=0 * one, theta=zero, xe=zero, ee=zero[:, 0])
-    query = tl.data.RegressionMoments(xx=one, theta=zero + 2.0, xe=zero, ee=zero[:, 0])
-    batch = tl.data.Batch(support, query, zero)
+    support = tl.RegressionMoments(xx=0 * one, theta=zero, xe=zero, ee=zero[:, 0])
+    query = tl.RegressionMoments(xx=one, theta=zero + 2.0, xe=zero, ee=zero[:, 0])
+    batch = tl.Batch(support, query, zero)
     params = scalar_params(WEIGHTS[:2])
     full, first = (
         value_and_grad(route, params, batch, tl.MAML(0.3, 2, first_order))[1]

@@ -13,6 +13,8 @@ import pytest
 from helpers import ROUTES, assert_close, flat, scalar_params, value_and_grad
 
 import toylin as tl
+import toylin.quadrature
+import toylin.tasks
 
 RTOL = 1e-10
 
@@ -46,7 +48,7 @@ def largest_step(depth, steps, shots):
     if shots is None:
         return {1: 1.5, 2: 0.3}.get(steps, 0.1) if depth < 4 else 0.02
     # The largest node of S is about twice its degree over K, and inner steps amplify each other.
-    _, degree = tl.nodes.loss_degrees(depth, steps)
+    _, degree = toylin.tasks.loss_degrees(depth, steps)
     return 0.3 * shots / (shots + degree) / steps ** (depth - 1)
 
 

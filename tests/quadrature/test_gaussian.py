@@ -103,7 +103,7 @@ def test_arrays_keep_shape_and_type():
 
 MEAN = jnp.array([0.8, -0.3, 0.5])
 COV = jnp.array([[1.0, 0.3, -0.2], [0.3, 0.8, 0.1], [-0.2, 0.1, 1.1]])
-TASK = tl.data.BinaryMoments(MEAN, COV)
+TASK = tl.BinaryMoments(MEAN, COV)
 
 
 @pytest.mark.parametrize("scale", [0.1, 1.0, 3.0])
@@ -188,7 +188,7 @@ def test_binary_population_against_points():
 
 
 def test_binary_points_on_the_boundary():
-    points = tl.data.BinaryPoints(jnp.array([[1.0], [2.0], [0.0]]), jnp.array([1.0, -1.0, 1.0]))
+    points = tl.BinaryPoints(jnp.array([[1.0], [2.0], [0.0]]), jnp.array([1.0, -1.0, 1.0]))
     params = (jnp.array([[3.0]]),)
     assert points.accuracy(params) == 0.5
     want = np.mean(np.log1p(np.exp(-np.array([3.0, -6.0, 0.0]))))

@@ -13,6 +13,8 @@ import scipy.special
 from helpers import WEIGHTS, scalar_params, value_and_grad
 
 import toylin as tl
+import toylin.quadrature
+import toylin.tasks
 from toylin.quadrature import gauss_gamma, gauss_normal, nodes_for_degree
 from toylin.tasks import count_nodes, loss_degrees
 
@@ -87,8 +89,8 @@ def test_a_weight_below_the_range_of_floats_still_counts():
     """exp(-800) is zero in a float; times a loss of 1e300 it is not."""
     nodes = tl.quadrature_batch(tl.LinearRegression(shots=2), depth=1, steps=1)
     two = jax.tree.map(lambda a: a[:2], nodes)
-    batch = tl.data.Batch(two.support, two.query, two.truth, jnp.array([-800.0, -900.0]))
-    got = tl.data.weighted_mean(jnp.array([1e300, 0.0]), batch)
+    batch = tl.Batch(two.support, two.query, two.truth, jnp.array([-800.0, -900.0]))
+    got = toylin.tasks.weighted_mean(jnp.array([1e300, 0.0]), batch)
     np.testing.assert_allclose(np.log(got), 300 * np.log(10) - 800, rtol=1e-12)
 
 

@@ -17,7 +17,7 @@ from sympy import Rational, symbols
 
 import toylin as tl
 from toylin import cli, symbolic
-from toylin.symbolic import K, alpha, mu, s, sigma, tau
+from toylin.symbolic._steps import K, alpha, mu, s, sigma, tau
 
 SHAPES = [(1, 0), (1, 1), (1, 3), (2, 1), (2, 2), (3, 1), (4, 1)]
 CASES = [(*shape, shots) for shape in SHAPES for shots in (None, "K")]

@@ -97,7 +97,7 @@ def moments_of(tasks, sampler, num_tasks, num_queries):
     """Support and query moments of sampled tasks, about the true parameters."""
     batch = getattr(tasks, sampler)(jax.random.key(11), num_tasks, num_queries)
     if sampler == "sample":
-        moments = jax.vmap(tl.data.RegressionPoints.moments)
+        moments = jax.vmap(tl.RegressionPoints.moments)
         return batch.truth, moments(batch.support, batch.truth), moments(batch.query, batch.truth)
     return batch.truth, batch.support, batch.query
 
