@@ -22,13 +22,20 @@ def _shape(name: str, value: Any) -> tuple[int, ...]:
 
 
 def concrete(name: str, value: Any) -> np.ndarray | None:
-    """``value`` as a float array, or None where it is a tracer."""
+    """``value`` as a float array, or None where it is a tracer; real numbers either way."""
     if isinstance(value, jax.core.Tracer):
-        return None
-    try:
-        return np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} must be a number or an array, got {value!r}") from None
+        kind = value.dtype
+    else:
+        try:
+            array = np.asarray(value)
+            kind = array.dtype
+        except (TypeError, ValueError):
+            raise ValueError(f"{name} must be a number or an array, got {value!r}") from None
+    if not jax.dtypes.issubdtype(kind, np.number) or jax.dtypes.issubdtype(
+        kind, np.complexfloating
+    ):
+        raise ValueError(f"{name} must be a real number or an array of them, got {value!r}")
+    return None if isinstance(value, jax.core.Tracer) else array.astype(float)
 
 
 def integer(name: str, value: Any, minimum: int) -> None:
@@ -97,3 +104,46 @@ def instance(name: str, value: Any, kinds: type | tuple[type, ...]) -> None:
     if not isinstance(value, kinds):
         wanted = " or ".join(kind.__name__ for kind in kinds)
         raise ValueError(f"{name} must be a {wanted}, got {value!r}")
+
+
+def float_leaves(name: str, tree: Any) -> None:
+    """A pytree of arrays of one float type, at least one of them."""
+    leaves = jax.tree.leaves(tree)
+    if not leaves:
+        raise ValueError(f"{name} must hold at least one array, got {tree!r}")
+    found = set()
+    for leaf in leaves:
+        if not isinstance(leaf, jax.Array | np.ndarray | np.generic):
+            raise ValueError(f"{name} must hold arrays of floats, got {leaf!r}")
+        found.add(str(leaf.dtype))
+        if not jax.dtypes.issubdtype(leaf.dtype, np.floating):
+            raise ValueError(f"{name} must hold arrays of floats, got one of {leaf.dtype}")
+    if len(found) > 1:
+        raise ValueError(
+            f"{name} must hold arrays of one float type, got {' and '.join(sorted(found))}"
+        )
+
+
+def real(name: str, value: Any) -> tuple[int, ...]:
+    """Real numbers, finite where they are concrete; their shape."""
+    shape = _shape(name, value)
+    array = concrete(name, value)
+    if array is not None and not np.all(np.isfinite(array)):
+        raise ValueError(f"{name} must be finite, got {value!r}")
+    return shape
+
+
+def ndim(name: str, value: Any, axes: int) -> None:
+    """An array of that many axes."""
+    if np.ndim(value) != axes:
+        raise ValueError(f"{name} must have {axes} axes, got shape {np.shape(value)}")
+
+
+def key(name: str, value: Any) -> None:
+    """One JAX random key, ``jax.random.key(0)`` or the older ``jax.random.PRNGKey(0)``."""
+    dtype, shape = getattr(value, "dtype", None), np.shape(value)
+    typed = dtype is not None and jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key)
+    raw = dtype is not None and dtype == np.uint32 and isinstance(value, jax.Array | np.ndarray)
+    if not ((typed and shape == ()) or (raw and shape == (2,))):
+        what = f"an array of shape {shape} and type {dtype}" if dtype is not None else repr(value)
+        raise ValueError(f"{name} must be one JAX random key, jax.random.key(seed), got {what}")

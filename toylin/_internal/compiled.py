@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -23,10 +24,13 @@ def compiled(*static: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
         fast = jax.jit(function, static_argnames=static)
+        names = list(inspect.signature(function).parameters)
 
         @wraps(function)
         def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-            if all(_is_numeric(leaf) for leaf in jax.tree.leaves(args)):
+            given = {**dict(zip(names, args, strict=False)), **kwargs}
+            arrays = [value for name, value in given.items() if name not in static]
+            if all(_is_numeric(leaf) for leaf in jax.tree.leaves(arrays)):
                 try:
                     return fast(*args, **kwargs)
                 except ValueError:

@@ -6,8 +6,10 @@ import dataclasses
 from typing import Any, TypeVar, dataclass_transform
 
 import jax
+import numpy as np
 
 _Class = TypeVar("_Class")
+_SHOWN = 4  # arrays of more entries are shown by their shape
 
 
 def static(**kwargs: Any) -> Any:
@@ -22,7 +24,9 @@ def pytree_dataclass(cls: type[_Class]) -> type[_Class]:
     Unflattening skips ``__init__`` and so ``__post_init__``: leaves may then be tracers, batched
     arrays or the placeholders that JAX itself puts there, which no argument check should see.
     """
-    cls = dataclasses.dataclass(frozen=True, eq=False)(cls)
+    cls = dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
+    if "__repr__" not in vars(cls):
+        cls.__repr__ = _repr  # type: ignore[method-assign, assignment]
     fields = dataclasses.fields(cls)  # type: ignore[arg-type]
     leaves = tuple(f.name for f in fields if not f.metadata.get("static"))
     structure = tuple(f.name for f in fields if f.metadata.get("static"))
@@ -43,3 +47,22 @@ def pytree_dataclass(cls: type[_Class]) -> type[_Class]:
 
     jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
     return cls
+
+
+def _repr(node: Any) -> str:
+    """Fields by name; of arrays with more than a few entries the type and the shape."""
+    parts = (f"{f.name}={_shown(getattr(node, f.name))}" for f in dataclasses.fields(node))
+    return f"{type(node).__name__}({', '.join(parts)})"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        inside = ", ".join(map(_shown, value))
+        return f"({inside},)" if len(value) == 1 else f"({inside})"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k!r}: {_shown(v)}" for k, v in value.items()) + "}"
+    if not isinstance(value, jax.Array | np.ndarray):
+        return repr(value)
+    if value.size > _SHOWN or isinstance(value, jax.core.Tracer):
+        return f"{value.dtype}[{','.join(map(str, value.shape))}]"
+    return str(np.asarray(value).tolist())

@@ -1,11 +1,15 @@
-"""The inner and outer loss by automatic differentiation: ``jax.grad`` inside, for any data."""
+"""The inner and outer loss by automatic differentiation: ``jax.grad`` inside, for any data.
 
-from toylin.autodiff._autodiff import (
-    adapt,
-    inner_grad,
-    inner_loss,
+The second of the two routes; ``closed_form`` exports the same names. Nothing here knows a formula:
+the inner loop differentiates the loss of the data, and outer gradients differentiate through the
+loop. Any model, any pytree of parameters and any law of tasks is served.
+"""
+
+from toylin.autodiff._inner import adapt, inner_grad, inner_loss
+from toylin.autodiff._outer import (
     outer_grad,
     outer_loss,
+    outer_value_and_grad,
     task_losses,
 )
 
@@ -15,5 +19,6 @@ __all__ = [
     "inner_loss",
     "outer_grad",
     "outer_loss",
+    "outer_value_and_grad",
     "task_losses",
 ]

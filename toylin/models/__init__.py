@@ -12,8 +12,10 @@ from toylin.models._linear import (
     products_above,
     products_below,
 )
+from toylin.models._protocol import Model
 
 __all__ = [
+    "Model",
     "Params",
     "Scalar",
     "add_linear_layers",

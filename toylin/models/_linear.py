@@ -57,15 +57,19 @@ def init(
     )
 
 
-def check_params(params: Params, dim: int | None = None) -> None:
-    """Raise a ValueError unless ``params`` is a chain of matrices from ``dim`` inputs to 1 output.
+def check_params(params: Params, dim: int | None = None, outputs: int | None = 1) -> None:
+    """Raise a ValueError unless ``params`` is a chain of float matrices, one above the other.
 
-    ``dim=None`` accepts any input width.
+    Args:
+        params: what should be (W_1, ..., W_L).
+        dim: the inputs that W_1 must take; None accepts any number.
+        outputs: the outputs that W_L must give; None accepts any number.
     """
     if not isinstance(params, tuple | list) or not params:
         raise ValueError(
             f"params must be a tuple of matrices (W_1, ..., W_L), got {type(params).__name__}"
         )
+    checks.float_leaves("params", tuple(params))
     shapes = [np.shape(w) for w in params]
     if any(len(s) != 2 for s in shapes):
         raise ValueError(f"params must be matrices, W_l of shape (d_l, d_l-1), got shapes {shapes}")
@@ -80,8 +84,9 @@ def check_params(params: Params, dim: int | None = None) -> None:
             f"dimensions disagree: the data have dim={dim} inputs, "
             f"but W_1 has shape {shapes[0]} and takes {shapes[0][1]}"
         )
-    if shapes[-1][0] != 1:
-        raise ValueError(f"params must end in one output, but W_{len(shapes)} is {shapes[-1]}")
+    if outputs is not None and shapes[-1][0] != outputs:
+        wanted = "one output" if outputs == 1 else f"{outputs} outputs"
+        raise ValueError(f"params must end in {wanted}, but W_{len(shapes)} is {shapes[-1]}")
 
 
 def end_to_end(params: Params) -> Float[Array, "outputs inputs"]:
@@ -89,9 +94,15 @@ def end_to_end(params: Params) -> Float[Array, "outputs inputs"]:
     return reduce(lambda below, above: above @ below, params)
 
 
-def predict(params: Params, x: Float[Array, "*points inputs"]) -> Float[Array, "*points"]:
-    """The scalar output f(x) = W_L ... W_1 x for each row of ``x``."""
-    return x @ end_to_end(params)[0]
+def predict(
+    params: Params, x: Float[Array, "*points inputs"]
+) -> Float[Array, "*points"] | Float[Array, "*points outputs"]:
+    """The deep linear model, f(x) = W_L ... W_1 x for each row of ``x``: the default model.
+
+    One output (W_L has one row) is a number a point, several are a row a point.
+    """
+    w = end_to_end(params)
+    return x @ w[0] if w.shape[0] == 1 else x @ w.T
 
 
 def is_scalar(params: Params) -> bool:

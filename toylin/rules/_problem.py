@@ -1,50 +1,65 @@
-"""What both routes accept: the checks at their boundary, and tasks turned into a batch."""
+"""A model, tasks and a rule that fit together: the checks at the door of both routes."""
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+import jax
+import numpy as np
 
 from toylin._internal import checks
 from toylin._internal.errors import NoClosedFormError
-from toylin.models import Params, check_params
-from toylin.rules import Rule
+from toylin.models import Model, check_params, predict
+from toylin.rules._base import Rule
 from toylin.tasks import (
     Batch,
-    BinaryClassification,
     BinaryMargins,
-    BinaryMoments,
-    BinaryPoints,
     Data,
     LinearRegression,
-    RegressionMoments,
-    RegressionPoints,
+    TaskLaw,
     quadrature_batch,
 )
 
-Tasks: TypeAlias = LinearRegression | BinaryClassification
-_DATA = (RegressionPoints, RegressionMoments, BinaryPoints, BinaryMoments)
+Tasks: TypeAlias = TaskLaw
 
 
-def _dim(data: Data) -> int:
-    match data:
-        case RegressionMoments():
-            return data.theta.shape[-1]
-        case BinaryMoments() | BinaryMargins():
-            return data.mean.shape[-1]
-        case _:
-            return data.x.shape[-1]
+def check_model(params: Any, model: Model, dim: int | None, outputs: int | None = None) -> None:
+    """A model, and parameters that it can take (``dim`` inputs, where it is the linear one)."""
+    if not callable(model):
+        raise ValueError(f"model must be a function model(params, x), got {model!r}")
+    if model is predict:
+        check_params(params, dim, outputs)
+    else:
+        checks.float_leaves("params", params)
 
 
-def check_support(params: Params, support: Data) -> None:
-    """One task's data, of the dimension that the model takes."""
-    checks.instance("support", support, _DATA)
-    check_params(params, _dim(support))
-
-
-def check_rule(rule: Rule, params: Params) -> None:
+def check_rule(rule: Rule, params: Any) -> None:
     """A rule that fits the model."""
     checks.instance("rule", rule, Rule)
     rule.check(params)
+
+
+def check_support(params: Any, support: Data, model: Model = predict) -> None:
+    """One task's data, of the dimension that the model takes."""
+    _check_data("support", support, params, model, task_axes=0)
+
+
+def check_problem(params: Any, tasks: TaskLaw, rule: Rule, model: Model = predict) -> None:
+    """A model, a law of tasks and a rule that fit together."""
+    if not isinstance(tasks, TaskLaw):
+        raise ValueError(
+            "tasks must be a law of tasks, a pytree with a method "
+            f"sample(key, num_tasks, num_queries), got {tasks!r}"
+        )
+    check_model(params, model, getattr(tasks, "dim", None))
+    check_rule(rule, params)
+
+
+def check_batch(params: Any, batch: Batch, rule: Rule, model: Model = predict) -> None:
+    """A model, a batch of tasks and a rule that fit together."""
+    for name in ("support", "query"):
+        _check_data(name, getattr(batch, name), params, model, task_axes=1)
+    check_rule(rule, params)
 
 
 def check_linear(rule: Rule) -> None:
@@ -58,22 +73,47 @@ def check_linear(rule: Rule) -> None:
         )
 
 
-def check_problem(params: Params, tasks: Tasks, rule: Rule) -> None:
-    """A model, a distribution of tasks and a rule that fit together."""
-    checks.instance("tasks", tasks, (LinearRegression, BinaryClassification))
-    check_params(params, tasks.dim)
-    check_rule(rule, params)
+def as_batch(params: Any, tasks: TaskLaw | Batch, rule: Rule, model: Model = predict) -> Batch:
+    """A batch as it is; a law of tasks as the nodes that are exact for it; all checked."""
+    if isinstance(tasks, Batch):
+        check_batch(params, tasks, rule, model)
+        return tasks
+    check_problem(params, tasks, rule, model)
+    if not isinstance(tasks, LinearRegression) or model is not predict:
+        raise NoClosedFormError(
+            "exact nodes exist for LinearRegression and the deep linear model, not for "
+            f"{type(tasks).__name__} and {getattr(model, '__name__', model)!s}; sample tasks "
+            "instead: autodiff.outer_loss(params, tasks.sample(key, num_tasks, num_queries), rule, "
+            "model)"
+        )
+    check_linear(rule)
+    return quadrature_batch(tasks, len(params), rule.steps, params[0].dtype)
 
 
-def as_batch(params: Params, tasks: Tasks | Batch, rule: Rule) -> Batch:
-    """A batch as it is; a distribution of tasks as the nodes that are exact for it."""
-    checks.instance("tasks", tasks, (LinearRegression, BinaryClassification, Batch))
-    checks.instance("rule", rule, Rule)
-    if not isinstance(tasks, Batch):
-        check_params(params, tasks.dim)
-        rule.check(params)
-        check_linear(rule)
-        return quadrature_batch(tasks, len(params), rule.steps, params[0].dtype)
-    check_params(params, _dim(tasks.support))
-    rule.check(params)
-    return tasks
+def _check_data(name: str, data: Any, params: Any, model: Model, task_axes: int) -> None:
+    if isinstance(data, BinaryMargins):
+        raise ValueError(
+            f"{name} must be points or moments: margins can be scored once, by the loss that drew "
+            "them, and have no second derivatives"
+        )
+    leaves = jax.tree.leaves(data)
+    if not isinstance(data, Data) or not leaves:
+        raise ValueError(
+            f"{name} must be what tasks show, a pytree with arrays and a method "
+            f"loss(params, model), got {data!r}"
+        )
+    if any(0 in np.shape(leaf) for leaf in leaves):
+        raise ValueError(f"{name} must hold points, got an array without any: {data!r}")
+    if hasattr(data, "check_axes"):
+        try:
+            data.check_axes(task_axes)
+        except ValueError as error:
+            where = "of the tasks" if task_axes else "of one task"
+            raise ValueError(f"{name} must be the data {where}: {error}") from None
+    if model is predict and hasattr(data, "x") and np.ndim(data.x) != task_axes + 2:
+        wanted = "(tasks, points, dim)" if task_axes else "(points, dim)"
+        raise ValueError(
+            f"x of {name} must have shape {wanted} for the deep linear model, "
+            f"got {np.shape(data.x)}"
+        )
+    check_model(params, model, getattr(data, "dim", None))

@@ -1,6 +1,6 @@
 """Laws of tasks, what a task shows, batches of them, and nodes that stand for a whole law."""
 
-from toylin.tasks._batch import Batch, Data, mean_loss, weighted_mean
+from toylin.tasks._batch import Batch, mean_loss, weighted_mean
 from toylin.tasks._binary_classification import BinaryClassification
 from toylin.tasks._binary_data import BinaryMargins, BinaryMoments, BinaryPoints
 from toylin.tasks._covariance import Covariance, covariance_matrix, covariance_root
@@ -12,6 +12,7 @@ from toylin.tasks._nodes import (
     loss_degrees,
     quadrature_batch,
 )
+from toylin.tasks._protocols import Data, TaskLaw
 from toylin.tasks._regression_data import RegressionMoments, RegressionPoints
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "LinearRegression",
     "RegressionMoments",
     "RegressionPoints",
+    "TaskLaw",
     "count_nodes",
     "covariance_matrix",
     "covariance_root",

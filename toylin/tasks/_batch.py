@@ -2,38 +2,80 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 
 from toylin._internal.pytree import pytree_dataclass
 from toylin._internal.shapes import Array, Float
-from toylin.tasks._binary_data import BinaryMargins, BinaryMoments, BinaryPoints
-from toylin.tasks._regression_data import RegressionMoments, RegressionPoints
-
-Data: TypeAlias = (
-    RegressionPoints | RegressionMoments | BinaryPoints | BinaryMoments | BinaryMargins
-)
+from toylin.tasks._protocols import Data
 
 
 @pytree_dataclass
 class Batch:
     """Tasks side by side: what each adapts on, what it is scored on, and its true parameter.
 
-    Every array has a leading axis of tasks. ``log_weight`` is None for equally likely sampled
-    tasks; for the nodes of a quadrature it holds the logarithms of their weights, which sum to 1,
-    and ``truth`` is NaN where a node stands for many tasks of one estimate.
+    Args:
+        support: what every task adapts on, any ``Data`` whose arrays have a leading axis of tasks.
+        query: what it is scored on, likewise.
+        truth: the true parameter of every task, where there is one; NaN where a node stands for
+            many tasks of one estimate.
+        log_weight: None for equally likely sampled tasks; for the nodes of a quadrature the
+            logarithms of their weights, which sum to 1.
+
+    Raises:
+        ValueError: support and query of different kinds, no tasks, or arrays that do not all have
+            one entry a task.
     """
 
     support: Data
     query: Data
-    truth: Float[Array, "tasks dim"]
+    truth: Float[Array, "tasks dim"] | None = None
     log_weight: Float[Array, " tasks"] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("support", "query"):
+            _check_data(name, getattr(self, name))
+        kinds = [getattr(data, "kind", None) for data in (self.support, self.query)]
+        if None not in kinds and kinds[0] != kinds[1]:
+            raise ValueError(
+                f"support and query must be of one kind, got {kinds[0]} and {kinds[1]} data"
+            )
+        num = self.num_tasks
+        for name in ("support", "query", "truth"):
+            for leaf in jax.tree.leaves(getattr(self, name)):
+                if np.shape(leaf)[:1] != (num,):
+                    raise ValueError(
+                        f"{name} must hold one entry for each of the {num} tasks of support, got "
+                        f"an array of shape {np.shape(leaf)}"
+                    )
+        if self.log_weight is not None and np.shape(self.log_weight) != (num,):
+            raise ValueError(
+                f"log_weight must have shape ({num},), one a task, got {np.shape(self.log_weight)}"
+            )
 
     @property
     def num_tasks(self) -> int:
         """How many tasks (or nodes) there are."""
-        return self.truth.shape[0]
+        return np.shape(jax.tree.leaves(self.support)[0])[0]
+
+
+def _check_data(name: str, data: Any) -> None:
+    if not isinstance(data, Data):
+        raise ValueError(
+            f"{name} must be what tasks show, a pytree with a method loss(params, model), "
+            f"got {type(data).__name__}"
+        )
+    leaves = jax.tree.leaves(data)
+    if not leaves or not np.shape(leaves[0]) or np.shape(leaves[0])[0] == 0:
+        raise ValueError(f"{name} must hold at least one task, got {data!r}")
+    if hasattr(data, "check_axes"):
+        try:
+            data.check_axes(1)
+        except ValueError as error:
+            raise ValueError(f"{name} of a batch: {error}") from None
 
 
 def weighted_mean(values: Float[Array, " tasks *shape"], batch: Batch) -> Float[Array, "*shape"]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import DTypeLike
 
 from toylin._internal import checks
@@ -13,7 +16,7 @@ from toylin._internal.shapes import Array, Float, PRNGKeyArray
 from toylin.tasks._batch import Batch
 from toylin.tasks._binary_data import BinaryMargins, BinaryMoments, BinaryPoints
 from toylin.tasks._covariance import Covariance, correlate, covariance_matrix, covariance_root
-from toylin.tasks._sampling_keys import sampling_keys
+from toylin.tasks._protocols import check_sizes
 
 
 @pytree_dataclass
@@ -61,12 +64,18 @@ class BinaryClassification:
         As ``LinearRegression.sample``, with ``BinaryPoints`` (``BinaryMoments`` where the
         population is meant) and the class means in ``truth``.
         """
-        keys = sampling_keys(key, num_tasks, num_queries)
-        z = jax.random.normal(keys[0], (num_tasks, self.dim), float_dtype(dtype))
-        mean = self.mean_std * z
+        check_sizes(key, num_tasks, num_queries)
+        return self._sample(key, num_tasks, num_queries, float_dtype(dtype))
+
+    @partial(jax.jit, static_argnames=("num_tasks", "num_queries", "dtype"))
+    def _sample(
+        self, key: PRNGKeyArray, num_tasks: int, num_queries: int | None, dtype: np.dtype
+    ) -> Batch:
+        key_mean, key_support, key_query = jax.random.split(key, 3)
+        mean = self.mean_std * jax.random.normal(key_mean, (num_tasks, self.dim), dtype)
         return Batch(
-            support=self._points(keys[1], mean, self.shots),
-            query=self._points(keys[2], mean, num_queries),
+            support=self._points(key_support, mean, self.shots),
+            query=self._points(key_query, mean, num_queries),
             truth=mean,
         )
 
@@ -82,7 +91,8 @@ class BinaryClassification:
         Loss and gradient in the parameters have the law that ``sample`` gives them (a support
         point (x, y) enters as y x only), with fewer than half the draws.
         """
-        key_mean, key_x, key_query = sampling_keys(key, num_tasks, num_queries)
+        check_sizes(key, num_tasks, num_queries)
+        key_mean, key_x, key_query = jax.random.split(key, 3)
         float_type = float_dtype(dtype)
         mean = self.mean_std * jax.random.normal(key_mean, (num_tasks, self.dim), float_type)
         support: BinaryPoints | BinaryMoments = self.population(mean)

@@ -2,29 +2,67 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass
 from toylin._internal.shapes import Array, Float
-from toylin.models import Params, end_to_end, predict
+from toylin.models import Model, Params, end_to_end, predict
 from toylin.quadrature import expected_softplus
+from toylin.tasks._points import check_outputs, check_point_axes, check_points, linear_only
 
 
 @pytree_dataclass
 class BinaryPoints:
-    """Points x with labels y in {-1, +1} under the logistic loss, E log(1 + exp(-y f(x)))."""
+    """Points x with labels y in {-1, +1} under the logistic loss, E log(1 + exp(-y f(x))).
 
-    x: Float[Array, "*tasks points dim"]
-    y: Float[Array, "*tasks points"]
+    Args:
+        x: inputs, shape (points, ...), with a leading axis of tasks in a ``Batch``.
+        y: labels, -1 or +1, shape (points,); the model has one output, the logit.
 
-    def loss(self, params: Params) -> Float[Array, ""]:
+    Raises:
+        ValueError: inputs that are not finite and real, no points, other labels, or not one a
+            point.
+    """
+
+    kind: ClassVar[str] = "binary"
+
+    x: Float[Array, ...]
+    y: Float[Array, ...]
+
+    def __post_init__(self) -> None:
+        check_points(self.x, self.y)
+        labels = checks.concrete("y", self.y)
+        if labels is not None and not np.all(np.abs(labels) == 1):
+            raise ValueError(
+                f"y must hold the labels -1 and +1, got {np.unique(labels)[:5].tolist()}"
+            )
+
+    def check_axes(self, task_axes: int) -> None:
+        """Raise a ValueError unless there are that many leading axes of tasks."""
+        check_point_axes(self.x, self.y, task_axes)
+
+    @property
+    def dim(self) -> int:
+        """The dimension of the inputs."""
+        return np.shape(self.x)[-1]
+
+    def loss(self, params: Any, model: Model = predict) -> Float[Array, ""]:
         """The mean logistic loss over the points."""
-        return jnp.mean(jax.nn.softplus(-self.y * predict(params, self.x)))
+        return jnp.mean(jax.nn.softplus(-self._margins(params, model)))
 
-    def accuracy(self, params: Params) -> Float[Array, ""]:
+    def accuracy(self, params: Any, model: Model = predict) -> Float[Array, ""]:
         """The share of points on the right side; a point on the boundary counts one half."""
-        return jnp.mean(0.5 * (1 + jnp.sign(self.y * predict(params, self.x))))
+        return jnp.mean(0.5 * (1 + jnp.sign(self._margins(params, model))))
+
+    def _margins(self, params: Any, model: Model) -> Array:
+        outputs = model(params, self.x)
+        check_outputs(outputs, self.y)
+        return self.y * outputs
 
 
 @pytree_dataclass
@@ -35,21 +73,42 @@ class BinaryMoments:
     so loss and accuracy are one-dimensional Gaussian integrals.
     """
 
+    kind: ClassVar[str] = "binary"
+
     mean: Float[Array, "*tasks dim"]
     cov: Float[Array, "*tasks dim dim"]
+
+    def __post_init__(self) -> None:
+        shape, found = checks.real("mean", self.mean), checks.real("cov", self.cov)
+        if found != (*shape, *shape[-1:]):
+            raise ValueError(
+                f"cov must have shape {(*shape, *shape[-1:])} to agree with mean of shape {shape}, "
+                f"got {found}"
+            )
+
+    def check_axes(self, task_axes: int) -> None:
+        """Raise a ValueError unless there are that many leading axes of tasks."""
+        checks.ndim("mean", self.mean, task_axes + 1)
+
+    @property
+    def dim(self) -> int:
+        """The dimension of the inputs."""
+        return np.shape(self.mean)[-1]
 
     def _margin(self, params: Params) -> tuple[Array, Array]:
         """Mean and variance of y f(x)."""
         w = end_to_end(params)[0]
         return w @ self.mean, w @ (self.cov @ w)
 
-    def loss(self, params: Params) -> Float[Array, ""]:
+    def loss(self, params: Params, model: Model = predict) -> Float[Array, ""]:
         """The expected logistic loss, E softplus(-z) over the Gaussian margin z."""
+        linear_only(self, model)
         mean, variance = self._margin(params)
         return expected_softplus(-mean, variance)
 
-    def accuracy(self, params: Params) -> Float[Array, ""]:
+    def accuracy(self, params: Params, model: Model = predict) -> Float[Array, ""]:
         """Phi(w.mean / sqrt(w' cov w)); one half at w = 0."""
+        linear_only(self, model)
         mean, variance = self._margin(params)
         decided = variance > 0
         score = mean / jnp.sqrt(jnp.where(decided, variance, 1.0))
@@ -69,13 +128,21 @@ class BinaryMargins:
     ``root`` is C, or a number that stands for that multiple of the identity.
     """
 
+    kind: ClassVar[str] = "binary"
+
     mean: Float[Array, "*tasks dim"]
     root: Float[Array, "*tasks"] | Float[Array, "*tasks dim dim"]
     margins: Float[Array, "*tasks points"]
     rest: Float[Array, "*tasks dim"]
 
-    def loss(self, params: Params) -> Float[Array, ""]:
+    @property
+    def dim(self) -> int:
+        """The dimension of the inputs."""
+        return np.shape(self.mean)[-1]
+
+    def loss(self, params: Params, model: Model = predict) -> Float[Array, ""]:
         """The mean logistic loss over the points."""
+        linear_only(self, model)
         w = end_to_end(params)[0]
         v = self.root * w if self.root.ndim == 0 else w @ self.root
         square = v @ v

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import DTypeLike
 
 from toylin._internal import checks
@@ -13,8 +16,8 @@ from toylin._internal.shapes import Array, Float, PRNGKeyArray
 from toylin.quadrature import mean_square, wishart_root
 from toylin.tasks._batch import Batch
 from toylin.tasks._covariance import Covariance, correlate, covariance_matrix, covariance_root
+from toylin.tasks._protocols import check_sizes
 from toylin.tasks._regression_data import RegressionMoments, RegressionPoints
-from toylin.tasks._sampling_keys import sampling_keys
 
 
 @pytree_dataclass
@@ -67,6 +70,7 @@ class LinearRegression:
         self, key: PRNGKeyArray, num_tasks: int, dtype: DTypeLike | None = None
     ) -> Float[Array, "tasks dim"]:
         """True parameters of ``num_tasks`` tasks."""
+        check_sizes(key, num_tasks, None)
         z = jax.random.normal(key, (num_tasks, self.dim), float_dtype(dtype))
         return jnp.asarray(self.theta_mean, z.dtype) + correlate(z, self.theta_cov, self.dim)
 
@@ -90,11 +94,18 @@ class LinearRegression:
             A ``Batch`` of ``RegressionPoints`` (``RegressionMoments`` where the population is
             meant), with the true parameters in ``truth``.
         """
-        keys = sampling_keys(key, num_tasks, num_queries)
-        theta = self.sample_theta(keys[0], num_tasks, dtype)
+        check_sizes(key, num_tasks, num_queries)
+        return self._sample(key, num_tasks, num_queries, float_dtype(dtype))
+
+    @partial(jax.jit, static_argnames=("num_tasks", "num_queries", "dtype"))
+    def _sample(
+        self, key: PRNGKeyArray, num_tasks: int, num_queries: int | None, dtype: np.dtype
+    ) -> Batch:
+        key_truth, key_support, key_query = jax.random.split(key, 3)
+        theta = self.sample_theta(key_truth, num_tasks, dtype)
         return Batch(
-            support=self._points(keys[1], theta, self.shots),
-            query=self._points(keys[2], theta, num_queries),
+            support=self._points(key_support, theta, self.shots),
+            query=self._points(key_query, theta, num_queries),
             truth=theta,
         )
 
@@ -120,11 +131,23 @@ class LinearRegression:
             dtype: as for ``sample``.
             noiseless: promise that ``noise_std`` is zero, so that no noise need be drawn.
         """
-        keys = sampling_keys(key, num_tasks, num_queries)
-        theta = self.sample_theta(keys[0], num_tasks, dtype)
+        check_sizes(key, num_tasks, num_queries)
+        return self._sample_moments(key, num_tasks, num_queries, float_dtype(dtype), noiseless)
+
+    @partial(jax.jit, static_argnames=("num_tasks", "num_queries", "dtype", "noiseless"))
+    def _sample_moments(
+        self,
+        key: PRNGKeyArray,
+        num_tasks: int,
+        num_queries: int | None,
+        dtype: np.dtype,
+        noiseless: bool,
+    ) -> Batch:
+        key_truth, key_support, key_query = jax.random.split(key, 3)
+        theta = self.sample_theta(key_truth, num_tasks, dtype)
         return Batch(
-            support=self._moments(keys[1], theta, self.shots, noiseless),
-            query=self._moments(keys[2], theta, num_queries, noiseless),
+            support=self._moments(key_support, theta, self.shots, noiseless),
+            query=self._moments(key_query, theta, num_queries, noiseless),
             truth=theta,
         )
 

@@ -7,26 +7,56 @@ directly from its law) or those of the population (infinitely many points).
 
 from __future__ import annotations
 
-import jax.numpy as jnp
+from typing import Any, ClassVar
 
+import jax.numpy as jnp
+import numpy as np
+
+from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass
 from toylin._internal.shapes import Array, Float
-from toylin.models import Params, end_to_end, predict
+from toylin.models import Model, Params, end_to_end, predict
+from toylin.tasks._points import check_outputs, check_point_axes, check_points, linear_only
 
 
 @pytree_dataclass
 class RegressionPoints:
-    """Points (x, y) under half the mean squared error, 1/(2K) sum_k (f(x_k) - y_k)²."""
+    """Points (x, y) under half the squared error, 1/(2K) sum_k |f(x_k) - y_k|².
 
-    x: Float[Array, "*tasks points dim"]
-    y: Float[Array, "*tasks points"]
+    Args:
+        x: inputs, shape (points, ...), with a leading axis of tasks in a ``Batch``.
+        y: targets, shape (points,) for one output, (points, outputs) for several.
 
-    def loss(self, params: Params) -> Float[Array, ""]:
-        """Half the mean squared error over the points."""
-        return 0.5 * jnp.mean((predict(params, self.x) - self.y) ** 2)
+    Raises:
+        ValueError: numbers that are not finite and real, no points, or ``y`` without one row a
+            point. When used: a model whose outputs do not have the shape of ``y``.
+    """
+
+    kind: ClassVar[str] = "regression"
+
+    x: Float[Array, ...]
+    y: Float[Array, ...]
+
+    def __post_init__(self) -> None:
+        check_points(self.x, self.y)
+
+    def loss(self, params: Any, model: Model = predict) -> Float[Array, ""]:
+        """Half the squared error, summed over outputs and averaged over the points."""
+        outputs = model(params, self.x)
+        check_outputs(outputs, self.y)
+        return 0.5 * jnp.sum((outputs - self.y) ** 2) / self.y.shape[0]
+
+    def check_axes(self, task_axes: int) -> None:
+        """Raise a ValueError unless there are that many leading axes of tasks."""
+        check_point_axes(self.x, self.y, task_axes)
+
+    @property
+    def dim(self) -> int:
+        """The dimension of the inputs."""
+        return np.shape(self.x)[-1]
 
     def moments(self, theta: Float[Array, " dim"]) -> RegressionMoments:
-        """The moments of these points about a parameter ``theta`` (any one; the loss is equal)."""
+        """The moments of one task's points about a ``theta`` (any one; the loss is equal)."""
         noise = self.y - self.x @ theta
         points = self.y.shape[-1]
         return RegressionMoments(
@@ -42,15 +72,42 @@ class RegressionMoments:
     """The moments about theta through which half the mean squared error sees its data.
 
     With the residual e = y - theta.x: xx = E[x x'], xe = E[x e], ee = E[e²], the mean being over K
-    points or over the population. In theory's symbols xx is S (or Sigma) and xe is n.
+    points or over the population. In theory's symbols xx is S (or Sigma) and xe is n. They serve
+    the deep linear model, of one output, only.
+
+    Raises:
+        ValueError: numbers that are not finite and real, or shapes that disagree. When used: a
+            model that is not the linear one.
     """
+
+    kind: ClassVar[str] = "regression"
 
     xx: Float[Array, "*tasks dim dim"]
     theta: Float[Array, "*tasks dim"]
     xe: Float[Array, "*tasks dim"]
     ee: Float[Array, "*tasks"]
 
-    def loss(self, params: Params) -> Float[Array, ""]:
+    def __post_init__(self) -> None:
+        shape = checks.real("theta", self.theta)
+        wanted = {"xx": (*shape, *shape[-1:]), "xe": shape, "ee": shape[:-1]}
+        for name, expected in wanted.items():
+            if (found := checks.real(name, getattr(self, name))) != expected:
+                raise ValueError(
+                    f"{name} must have shape {expected} to agree with theta of shape {shape}, "
+                    f"got {found}"
+                )
+
+    def check_axes(self, task_axes: int) -> None:
+        """Raise a ValueError unless there are that many leading axes of tasks."""
+        checks.ndim("theta", self.theta, task_axes + 1)
+
+    @property
+    def dim(self) -> int:
+        """The dimension of the inputs."""
+        return np.shape(self.theta)[-1]
+
+    def loss(self, params: Params, model: Model = predict) -> Float[Array, ""]:
         """1/2 [(w - theta)' xx (w - theta) - 2 (w - theta).xe + ee], w the end-to-end vector."""
+        linear_only(self, model)
         error = end_to_end(params)[0] - self.theta
         return 0.5 * (error @ (self.xx @ error) - 2 * (error @ self.xe) + self.ee)

@@ -1,0 +1,94 @@
+"""The inner problem by automatic differentiation: loss, gradient and adaptation on one task."""
+
+from __future__ import annotations
+
+from math import isqrt
+from typing import Any
+
+import jax
+
+from toylin._internal.compiled import compiled
+from toylin._internal.shapes import Array, Float
+from toylin.models import Model, predict
+from toylin.rules import Rule, check_rule, check_support, subtract
+from toylin.tasks import Data
+
+
+@compiled("model")
+def inner_loss(params: Any, support: Data, model: Model = predict) -> Float[Array, ""]:
+    """The loss of one task's data (half mean squared error, or mean logistic loss).
+
+    Args:
+        params: the parameters, (W_1, ..., W_L) of the deep linear model or any pytree that
+            ``model`` takes.
+        support: one task's points or moments, without a task axis, or anything with
+            ``loss(params, model)``.
+        model: the model, a function ``model(params, x)``.
+
+    Raises:
+        ValueError: ``params`` do not chain or do not take the data's dimension.
+    """
+    check_support(params, support, model)
+    return support.loss(params, model)
+
+
+@compiled("model")
+def inner_grad(params: Any, support: Data, model: Model = predict) -> Any:
+    """The gradient of ``inner_loss`` with respect to every layer, by reverse mode."""
+    check_support(params, support, model)
+    return jax.grad(support.loss)(params, model)
+
+
+@compiled("model", "remat")
+def adapt(
+    params: Any, support: Data, rule: Rule, model: Model = predict, *, remat: bool = False
+) -> Any:
+    """The parameters after ``rule.steps`` inner steps on one task.
+
+    Args:
+        params: the start, as for ``inner_loss``.
+        support: one task's points or moments, without a task axis.
+        rule: the adaptation rule.
+        model: the model, a function ``model(params, x)``.
+        remat: recompute inner steps in the backward pass instead of storing them. The memory of an
+            outer gradient then grows like the square root of the number of steps.
+
+    Returns:
+        Adapted parameters, of the structure of ``params``.
+    """
+    check_support(params, support, model)
+    check_rule(rule, params)
+    return descend(params, support, rule, model, remat)
+
+
+def descend(params: Any, support: Data, rule: Rule, model: Model, remat: bool) -> Any:
+    """``adapt`` without its checks."""
+    Carry = tuple[Any, Rule]
+
+    def loss(weights: Any) -> Array:
+        return support.loss(weights, model)
+
+    def step(carry: Carry, _: None) -> tuple[Carry, None]:
+        weights, rule = carry
+        grads = jax.grad(loss)(weights)
+        if rule.first_order:
+            grads = jax.lax.stop_gradient(grads)
+        moved = subtract(weights, rule.update(grads))
+        return (moved, rule.next(weights, grads, loss)), None
+
+    def steps(carry: Carry, length: int) -> Carry:
+        return jax.lax.scan(step, carry, length=length, unroll=length <= 2)[0]
+
+    weights = tuple(params) if isinstance(params, list) else params
+    carry = (jax.tree.map(jax.numpy.asarray, weights), rule)
+    if not remat:
+        return steps(carry, rule.steps)[0]
+    segment = max(1, isqrt(rule.steps))
+    step = jax.checkpoint(step)
+
+    @jax.checkpoint
+    def segments(carry: Carry, _: None) -> tuple[Carry, None]:
+        return steps(carry, segment), None
+
+    carry = jax.lax.scan(segments, carry, length=rule.steps // segment)[0]
+    return steps(carry, rule.steps % segment)[0]

@@ -1,0 +1,53 @@
+"""What the classes of data check: points with targets, and models that they can serve."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from toylin._internal import checks
+from toylin._internal.shapes import Array
+from toylin.models import Model, predict
+
+
+def check_points(x: Any, y: Any) -> None:
+    """Finite real inputs and targets, at least one point, one row of ``y`` a row of ``x``."""
+    rows, targets = checks.real("x", x), checks.real("y", y)
+    if not rows or 0 in rows:
+        raise ValueError(f"x must hold at least one point, of shape (points, ...), got {rows}")
+    if not targets or targets[0] != rows[0]:
+        raise ValueError(
+            f"y must have one row a point (and task), as x of shape {rows} has, got shape {targets}"
+        )
+
+
+def check_point_axes(x: Any, y: Any, task_axes: int) -> None:
+    """Points with that many leading axes of tasks."""
+    rows, targets = np.shape(x), np.shape(y)
+    ahead = task_axes + 1
+    fits = len(rows) >= ahead and targets[:ahead] == rows[:ahead]
+    if not fits or len(targets) not in (ahead, ahead + 1):
+        axes = "(tasks, points" if task_axes else "(points"
+        raise ValueError(
+            f"x must have shape {axes}, ...), and y shape {axes},) or {axes}, outputs), "
+            f"got shapes {rows} and {targets}"
+        )
+
+
+def check_outputs(outputs: Array, y: Array) -> None:
+    """Outputs that can be compared with ``y`` number by number."""
+    if np.shape(outputs) != np.shape(y):
+        raise ValueError(
+            f"y must have the shape of the model's outputs, {np.shape(outputs)}, (points,) for one "
+            f"output and (points, outputs) for several; got {np.shape(y)}"
+        )
+
+
+def linear_only(data: Any, model: Model) -> None:
+    """Moments stand for the points that a linear model sees, and for no other."""
+    if model is not predict:
+        raise ValueError(
+            f"model must be the deep linear one, toylin.predict, for {type(data).__name__}; "
+            "sample points for other models: tasks.sample(key, num_tasks, num_queries) with shots"
+        )
