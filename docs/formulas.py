@@ -10,7 +10,7 @@ from typing import NamedTuple
 import sympy
 from sympy import Expr, Rational, symbols
 
-from toylin.symbolic._steps import K, alpha, mu, s, sigma, tau
+from toylin.symbolic._equations import K, alpha, mu, s, sigma, tau
 
 w_1, w_2, w_3 = symbols("w_1:4", real=True)
 b, q, c = symbols("b q c", positive=True)

@@ -10,7 +10,7 @@ import pytest
 import sympy
 
 import toylin as tl
-from toylin.symbolic._steps import K, alpha, mu, s, sigma, tau
+from toylin.symbolic._equations import K, alpha, mu, s, sigma, tau
 
 _SPEC = importlib.util.spec_from_file_location(
     "formulas", Path(__file__).parents[2] / "docs" / "formulas.py"

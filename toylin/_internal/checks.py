@@ -23,19 +23,25 @@ def _shape(name: str, value: Any) -> tuple[int, ...]:
 
 def concrete(name: str, value: Any) -> np.ndarray | None:
     """``value`` as a float array, or None where it is a tracer; real numbers either way."""
+    wanted = f"{name} must be a real number or an array of them, got {value!r}"
     if isinstance(value, jax.core.Tracer):
-        kind = value.dtype
-    else:
-        try:
-            array = np.asarray(value)
-            kind = array.dtype
-        except (TypeError, ValueError):
-            raise ValueError(f"{name} must be a number or an array, got {value!r}") from None
-    if not jax.dtypes.issubdtype(kind, np.number) or jax.dtypes.issubdtype(
-        kind, np.complexfloating
-    ):
-        raise ValueError(f"{name} must be a real number or an array of them, got {value!r}")
-    return None if isinstance(value, jax.core.Tracer) else array.astype(float)
+        if not _is_real(value.dtype):
+            raise ValueError(wanted)
+        return None
+    try:
+        array = np.asarray(value)
+        # Exact numbers (fractions) come as objects.
+        if not (_is_real(array.dtype) or array.dtype == object):
+            raise ValueError(wanted)
+        return array.astype(float)
+    except (TypeError, ValueError):
+        raise ValueError(wanted) from None
+
+
+def _is_real(dtype: Any) -> bool:
+    return jax.dtypes.issubdtype(dtype, np.number) and not (
+        jax.dtypes.issubdtype(dtype, np.complexfloating)
+    )
 
 
 def integer(name: str, value: Any, minimum: int) -> None:

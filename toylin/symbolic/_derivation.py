@@ -1,37 +1,21 @@
-"""The derivation of the expected loss itself, symbol by symbol, as a reader would check it.
-
-SymPy is imported on the first call, not with toylin.
-"""
+"""The derivation of the expected loss itself, symbol by symbol, as a reader would check it."""
 
 from __future__ import annotations
 
 import dataclasses
 from math import comb
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal
+
+from sympy import Expr
 
 from toylin._internal import checks
-
-if TYPE_CHECKING:
-    from sympy import Expr, Symbol
+from toylin.symbolic import _printing
+from toylin.symbolic._equations import Equation, Section
+from toylin.symbolic._steps import derive_sections
 
 MAX_DEPTH = 10
 MAX_DEGREE = {None: 20, "K": 8}
 FORMATS = ("text", "latex", "python")
-
-
-class Equation(NamedTuple):
-    """``left`` is by definition, or has been found to be, ``right``."""
-
-    left: Symbol
-    right: Expr
-
-
-class Section(NamedTuple):
-    """A step of the derivation: what it does, in LaTeX and in plain text, and its equations."""
-
-    latex: str
-    text: str
-    equations: tuple[Equation, ...]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -71,11 +55,9 @@ class Derivation:
         shots)`` and ``adapted_weights`` in plain arithmetic: it runs on numbers, NumPy and JAX
         arrays, and under ``jit``, ``vmap`` and ``grad``.
         """
-        from toylin.symbolic import _printing as _derivation_print
-
         if name not in FORMATS:
             raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {name!r}")
-        printed: str = getattr(_derivation_print, name)(self)
+        printed: str = getattr(_printing, name)(self)
         return printed
 
     def __str__(self) -> str:
@@ -130,6 +112,4 @@ def derive(
             f"{degree}; for {support} degrees up to {MAX_DEGREE[shots]} are written out. For "
             "numbers, toylin.symbolic.outer_loss goes further"
         )
-    from toylin.symbolic._steps import derive_sections
-
     return Derivation(depth, steps, shots, *derive_sections(depth, steps, shots, simplify))

@@ -190,23 +190,9 @@ def outer_value_and_grad(
     denominator = lcm(*(int(x.denominator) for x in (step_size, x_cov, *start)))
     _check_cost(len(start), rule.steps, few_shots, denominator)
 
-    polys, second_moment, v = ring("S, v", ZZ)
-    zero = [polys.zero] * len(start)
-
-    def constant(value: Any) -> _Dual:
-        return _Dual(denominator, 1, polys(int(value * denominator)), zero)
-
-    def variable(value: Any, i: int) -> _Dual:
-        slopes = list(zero)
-        slopes[i] = polys(denominator)
-        return _Dual(denominator, 1, constant(value).value, slopes)
-
-    one = _Dual(denominator, 0, polys.one, zero)
-    curvature = _Dual(denominator, 0, second_moment, zero) if few_shots else constant(x_cov)
-    first = [variable(w, i) for i, w in enumerate(start)]
-    slope = curvature * reduce(mul, first, one) - _Dual(denominator, 0, v, zero)
-    _, product = descend(first, constant(step_size), curvature, slope, rule.steps, one)
-
+    product = _adapted_product(
+        start, step_size, x_cov if not few_shots else None, rule.steps, denominator
+    )
     moment = moments(mean, prior, noise * inverse_shots, second_moments(x_cov, inverse_shots))
 
     def expect(poly: Any) -> Any:
@@ -222,6 +208,31 @@ def outer_value_and_grad(
     loss = (x_cov * (square - 2 * cross + mean**2 + prior) + noise) / 2
     grad = [x_cov * (expect(p * dp) * scale**2 - expect_theta(dp) * scale) for dp in product.slopes]
     return QQ.to_sympy(loss), tuple(QQ.to_sympy(g) for g in grad)
+
+
+def _adapted_product(
+    start: Sequence[Any], step_size: Any, x_cov: Any, steps: int, denominator: int
+) -> _Dual:
+    """The product of the adapted weights and its slopes, polynomials in S and v.
+
+    ``x_cov`` stands for S in the population; None leaves S a variable.
+    """
+    polys, second_moment, v = ring("S, v", ZZ)
+    zero = [polys.zero] * len(start)
+
+    def constant(value: Any) -> _Dual:
+        return _Dual(denominator, 1, polys(int(value * denominator)), zero)
+
+    def variable(value: Any, i: int) -> _Dual:
+        slopes = list(zero)
+        slopes[i] = polys(denominator)
+        return _Dual(denominator, 1, constant(value).value, slopes)
+
+    one = _Dual(denominator, 0, polys.one, zero)
+    curvature = _Dual(denominator, 0, second_moment, zero) if x_cov is None else constant(x_cov)
+    first = [variable(w, i) for i, w in enumerate(start)]
+    slope = curvature * reduce(mul, first, one) - _Dual(denominator, 0, v, zero)
+    return descend(first, constant(step_size), curvature, slope, steps, one)[1]
 
 
 def outer_loss(weights: Sequence[Any], tasks: LinearRegression, rule: MAML) -> Rational:

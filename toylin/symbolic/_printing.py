@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import textwrap
+from typing import TYPE_CHECKING
 
 import sympy
 
-from toylin.symbolic._derivation import Derivation, Equation
-from toylin.symbolic._steps import adapted_symbols, low_first, weight_symbols
+from toylin.symbolic._equations import Equation, adapted_symbols, low_first, weight_symbols
+
+if TYPE_CHECKING:
+    from toylin.symbolic._derivation import Derivation
 
 _WIDTH = 100
 _LINE = 140
