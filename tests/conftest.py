@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 # Tests compile much and run little, so that compiling with little optimisation halves their time.
+os.environ.setdefault("TOYLIN_COMPILE_CACHE", "off")
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import hypothesis

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -51,6 +52,8 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; an error is one line on stderr and a non-zero exit."""
+    # What XLA has to say of its own compiling is not for the person who asked.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         # Outside standalone mode click returns the code of an Exit instead of raising it.
         if code := cli.main(standalone_mode=False):

@@ -12,12 +12,18 @@ from typing import Any
 import click
 import jax
 
+from toylin._internal.compile_cache import keep_programs
+
 _OPTIMIZATION = "xla_backend_optimization_level"
 
 
 def use_float64() -> None:
-    """Commands compute in double precision; importing toylin never switches it."""
+    """Commands compute in double precision; importing toylin never switches it.
+
+    They keep what they compile from one to the next, too.
+    """
     jax.config.update("jax_enable_x64", True)
+    keep_programs()
 
 
 def compile_quickly() -> None:
