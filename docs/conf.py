@@ -28,7 +28,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx-mathjax-offline",  # MathJax and its fonts from a package: nothing from the network
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "jupyter_execute", ".jupyter_cache"]
 nitpicky = True
 # Types of other packages are not linked; names of toylin must resolve.
 nitpick_ignore_regex = [("py:.*", r"(?!toylin\b).*")]

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.transforms import blended_transform_factory
 
-from toylin import autodiff, closed_form
-from toylin.figures._style import DEEP, PAGE, REFERENCE, SHALLOW, THIRD, new_figure, style
+from toylin import closed_form
+from toylin.figures._teaser_panels import draw as draw
+from toylin.figures._teaser_scores import exact_scores, held_out_scores
 from toylin.limits import bayes_loss, shallow_floor
 from toylin.models import Params, init
 from toylin.rules import MAML
-from toylin.tasks import BinaryClassification, BinaryMoments, Data, LinearRegression
+from toylin.tasks import BinaryClassification, LinearRegression
 from toylin.training import meta_train, sampled_loss
 
 STEPS = 4
@@ -143,49 +141,21 @@ def _classification(model: str) -> dict[str, np.ndarray]:
     flat = jax.tree.map(
         lambda w: jnp.concatenate([w.reshape(-1, *w.shape[2:]), jnp.zeros_like(w[0, :1])]), paths
     )
-    scores = np.asarray(_held_out_scores(flat, tasks, rule))
+    key = jax.random.fold_in(jax.random.key(SETTINGS["seed"]), 1)
+    scores = np.asarray(held_out_scores(flat, tasks, rule, key, settings["evaluation_tasks"]))
     loss, accuracy = np.moveaxis(scores[:-1].reshape(settings["seeds"], len(at), 2), -1, 0)
     reference = {}
     if model == "shallow":
         reference = {
             "classification_shallow_best_loss": scores[-1, 0],
             "classification_shallow_best_accuracy": scores[-1, 1],
-            "classification_shallow_exact_loss": _exact_scores(paths[0][0], rule),
+            "classification_shallow_exact_loss": exact_scores(paths[0][0], tasks, rule),
         }
     return reference | {
         "classification_iteration": at,
         f"classification_{model}_loss": loss,
         f"classification_{model}_accuracy": accuracy,
     }
-
-
-def _exact_scores(path: jax.Array, rule: MAML) -> np.ndarray:
-    """The closed form along one seed's path: the expectation over all tasks, and all their data."""
-    dim = SETTINGS["classification"]["widths"]["shallow"][0]
-    population = BinaryClassification(dim=dim, mean_std=SETTINGS["classification"]["mean_std"])
-
-    def loss(w: jax.Array) -> jax.Array:
-        return closed_form.outer_loss((w.astype(float),), population, rule)
-
-    return np.asarray(jax.jit(lambda path: jax.lax.map(loss, path))(path))
-
-
-@jax.jit
-def _held_out_scores(paths: Params, tasks: BinaryClassification, rule: MAML) -> jax.Array:
-    """Post-adaptation loss and accuracy on the population of held-out tasks, per checkpoint."""
-    key = jax.random.fold_in(jax.random.key(SETTINGS["seed"]), 1)
-    number = SETTINGS["classification"]["evaluation_tasks"]
-    batch = tasks.sample(key, number, dtype=paths[0].dtype)
-
-    def at_checkpoint(params: Params) -> jax.Array:
-        def one(support: Data, query: Data) -> jax.Array:
-            assert isinstance(query, BinaryMoments)
-            adapted = autodiff.adapt(params, support, rule)
-            return jnp.stack([query.loss(adapted), query.accuracy(adapted)])
-
-        return jnp.mean(jax.vmap(one)(batch.support, batch.query), axis=0)
-
-    return jax.lax.map(at_checkpoint, paths)
 
 
 def _references() -> dict[str, np.ndarray]:
@@ -196,70 +166,3 @@ def _references() -> dict[str, np.ndarray]:
         "regression_shallow_floor": np.asarray(shallow_floor(tasks, rule)),
         "regression_bayes": np.asarray(bayes_loss(tasks)),
     }
-
-
-def draw(data: Mapping[str, np.ndarray]) -> Figure:
-    """Two panels: regression; classification by loss and by accuracy."""
-    with style():
-        figure = new_figure(PAGE, 2.6)
-        grid = figure.add_gridspec(2, 2)
-        _draw_regression(figure.add_subplot(grid[:, 0]), data)
-        lower = figure.add_subplot(grid[1, 1])
-        upper = figure.add_subplot(grid[0, 1], sharex=lower)
-        upper.tick_params(labelbottom=False)
-        _draw_classification(upper, lower, data)
-    return figure
-
-
-def _band(axes: Axes, x: np.ndarray, curves: np.ndarray, colour: str, label: str) -> None:
-    axes.fill_between(x, curves.min(0), curves.max(0), color=colour, alpha=0.2, linewidth=0)
-    axes.plot(x, np.median(curves, 0), color=colour, label=label)
-
-
-def _reference(axes: Axes, level: float, text: str, above: bool = True) -> None:
-    axes.axhline(level, color=REFERENCE, linestyle="--", linewidth=0.9, zorder=0)
-    where = blended_transform_factory(axes.transAxes, axes.transData)
-    axes.annotate(
-        text,
-        (1.0, level),
-        xycoords=where,
-        xytext=(0, 2 if above else -2),
-        textcoords="offset points",
-        ha="right",
-        va="bottom" if above else "top",
-        color="#495057",
-        fontsize=7,
-    )
-
-
-def _draw_regression(axes: Axes, data: Mapping[str, np.ndarray]) -> None:
-    x = data["regression_iteration"]
-    _band(axes, x, data["regression_shallow_loss"], SHALLOW, "Shallow, $wx$")
-    _band(axes, x, data["regression_deep_loss"], DEEP, "Deep, $w_2w_1x$")
-    _reference(axes, float(data["regression_no_adaptation"]), "no adaptation")
-    _reference(axes, float(data["regression_shallow_floor"]), "shallow floor", above=False)
-    _reference(axes, float(data["regression_bayes"]), "Bayes-optimal learner")
-    axes.set(
-        xlim=(0, x[-1]),
-        ylim=(0, 0.62),
-        xlabel="meta-training iteration",
-        ylabel="post-adaptation loss",
-        title="Linear regression",
-    )
-    axes.legend(loc="center right", bbox_to_anchor=(1.0, 0.42))
-
-
-def _draw_classification(upper: Axes, lower: Axes, data: Mapping[str, np.ndarray]) -> None:
-    x = data["classification_iteration"]
-    for axes, score in ((upper, "loss"), (lower, "accuracy")):
-        _band(axes, x, data[f"classification_shallow_{score}"], SHALLOW, "LogR")
-        _band(axes, x, data[f"classification_deep_{score}"], DEEP, "LogR+LinNet")
-        if score == "loss":
-            exact = data["classification_shallow_exact_loss"]
-            axes.plot(x, exact, ":", color=THIRD, label=r"LogR, exact for $\infty$ shots")
-        best = float(data[f"classification_shallow_best_{score}"])
-        label = "LogR at its best start" if score == "accuracy" else ""
-        _reference(axes, best, label, above=False)
-    upper.set(ylim=(0, 0.9), xlim=(0, x[-1]), ylabel="loss", title="Binary classification")
-    lower.set(ylim=(0.45, 1.02), xlabel="meta-training iteration", ylabel="accuracy")
-    upper.legend(loc="center right", bbox_to_anchor=(1.0, 0.45))

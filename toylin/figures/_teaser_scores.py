@@ -1,0 +1,43 @@
+"""How good classifiers along a path are after adaptation: exactly, and on held-out tasks."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from toylin import autodiff, closed_form
+from toylin.models import Params
+from toylin.rules import MAML
+from toylin.tasks import BinaryClassification, BinaryMoments, Data
+
+
+def exact_scores(path: jax.Array, tasks: BinaryClassification, rule: MAML) -> np.ndarray:
+    """The closed form along one seed's path: the expectation over all tasks, and all their data."""
+    population = dataclasses.replace(tasks, shots=None)
+
+    def loss(w: jax.Array) -> jax.Array:
+        return closed_form.outer_loss((w.astype(float),), population, rule)
+
+    return np.asarray(jax.jit(lambda path: jax.lax.map(loss, path))(path))
+
+
+@partial(jax.jit, static_argnames="num_tasks")
+def held_out_scores(
+    paths: Params, tasks: BinaryClassification, rule: MAML, key: jax.Array, num_tasks: int
+) -> jax.Array:
+    """Post-adaptation loss and accuracy on the population of held-out tasks, per checkpoint."""
+    batch = tasks.sample(key, num_tasks, dtype=paths[0].dtype)
+
+    def at_checkpoint(params: Params) -> jax.Array:
+        def one(support: Data, query: Data) -> jax.Array:
+            assert isinstance(query, BinaryMoments)
+            adapted = autodiff.adapt(params, support, rule)
+            return jnp.stack([query.loss(adapted), query.accuracy(adapted)])
+
+        return jnp.mean(jax.vmap(one)(batch.support, batch.query), axis=0)
+
+    return jax.lax.map(at_checkpoint, paths)
