@@ -63,7 +63,7 @@ def best_preconditioner(
         ValueError: tasks of another kind, another ``kind``, or no positive number of steps.
         NoClosedFormError: more than one step, other than ``"full"`` in the population.
 
-    Source: the problem is that of Arnold, Iqbal and Sha, AISTATS 2021, section 4; the minimisers
+    Source: the problem is that of Arnold, Iqbal and Sha, AISTATS 2021; the minimisers
     are ours.
 
     >>> print(f"{best_preconditioner(LinearRegression(shots=5)).loss:.4f}")  # 1/(K + 2)

@@ -28,7 +28,7 @@ def add_linear_layers(params: Params, num_layers: int, position: int = 0) -> Par
         ValueError: ``params`` do not chain, or a bad number or position.
 
     Source: Arnold, Iqbal and Sha, "When MAML Can Adapt Fast and How to Assist When It Cannot",
-    AISTATS 2021, section 3.
+    AISTATS 2021.
 
     >>> shallow = (jnp.array([[1.0, 2.0]]),)
     >>> [w.shape for w in add_linear_layers(shallow, num_layers=2)]
