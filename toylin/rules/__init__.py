@@ -12,6 +12,7 @@ from toylin.rules._nonlinear_kfo import NonlinearKFO
 from toylin.rules._problem import (
     Tasks,
     as_batch,
+    check_batch,
     check_linear,
     check_problem,
     check_rule,
@@ -35,6 +36,7 @@ __all__ = [
     "Rule",
     "Tasks",
     "as_batch",
+    "check_batch",
     "check_linear",
     "check_problem",
     "check_rule",
