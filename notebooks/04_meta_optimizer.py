@@ -59,7 +59,7 @@ deep = tl.add_linear_layers(shallow, num_layers=1)  # LinNet: an identity layer 
 # %%
 contenders = {
     "shallow + MAML": (shallow, tl.MAML(0.1), SHALLOW, "-"),
-    "shallow + Meta-SGD": (shallow, tl.MetaSGD.constant(shallow, 0.1), ORANGE, "-"),
+    "shallow + Meta-SGD": (shallow, tl.MetaSGD.identity(shallow, 0.1), ORANGE, "-"),
     "shallow + Meta-KFO": (shallow, tl.MetaKFO.identity(shallow, 0.1, psd=True), BLUE, "-"),
     "deep + MAML": (deep, tl.MAML(0.1), DEEP, "--"),
 }

@@ -56,6 +56,7 @@ from .rules import MetaSGD as MetaSGD
 from .rules import NonlinearKFO as NonlinearKFO
 from .rules import Reptile as Reptile
 from .rules import Rule as Rule
+from .rules import make_rule as make_rule
 
 # Sweeps
 from .sweeps import Model as Model

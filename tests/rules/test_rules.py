@@ -40,7 +40,7 @@ def factors_of(seed, params):
 
 
 def networks_of(seed, params):
-    rule = tl.NonlinearKFO.identity(jax.random.key(seed), params, 0.1, hidden=4)
+    rule = tl.NonlinearKFO.identity(params, 0.1, hidden=4, key=jax.random.key(seed))
     rng = np.random.default_rng(seed)
     return jax.tree.map(lambda m: m + 0.2 * rng.normal(size=m.shape), rule.networks)
 
@@ -77,12 +77,12 @@ def identities(params, a, t):
     eye = tl.MetaKFO.identity
     return {
         "ANIL of all layers": tl.ANIL(a, t, layers=tuple(range(len(params)))),
-        "MetaSGD": tl.MetaSGD.constant(params, a, t),
+        "MetaSGD": tl.MetaSGD.identity(params, a, t),
         "AlphaMAML": tl.AlphaMAML(a, 0.0, t),
         "MetaCurvature": tl.MetaCurvature.identity(params, a, t),
         "MetaKFO psd": eye(params, a, t, psd=True),
         "MetaKFO": eye(params, a, t, psd=False),
-        "NonlinearKFO": tl.NonlinearKFO.identity(key, params, a, t, hidden=4),
+        "NonlinearKFO": tl.NonlinearKFO.identity(params, a, t, hidden=4, key=key),
         "GBML": tl.GBML((), a, lambda _, grads: grads, t),
     }
 
@@ -268,26 +268,32 @@ def test_gbml_with_a_linear_transform_is_meta_kfo():
     ("make", "message"),
     [
         (lambda p: tl.ANIL(0.1, layers="tail"), "layers must be 'head', 'body' or a tuple"),
-        (lambda p: tl.ANIL(0.1, layers=(2,)), "layers must be indices into the 2 layers"),
+        (
+            lambda p: tl.ANIL(0.1, layers=(2,)),
+            "layers must name entries of params, which holds 0, 1",
+        ),
         (lambda p: tl.ANIL(0.1, layers=()), "layers must be 'head'"),
         (lambda p: tl.ANIL(float("nan")), "step_size must be a finite number"),
         (lambda p: tl.Reptile(0.1, -1), "steps must be an integer of at least 0"),
         (lambda p: tl.AlphaMAML(0.1, float("inf")), "hyper_step_size must be a finite number"),
-        (lambda p: tl.MetaSGD(0.1), "step_sizes must be a tuple"),
-        (lambda p: tl.MetaSGD(p[:1]), "one entry a layer: the model has 2 layers, the rule 1"),
-        (lambda p: tl.MetaSGD(p[::-1]), r"layer 1: W_1 has shape \(2, 3\).*shape \(1, 2\)"),
-        (lambda p: tl.MetaSGD((p[0] * jnp.nan, p[1])), "step_sizes of layer 1 must be finite"),
+        (lambda p: tl.MetaSGD(0.1), "step_sizes must have the structure of params"),
+        (lambda p: tl.MetaSGD(p[:1]), "step_sizes must have the structure of params"),
+        (lambda p: tl.MetaSGD(p[::-1]), r"params\[0\]: it has shape \(2, 3\).*shape \(1, 2\)"),
+        (lambda p: tl.MetaSGD((p[0] * jnp.nan, p[1])), r"step_sizes\[0\] must be finite"),
         (
             lambda p: tl.MetaKFO.identity((p[0], p[1].T), 0.1, psd=True),
-            r"left factor of layer 2 must have shape \(1, 1\) to fit W_2 of shape \(1, 2\), "
-            r"got shape \(2, 2\)",
+            r"factors\[1\] must have shapes \(1, 1\), \(2, 2\) to fit params\[1\] of shape "
+            r"\(1, 2\), got \(2, 2\), \(1, 1\)",
         ),
-        (lambda p: tl.MetaCurvature.identity(p[:1], 0.1), "factors must have one entry a layer"),
-        (lambda p: tl.MetaCurvature(p, 0.1), "factors must be a tuple of pairs"),
+        (
+            lambda p: tl.MetaCurvature.identity(p[:1], 0.1),
+            "factors must have one entry for every.*has 2, the rule 1",
+        ),
+        (lambda p: tl.MetaCurvature(p, 0.1), "factors must be a tuple that holds"),
         (lambda p: tl.MetaKFO.identity(p, 0.1, psd=1), "psd must be a bool"),
         (
-            lambda p: tl.NonlinearKFO.identity(jax.random.key(0), (p[0].T, p[1]), 0.1, hidden=4),
-            r"left network of layer 1 must have shapes \(\(4, 2\).*got shapes \(\(4, 3\)",
+            lambda p: tl.NonlinearKFO.identity((p[0].T, p[1]), 0.1, hidden=4),
+            r"left network of networks\[0\] must have shapes \(\(4, 2\).*got shapes \(\(4, 3\)",
         ),
         (lambda p: tl.GBML((), 0.1, "clip"), "transform must be a function"),
         (lambda p: tl.GBML((), 0.1, lambda _, g: g[:1]), "transform must return an update"),
@@ -373,7 +379,7 @@ def test_a_sampled_loss_trains_rule_and_params_as_its_definition_says():
     tasks = tl.LinearRegression(shots=4, noise_std=0.1)
     params = normals(0, [(1, 1), (1, 1)])
     loss, pair = tl.joint(
-        tl.sampled_loss(tasks, tl.MetaSGD.constant(params, 0.1), num_tasks=4), params
+        tl.sampled_loss(tasks, tl.MetaSGD.identity(params, 0.1), num_tasks=4), params
     )
     keys = jax.random.split(jax.random.key(2), 130)
     run = tl.meta_train(loss, pair, optax.sgd(0.1), 130, jax.random.key(2), trajectory=True)

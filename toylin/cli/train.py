@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,40 +11,12 @@ import numpy as np
 
 from toylin.cli._common import report, use_float64
 from toylin.models import Params, init
-from toylin.rules import (
-    ANIL,
-    FOMAML,
-    MAML,
-    AlphaMAML,
-    MetaCurvature,
-    MetaKFO,
-    MetaSGD,
-    NonlinearKFO,
-    Reptile,
-    Rule,
-)
+from toylin.rules import RULES, Rule, make_rule
 from toylin.tasks import BinaryClassification, LinearRegression
 from toylin.training import joint, meta_train, sampled_loss, save_run, separate
 
-RULES: dict[str, Callable[[Params, dict[str, Any]], Rule]] = {
-    "maml": lambda params, s: MAML(s["step_size"], s["steps"]),
-    "fomaml": lambda params, s: FOMAML(s["step_size"], s["steps"]),
-    "anil": lambda params, s: ANIL(s["step_size"], s["steps"]),
-    "reptile": lambda params, s: Reptile(s["step_size"], s["steps"]),
-    "alpha-maml": lambda params, s: AlphaMAML(s["step_size"], 0.01, s["steps"]),
-    "meta-sgd": lambda params, s: MetaSGD.constant(params, s["step_size"], s["steps"]),
-    "meta-curvature": lambda params, s: MetaCurvature.identity(params, s["step_size"], s["steps"]),
-    "meta-kfo": lambda params, s: MetaKFO.identity(
-        params, s["step_size"], s["steps"], psd=s["psd"], adapt_transform=s["adapt_transform"]
-    ),
-    "nonlinear-kfo": lambda params, s: NonlinearKFO.identity(
-        jax.random.key(s["seed"]),
-        params,
-        s["step_size"],
-        s["steps"],
-        adapt_transform=s["adapt_transform"],
-    ),
-}
+# What a rule takes beyond its step size and number of steps: refused with a rule that does not.
+_OPTIONS = ("psd", "adapt_transform", "hyper_step_size", "layers")
 _HELD = ("maml", "fomaml", "anil", "reptile")  # rules that need not learn anything of their own
 
 
@@ -67,8 +38,21 @@ def _option(name: str, default: Any, text: str, **more: Any) -> Any:
 @_option("--noise-std", 0.0, "Label noise (regression).", type=float)
 @_option("--step-size", 0.1, "Inner step size.", type=float)
 @_option("--steps", 1, "Inner steps.", type=click.IntRange(0))
-@_option("--psd/--no-psd", True, "Meta-KFO's factors as L'L and R'R, or as L and R.")
-@_option("--adapt-transform/--hold-transform", False, "Whether Meta-KFO adapts within a task.")
+@_option("--psd/--no-psd", None, "meta-kfo: factors as L'L and R'R (the default), or as L and R.")
+@_option(
+    "--adapt-transform/--hold-transform",
+    None,
+    "meta-kfo, nonlinear-kfo: whether the transform adapts within a task, too; held by default.",
+)
+@_option(
+    "--hyper-step-size", None, "alpha-maml: the step size of the step size; 0 at first.", type=float
+)
+@_option(
+    "--layers",
+    None,
+    "anil: which layers adapt, the head by default.",
+    type=click.Choice(["head", "body"]),
+)
 @_option("--iterations", 2000, "Meta-iterations.", type=click.IntRange(1))
 @_option("--num-tasks", 32, "Tasks a meta-iteration.", type=click.IntRange(1))
 @_option("--learning-rate", 0.01, "Adam's, for the model.", type=float)
@@ -105,7 +89,7 @@ def command(out: Path, **settings: Any) -> None:
         key_start, key_tasks = jax.random.split(jax.random.key(settings["seed"]))
         dim = settings["dim"]
         params = init(key_start, (*[dim] * settings["depth"], 1))
-        rule = RULES[settings["rule"]](params, settings)
+        rule = _rule(params, settings)
         loss = sampled_loss(_tasks(settings), rule, settings["num_tasks"])
         optimizer = separate(
             optax.adam(settings["learning_rate"]), optax.adam(settings["rule_learning_rate"])
@@ -120,6 +104,13 @@ def command(out: Path, **settings: Any) -> None:
             f"loss {losses[:tenth].mean():.6g} over the first tenth of the iterations, "
             f"{losses[-tenth:].mean():.6g} over the last"
         )
+
+
+def _rule(params: Params, settings: dict[str, Any]) -> Rule:
+    options = {name: settings[name] for name in _OPTIONS if settings[name] is not None}
+    if settings["rule"] == "nonlinear-kfo":
+        options["key"] = jax.random.key(settings["seed"])
+    return make_rule(settings["rule"], params, settings["step_size"], settings["steps"], **options)
 
 
 def _tasks(settings: dict[str, Any]) -> LinearRegression | BinaryClassification:

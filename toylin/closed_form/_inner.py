@@ -2,38 +2,78 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax.numpy as jnp
+import numpy as np
 
 from toylin._internal.compiled import compiled
 from toylin._internal.errors import NoClosedFormError
 from toylin._internal.shapes import Array, Float
 from toylin.closed_form import _layers
 from toylin.closed_form._end_to_end import Differentiable
-from toylin.models import Params
+from toylin.models import Model, Params, predict
 from toylin.rules import Rule, check_linear, check_rule, check_support
-from toylin.tasks import BinaryMargins, Data, RegressionPoints
+from toylin.tasks import BinaryMoments, BinaryPoints, Data, RegressionMoments, RegressionPoints
 
 
-def differentiable(support: Data) -> Differentiable:
+def check_linear_model(model: Model) -> None:
+    """Refuse other models than the deep linear one."""
+    if not callable(model):
+        raise ValueError(f"model must be a function model(params, x), got {model!r}")
+    if model is not predict:
+        raise NoClosedFormError(
+            "closed forms serve the deep linear model, toylin.predict, not "
+            f"{getattr(model, '__name__', model)!s}; the function of the same name in "
+            "toylin.autodiff serves any model"
+        )
+
+
+def check_one_output(params: Params) -> None:
+    """Refuse several outputs, of parameters that are known to chain."""
+    if np.shape(params[-1])[0] != 1:
+        raise ValueError(
+            f"params must end in one output, but W_{len(params)} is {np.shape(params[-1])}"
+        )
+
+
+def has_formulas(data: Data) -> bool:
+    """Whether ``differentiable`` takes the data, of one task or of many."""
+    if isinstance(data, RegressionPoints):
+        return np.ndim(data.y) == np.ndim(data.x) - 1
+    return isinstance(data, RegressionMoments | BinaryPoints | BinaryMoments)
+
+
+def refuse_data(name: str, data: Data) -> None:
+    """Raise a NoClosedFormError unless ``has_formulas``."""
+    if not has_formulas(data):
+        raise NoClosedFormError(
+            f"closed forms serve regression of one output and binary tasks, as points or moments; "
+            f"{name} is {data!r}. The function of the same name in toylin.autodiff serves any data"
+        )
+
+
+def differentiable(data: Data) -> Differentiable:
     """Data in a form with formulas for the derivatives of their loss.
 
     Regression points become their moments (about zero).
-
-    Raises:
-        NoClosedFormError: margins, which a query is drawn as and nothing can adapt on.
     """
-    if isinstance(support, RegressionPoints):
-        return support.moments(jnp.zeros(support.x.shape[-1], support.x.dtype))
-    if isinstance(support, BinaryMargins):
-        raise NoClosedFormError(
-            "margins are drawn at each model, for scoring by autodiff; for a formula use points "
-            "(tasks.sample) or the population (num_queries=None)"
-        )
-    return support
+    if isinstance(data, RegressionPoints):
+        return data.moments(jnp.zeros(data.x.shape[-1], data.x.dtype))
+    assert isinstance(data, RegressionMoments | BinaryPoints | BinaryMoments)
+    return data
 
 
-@compiled()
-def inner_loss(params: Params, support: Data) -> Float[Array, ""]:
+def _door(params: Params, support: Data, model: Model) -> tuple[Params, Differentiable]:
+    check_linear_model(model)
+    check_support(params, support, model)
+    refuse_data("support", support)
+    check_one_output(params)
+    return tuple(params), differentiable(support)
+
+
+@compiled("model")
+def inner_loss(params: Any, support: Data, model: Model = predict) -> Float[Array, ""]:
     """The loss of one task's data as a function of the end-to-end vector w.
 
     For regression 1/2 [(w - theta)' S (w - theta) - 2 (w - theta).n + E e²]; for binary
@@ -43,16 +83,18 @@ def inner_loss(params: Params, support: Data) -> Float[Array, ""]:
     Args:
         params: (W_1, ..., W_L), W_l of shape (d_l, d_{l-1}), one output.
         support: one task's points or moments, without a task axis.
+        model: the deep linear model; no other has closed forms.
 
     Raises:
         ValueError: ``params`` do not chain or do not take the data's dimension.
+        NoClosedFormError: another model, or data of another kind.
     """
-    check_support(params, support)
-    return differentiable(support).loss(params)
+    params, data = _door(params, support, model)
+    return data.loss(params)
 
 
-@compiled()
-def inner_grad(params: Params, support: Data) -> Params:
+@compiled("model")
+def inner_grad(params: Any, support: Data, model: Model = predict) -> Params:
     """The gradient in every layer, A_i' G B_i' (A_i, B_i the products above and below layer i).
 
     G is the gradient in the end-to-end vector: (w - theta)' S - n' for regression, and in the
@@ -60,17 +102,28 @@ def inner_grad(params: Params, support: Data) -> Params:
     integrals A = E s(-z) and B = E s(z) s(-z) over the margin (Stein's lemma). Arguments and
     errors are those of ``inner_loss``.
     """
-    check_support(params, support)
-    return _layers.grad(tuple(params), differentiable(support))
+    return _layers.grad(*_door(params, support, model))
 
 
-@compiled()
-def adapt(params: Params, support: Data, rule: Rule) -> Params:
+@compiled("model", "remat")
+def adapt(
+    params: Any, support: Data, rule: Rule, model: Model = predict, *, remat: bool = False
+) -> Params:
     """The parameters after ``rule.steps`` steps along ``inner_grad``.
 
-    The rule must be ``linear``. Arguments and other errors are those of ``inner_loss``.
+    Args:
+        params: the start, as for ``inner_loss``.
+        support: one task's points or moments, without a task axis.
+        rule: the adaptation rule, which must be ``linear``.
+        model: the deep linear model; no other has closed forms.
+        remat: hold less: derivatives of the result recompute inner steps instead of storing them.
+            Their memory then grows like the square root of the number of steps.
+
+    Raises:
+        ValueError: shapes that disagree.
+        NoClosedFormError: another model, data of another kind, or a rule that is not ``linear``.
     """
-    check_support(params, support)
+    params, data = _door(params, support, model)
     check_rule(rule, params)
     check_linear(rule)
-    return _layers.descend(tuple(params), differentiable(support), rule)[0]
+    return _layers.adapt(params, data, rule, remat)

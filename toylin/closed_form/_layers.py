@@ -7,13 +7,16 @@ direction V moves A_i, G and B_i; the Hessian product is the product rule writte
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
+from toylin._internal.loops import repeat, repeat_holding_little, there_and_back
+from toylin._internal.shapes import Array, Float
 from toylin.closed_form._end_to_end import Differentiable, curvature, slope
 from toylin.models import Params, products_above, products_below
-from toylin.rules import Rule
-from toylin.rules._base import subtract
+from toylin.rules import Reptile, Rule, subtract
 
 
 def grad(params: Params, data: Differentiable) -> Params:
@@ -40,35 +43,58 @@ def hessian_product(params: Params, data: Differentiable, direction: Params) -> 
     )
 
 
-def descend(params: Params, data: Differentiable, rule: Rule) -> tuple[Params, Params]:
-    """The parameters after all inner steps, and those before every step (stacked)."""
-
-    def step(weights: Params, _: None) -> tuple[Params, Params]:
+def _step(data: Differentiable, rule: Rule) -> Callable[[Params], Params]:
+    def step(weights: Params) -> Params:
         grads = grad(weights, data)
         if rule.first_order:
             grads = jax.lax.stop_gradient(grads)
-        return subtract(weights, rule.update(grads)), weights
+        return subtract(weights, rule.update(grads))
 
-    return jax.lax.scan(step, params, length=rule.steps, unroll=rule.steps <= 2)
+    return step
 
 
-def hypergradient(
-    params: Params, support: Differentiable, query: Differentiable, rule: Rule
-) -> Params:
-    """The gradient of the adapted query loss in the start: prod_t (I - H_t U') times its own.
+def adapt(params: Params, data: Differentiable, rule: Rule, remat: bool) -> Params:
+    """The parameters of one task after all inner steps."""
+    loop = repeat_holding_little if remat else repeat
+    return loop(_step(data, rule), params, rule.steps)
 
-    H_t is the Hessian of the support loss before step t, and U the linear map ``rule.update``.
+
+def task_losses(
+    params: Params, support: Differentiable, query: Differentiable, rule: Rule, remat: bool
+) -> Float[Array, " tasks"]:
+    """Every task's query loss after adaptation; data with a leading axis of tasks."""
+
+    def one(support: Differentiable, query: Differentiable) -> Array:
+        return query.loss(adapt(params, support, rule, remat))
+
+    return jax.vmap(one)(support, query)
+
+
+def losses_and_grads(
+    params: Params, support: Differentiable, query: Differentiable, rule: Rule, remat: bool
+) -> tuple[Float[Array, " tasks"], Params]:
+    """Every task's query loss after adaptation, and its gradient in the start.
+
+    The gradient is prod_t (I - H_t U') times that of the query loss, H_t the Hessian of the support
+    loss before step t and U the linear map ``rule.update``. To first order it is the latter alone,
+    and Reptile's direction is the start minus the adapted parameters.
     """
-    adapted, path = descend(params, support, rule)
-    vector = grad(adapted, query)
-    if rule.first_order:
-        return vector
-    transpose = jax.linear_transpose(rule.update, vector)
 
-    def back(vector: Params, weights: Params) -> tuple[Params, None]:
-        (direction,) = transpose(vector)
-        return subtract(vector, hessian_product(weights, support, direction)), None
+    def one(support: Differentiable, query: Differentiable) -> tuple[Array, Params]:
+        if rule.first_order:
+            adapted = adapt(params, support, rule, remat)
+            reptile = isinstance(rule, Reptile)
+            grads = subtract(params, adapted) if reptile else grad(adapted, query)
+            return query.loss(adapted), grads
+        transpose = jax.linear_transpose(rule.update, params)
 
-    return jax.lax.scan(
-        back, vector, path, length=rule.steps, reverse=True, unroll=rule.steps <= 2
-    )[0]
+        def back(vector: Params, weights: Params) -> Params:
+            (direction,) = transpose(vector)
+            return subtract(vector, hessian_product(weights, support, direction))
+
+        adapted, grads = there_and_back(
+            _step(support, rule), back, lambda w: grad(w, query), params, rule.steps, remat
+        )
+        return query.loss(adapted), grads
+
+    return jax.vmap(one)(support, query)

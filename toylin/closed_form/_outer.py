@@ -1,90 +1,78 @@
-"""The outer problem by formula: which closed form serves which combination."""
+"""The outer problem by formula, through the table of routes; a call is checked once, at the door."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import jax
 
 from toylin._internal.compiled import compiled
 from toylin._internal.shapes import Array, Float
-from toylin.closed_form import _binary, _layers, _scalar, _shallow, _wick
-from toylin.closed_form._end_to_end import Differentiable
-from toylin.closed_form._inner import differentiable
-from toylin.models import Params, check_params, is_scalar
-from toylin.rules import MAML, Reptile, Rule, Tasks, as_batch, check_linear, check_rule
-from toylin.rules._base import subtract, with_gradient
-from toylin.tasks import (
-    Batch,
-    BinaryClassification,
-    LinearRegression,
-    RegressionMoments,
-    mean_loss,
-    weighted_mean,
-)
+from toylin.closed_form import _batch
+from toylin.closed_form._inner import check_linear_model, check_one_output
+from toylin.closed_form._routes import Route, choose
+from toylin.models import Model, Params, predict
+from toylin.rules import Reptile, Rule, as_batch, check_batch, check_problem, with_gradient
+from toylin.tasks import Batch, TaskLaw
 
 
-def _shallow_applies(params: Params, tasks: Tasks | Batch, rule: Rule) -> bool:
-    if not isinstance(tasks, LinearRegression):
-        return False
-    check_params(params, tasks.dim)
-    check_rule(rule, params)
-    return len(params) == 1 and rule.linear and _shallow.has_formula(tasks, rule.steps)
+def route(params: Any, tasks: TaskLaw | Batch, rule: Rule, model: Model = predict) -> Route:
+    """Which closed form serves ``outer_loss(params, tasks, rule)``.
+
+    Returns:
+        An entry of ``ROUTES``, the table; its ``name``, ``description`` and ``accuracy`` are for
+        people, and printed it says the first two.
+
+    Raises:
+        ValueError: shapes that disagree, or too many nodes.
+        NoClosedFormError: a combination without a closed form; the message names what serves it.
+
+    >>> import jax.numpy as jnp, toylin as tl
+    >>> tasks, rule = tl.LinearRegression(dim=2), tl.MAML(0.1)
+    >>> tl.closed_form.route((jnp.ones((3, 2)), jnp.ones((1, 3))), tasks, rule).name
+    'Gaussian moments'
+    """
+    check_linear_model(model)
+    check = check_batch if isinstance(tasks, Batch) else check_problem
+    check(params, tasks, rule, model)  # type: ignore[arg-type]
+    check_one_output(params)
+    return choose(tuple(params), tasks, rule)
 
 
-def _wick_applies(params: Params, tasks: Tasks | Batch, rule: Rule) -> bool:
-    return (
-        isinstance(tasks, LinearRegression)
-        and tasks.shots is None
-        and type(rule) is MAML
-        and rule.steps == 1
-        and len(params) == 2
-        and not is_scalar(params)
-    )
+@compiled("model", "remat")
+def task_losses(
+    params: Any, tasks: TaskLaw | Batch, rule: Rule, model: Model = predict, *, remat: bool = False
+) -> Float[Array, " tasks"]:
+    """Every task's (or quadrature node's) query loss after adaptation.
+
+    Arguments and errors are those of ``outer_loss``, but that a law of tasks must have nodes.
+    """
+    check_linear_model(model)
+    batch = as_batch(params, tasks, rule, model)
+    check_one_output(params)
+    choose(tuple(params), batch, rule)
+    each = _batch.module_for(params, batch)
+    return _batch.task_losses(each, tuple(params), batch, rule, remat)
 
 
-def _data(batch: Batch) -> tuple[Differentiable, Differentiable]:
-    return jax.vmap(differentiable)(batch.support), jax.vmap(differentiable)(batch.query)
-
-
-def _inputs(
-    params: Params, tasks: Tasks | Batch, rule: Rule
-) -> tuple[Params, Batch, Differentiable, Differentiable]:
-    batch = as_batch(params, tasks, rule)
-    check_linear(rule)
-    return tuple(params), batch, *_data(batch)
-
-
-@compiled()
-def task_losses(params: Params, tasks: Tasks | Batch, rule: Rule) -> Float[Array, " tasks"]:
-    """Every task's (or quadrature node's) query loss after adaptation."""
-    params, _, support, query = _inputs(params, tasks, rule)
-    if is_scalar(params) and isinstance(support, RegressionMoments):
-        assert isinstance(query, RegressionMoments)
-        return _scalar.task_losses(params, support, query, rule)
-
-    def one(support: Differentiable, query: Differentiable) -> Array:
-        return query.loss(_layers.descend(params, support, rule)[0])
-
-    return jax.vmap(one)(support, query)
-
-
-def outer_loss(params: Params, tasks: Tasks | Batch, rule: Rule) -> Float[Array, ""]:
+def outer_loss(
+    params: Any, tasks: TaskLaw | Batch, rule: Rule, model: Model = predict, *, remat: bool = False
+) -> Float[Array, ""]:
     """The expected query loss after adaptation, exactly.
 
-    Served, for linear regression (L layers, d dimensions, K shots, T steps):
-    the shallow model, in the population at any T and for K shots at T = 1, by its quadratic form;
-    two layers in the population at T = 1, by Gaussian moments, at a cost polynomial in d;
-    d = 1 with any L, T, K and noise, and any d and L in the population, by a Gauss rule that is
-    exact for the polynomial that the loss is (``quadrature_batch``). For binary classification:
-    the population with x_cov a multiple of the identity, any d and T, and layers of width one
-    above the input (the shallow model among them), by a two-dimensional quadrature to 1e-10. Its
-    value and gradient hold everywhere; second derivatives by JAX do not hold at a first layer of
-    exactly zero, where the axis along it is not defined. A ``Batch`` of tasks is averaged as it is.
+    ``ROUTES`` is the table of what has a closed form, ``route(params, tasks, rule)`` says which
+    one serves. A ``Batch`` of tasks is averaged as it is.
 
     Args:
-        params: the start that all tasks share, (W_1, ..., W_L).
-        tasks: a distribution of tasks, or a ``Batch``.
+        params: the start that all tasks share, (W_1, ..., W_L), one output.
+        tasks: a law of tasks, or a ``Batch``.
         rule: an adaptation rule that is ``linear``: MAML, ANIL, Reptile, Meta-SGD, Meta-Curvature
             and Meta-KFO whose factors do not adapt.
+        model: the deep linear model; no other has closed forms.
+        remat: hold less: derivatives recompute inner steps instead of storing them, where a route
+            takes such steps. Their memory then grows like the square root of the number of steps.
 
     Returns:
         The loss in expectation over tasks, supports and a fresh query point, so with the label
@@ -97,38 +85,12 @@ def outer_loss(params: Params, tasks: Tasks | Batch, rule: Rule) -> Float[Array,
     Source: Arnold, Iqbal and Sha, "When MAML Can Adapt Fast and How to Assist When It Cannot",
     AISTATS 2021, for the problem; the expectations are ours.
     """
-    # The binary quadrature looks at values to know whether it has converged.
-    route = _loss if isinstance(tasks, BinaryClassification) else _compiled_loss
-    return route(params, tasks, rule)
+    return _evaluate(_loss, params, tasks, rule, model, remat)
 
 
-def _loss(params: Params, tasks: Tasks | Batch, rule: Rule) -> Array:
-    loss = _expected_loss(params, tasks, rule)
-    if isinstance(rule, Reptile):
-        return with_gradient(loss, params, outer_grad(params, tasks, rule))
-    if rule.first_order and _wick_applies(params, tasks, rule):
-        # First order in the start alone: at one step all else enters beside the inner gradient.
-        fixed = _expected_loss(jax.lax.stop_gradient(tuple(params)), tasks, rule)
-        declared = with_gradient(loss, params, outer_grad(params, tasks, rule))
-        return declared + fixed - jax.lax.stop_gradient(fixed)
-    return loss
-
-
-def _expected_loss(params: Params, tasks: Tasks | Batch, rule: Rule) -> Array:
-    if _shallow_applies(params, tasks, rule):
-        assert isinstance(tasks, LinearRegression)
-        return _shallow.outer_loss(params[0], tasks, rule)
-    if _wick_applies(params, tasks, rule):
-        assert isinstance(tasks, LinearRegression)
-        assert isinstance(rule, MAML)
-        return _wick.outer_loss(tuple(params), tasks, rule.step_size)
-    if isinstance(tasks, BinaryClassification):
-        return _binary.outer_loss(params, tasks, rule, outer_loss)
-    batch = as_batch(params, tasks, rule)
-    return mean_loss(task_losses(params, batch, rule), batch)
-
-
-def outer_grad(params: Params, tasks: Tasks | Batch, rule: Rule) -> Params:
+def outer_grad(
+    params: Any, tasks: TaskLaw | Batch, rule: Rule, model: Model = predict, *, remat: bool = False
+) -> Params:
     """The gradient of ``outer_loss``, by the formula for it: no automatic differentiation.
 
     Going back through the inner loop multiplies by I - H_t U', H_t the Hessian of the support loss
@@ -137,37 +99,47 @@ def outer_grad(params: Params, tasks: Tasks | Batch, rule: Rule) -> Params:
     adapted. These two are biased: the difference from a second-order rule's is how much. Arguments
     and errors are those of ``outer_loss``.
     """
-    route = _grad if isinstance(tasks, BinaryClassification) else _compiled_grad
-    return route(params, tasks, rule)
+    return _evaluate(Route.grad, params, tasks, rule, model, remat)
 
 
-def _grad(params: Params, tasks: Tasks | Batch, rule: Rule) -> Params:
-    if _shallow_applies(params, tasks, rule):
-        assert isinstance(tasks, LinearRegression)
-        return (_shallow.outer_grad(params[0], tasks, rule),)
-    if _wick_applies(params, tasks, rule):
-        assert isinstance(tasks, LinearRegression)
-        assert isinstance(rule, MAML)
-        return _wick.outer_grad(tuple(params), tasks, rule.step_size, rule.first_order)
-    if isinstance(tasks, BinaryClassification):
-        return _binary.outer_grad(params, tasks, rule, outer_loss, outer_grad)
-    params, batch, support, query = _inputs(params, tasks, rule)
+def outer_value_and_grad(
+    params: Any, tasks: TaskLaw | Batch, rule: Rule, model: Model = predict, *, remat: bool = False
+) -> tuple[Float[Array, ""], Params]:
+    """``outer_loss`` and ``outer_grad`` in one pass. Arguments and errors are those of the former.
+
+    >>> import jax.numpy as jnp, toylin as tl
+    >>> value, grads = outer_value_and_grad((jnp.ones((1, 1)),), tl.LinearRegression(), tl.MAML(0.1))
+    >>> print(f"{value:.3f} {grads[0].item():.3f}")
+    0.810 0.810
+    """
+    return _evaluate(_value_and_grad, params, tasks, rule, model, remat)
+
+
+def _loss(found: Route, params: Params, tasks: Any, rule: Rule, remat: bool) -> Array:
     if isinstance(rule, Reptile):
-        grads = _displacements(params, support, rule)
-    elif is_scalar(params) and isinstance(support, RegressionMoments):
-        assert isinstance(query, RegressionMoments)
-        grads = _scalar.hypergradients(params, support, query, rule)
-    else:
-        grads = jax.vmap(lambda s, q: _layers.hypergradient(params, s, q, rule))(support, query)
-    return tuple(weighted_mean(g, batch) for g in grads)
+        return _value_and_grad(found, params, tasks, rule, remat)[0]
+    return found.loss(params, tasks, rule, remat)
 
 
-def _displacements(params: Params, support: Differentiable, rule: Rule) -> Params:
-    """Every task's params - adapted."""
-    if is_scalar(params) and isinstance(support, RegressionMoments):
-        return _scalar.displacements(params, support, rule)
-    return jax.vmap(lambda s: subtract(params, _layers.descend(params, s, rule)[0]))(support)
+def _value_and_grad(
+    found: Route, params: Params, tasks: Any, rule: Rule, remat: bool
+) -> tuple[Array, Params]:
+    value, grads = found.value_and_grad(params, tasks, rule, remat)
+    if isinstance(rule, Reptile):
+        value = with_gradient(value, params, grads)
+    return value, grads
 
 
-_compiled_loss = compiled()(_loss)
-_compiled_grad = compiled()(_grad)
+def _evaluate(
+    what: Callable[..., Any], params: Any, tasks: Any, rule: Rule, model: Model, remat: bool
+) -> Any:
+    found = route(params, tasks, rule, model)
+    run = what if found.looks_at_values else partial(_compiled, what)
+    return run(found, tuple(params), tasks, rule, remat)
+
+
+@partial(jax.jit, static_argnames=("what", "found", "remat"))
+def _compiled(
+    what: Callable[..., Any], found: Route, params: Params, tasks: Any, rule: Rule, remat: bool
+) -> Any:
+    return what(found, params, tasks, rule, remat)

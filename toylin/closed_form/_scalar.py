@@ -9,12 +9,16 @@ ANIL holds, Meta-SGD's own, alpha times both Kronecker factors.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from toylin._internal.loops import repeat, repeat_holding_little, there_and_back
 from toylin._internal.shapes import Array, Float
-from toylin.rules import Rule
+from toylin.models import Params
+from toylin.rules import Reptile, Rule, subtract
 from toylin.tasks import RegressionMoments
 
 Weights = tuple[Array, ...]
@@ -67,66 +71,71 @@ def step_sizes(rule: Rule, depth: int, dtype: np.dtype) -> Weights:
     return tuple(u[0, 0] for u in rule.update((ones,) * depth))
 
 
-def _path(w: Weights, support: RegressionMoments, rule: Rule) -> tuple[Weights, Weights]:
-    """The adapted weights, and the weights before every step (stacked)."""
-    sizes = step_sizes(rule, len(w), w[0].dtype)
+def _step(support: RegressionMoments, rule: Rule, depth: int) -> Callable[[Weights], Weights]:
+    sizes = step_sizes(rule, depth, support.ee.dtype)
 
-    def step(w: Weights, _: None) -> tuple[Weights, Weights]:
+    def step(w: Weights) -> Weights:
         g, c = _slope(w, support)
         if rule.first_order:
             g, c = jax.lax.stop_gradient((g, c))
-        return tuple(x - a * g * y for x, a, y in zip(w, sizes, c, strict=True)), w
+        return tuple(x - a * g * y for x, a, y in zip(w, sizes, c, strict=True))
 
-    return jax.lax.scan(step, w, length=rule.steps, unroll=rule.steps <= 2)
+    return step
 
 
-def _spread(params: tuple[Array, ...], support: RegressionMoments) -> Weights:
+def _spread(params: Params, support: RegressionMoments) -> Weights:
     return tuple(jnp.broadcast_to(w[0, 0], support.ee.shape) for w in params)
 
 
+def _adapt(start: Weights, support: RegressionMoments, rule: Rule, remat: bool) -> Weights:
+    loop = repeat_holding_little if remat else repeat
+    return loop(_step(support, rule, len(start)), start, rule.steps)
+
+
 def task_losses(
-    params: tuple[Array, ...],
-    support: RegressionMoments,
-    query: RegressionMoments,
-    rule: Rule,
+    params: Params, support: RegressionMoments, query: RegressionMoments, rule: Rule, remat: bool
 ) -> Float[Array, " tasks"]:
     """Every task's (or node's) query loss after adaptation."""
-    adapted, _ = _path(_spread(params, support), support, rule)
-    return _losses(adapted, query)
+    return _losses(_adapt(_spread(params, support), support, rule, remat), query)
 
 
-def hypergradients(
-    params: tuple[Array, ...],
-    support: RegressionMoments,
-    query: RegressionMoments,
-    rule: Rule,
-) -> tuple[Float[Array, "tasks 1 1"], ...]:
-    """Every task's gradient: prod_t (I - H_t diag(a)) times that of the adapted query loss."""
-    adapted, path = _path(_spread(params, support), support, rule)
+def losses_and_grads(
+    params: Params, support: RegressionMoments, query: RegressionMoments, rule: Rule, remat: bool
+) -> tuple[Float[Array, " tasks"], Params]:
+    """Every task's query loss after adaptation, and its gradient in the start.
 
-    sizes = step_sizes(rule, len(params), params[0].dtype)
+    The gradient is prod_t (I - H_t diag(a)) times that of the query loss. To first order it is the
+    latter alone, and Reptile's direction is the start minus the adapted weights.
+    """
+    start = _spread(params, support)
+    if rule.first_order:
+        adapted = _adapt(start, support, rule, remat)
+        grads = subtract(start, adapted) if isinstance(rule, Reptile) else _grad(adapted, query)
+    else:
+        step, back = _step(support, rule, len(start)), _back(support, rule, len(start))
+        adapted, grads = there_and_back(
+            step, back, lambda w: _grad(w, query), start, rule.steps, remat
+        )
+    return _losses(adapted, query), tuple(g[:, None, None] for g in grads)
 
-    def back(v: Weights, w: Weights) -> tuple[Weights, None]:
+
+def _grad(w: Weights, data: RegressionMoments) -> Weights:
+    g, c = _slope(w, data)
+    return tuple(g * x for x in c)
+
+
+def _back(
+    support: RegressionMoments, rule: Rule, depth: int
+) -> Callable[[Weights, Weights], Weights]:
+    """A vector times I - H diag(a), H the Hessian of the support loss."""
+    sizes = step_sizes(rule, depth, support.ee.dtype)
+
+    def back(v: Weights, w: Weights) -> Weights:
         g, c = _slope(w, support)
         u = tuple(a * x for a, x in zip(sizes, v, strict=True))
         along = support.xx[:, 0, 0] * sum(x * y for x, y in zip(c, u, strict=True))
         return tuple(
             x - (along * y + g * dy) for x, y, dy in zip(v, c, d_others(w, u), strict=True)
-        ), None
-
-    g, c = _slope(adapted, query)
-    vector = tuple(g * x for x in c)
-    if not rule.first_order:
-        vector, _ = jax.lax.scan(
-            back, vector, path, reverse=True, length=rule.steps, unroll=rule.steps <= 2
         )
-    return tuple(v[:, None, None] for v in vector)
 
-
-def displacements(
-    params: tuple[Array, ...], support: RegressionMoments, rule: Rule
-) -> tuple[Float[Array, "tasks 1 1"], ...]:
-    """Every task's start minus its adapted weights: Reptile's outer direction."""
-    start = _spread(params, support)
-    adapted, _ = _path(start, support, rule)
-    return tuple((w - a)[:, None, None] for w, a in zip(start, adapted, strict=True))
+    return back

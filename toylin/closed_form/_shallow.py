@@ -15,13 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from toylin._internal.shapes import Array, Float
+from toylin.models import Params
 from toylin.rules import Reptile, Rule
 from toylin.tasks import LinearRegression, covariance_matrix
-
-
-def has_formula(tasks: LinearRegression, steps: int) -> bool:
-    """In the population always; for K shots at one step (or none)."""
-    return tasks.shots is None or steps <= 1
 
 
 def preconditioner(rule: Rule, dim: int, dtype: np.dtype) -> Float[Array, "dim dim"]:
@@ -81,24 +77,30 @@ def _start(w: Float[Array, "1 dim"], tasks: LinearRegression) -> Array:
     return w[0] - jnp.asarray(tasks.theta_mean, w.dtype)
 
 
-def outer_loss(w: Float[Array, "1 dim"], tasks: LinearRegression, rule: Rule) -> Float[Array, ""]:
+def outer_loss(params: Params, tasks: LinearRegression, rule: Rule) -> Float[Array, ""]:
     """The expected post-adaptation loss."""
-    moments = _moments(tasks, rule, w.dtype)
-    prior = covariance_matrix(tasks.theta_cov, tasks.dim, w.dtype)
-    m = _start(w, tasks)
-    fixed = jax.lax.stop_gradient(m) if rule.first_order else m
-    left = m - moments.moved @ fixed
-    square = left @ moments.sigma @ left + fixed @ moments.spread @ fixed
-    return 0.5 * (square + jnp.sum(moments.quadratic() * prior)) + moments.constant
+    (w,) = params
+    return _value(_start(w, tasks), _moments(tasks, rule, w.dtype), tasks, rule)
 
 
-def outer_grad(w: Float[Array, "1 dim"], tasks: LinearRegression, rule: Rule) -> Array:
-    """M m; E[Sigma (I - B)] m to first order; E[B] m for Reptile. Shape (1, dim)."""
-    moments = _moments(tasks, rule, w.dtype)
+def outer_value_and_grad(
+    params: Params, tasks: LinearRegression, rule: Rule
+) -> tuple[Float[Array, ""], Params]:
+    """The loss, and M m; E[Sigma (I - B)] m to first order; E[B] m for Reptile."""
+    (w,) = params
+    start, moments = _start(w, tasks), _moments(tasks, rule, w.dtype)
     if isinstance(rule, Reptile):
         matrix = moments.moved
     elif rule.first_order:
         matrix = moments.sigma @ (jnp.eye(tasks.dim, dtype=w.dtype) - moments.moved)
     else:
         matrix = moments.quadratic()
-    return (matrix @ _start(w, tasks))[None, :]
+    return _value(start, moments, tasks, rule), ((matrix @ start)[None, :],)
+
+
+def _value(m: Array, moments: _Moments, tasks: LinearRegression, rule: Rule) -> Array:
+    prior = covariance_matrix(tasks.theta_cov, tasks.dim, m.dtype)
+    fixed = jax.lax.stop_gradient(m) if rule.first_order else m
+    left = m - moments.moved @ fixed
+    square = left @ moments.sigma @ left + fixed @ moments.spread @ fixed
+    return 0.5 * (square + jnp.sum(moments.quadratic() * prior)) + moments.constant

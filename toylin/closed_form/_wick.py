@@ -46,7 +46,20 @@ def _problem(params: Params, tasks: LinearRegression, step_size: Scalar) -> _Pro
 
 def outer_loss(params: Params, tasks: LinearRegression, step_size: Scalar) -> Float[Array, ""]:
     """The expected post-adaptation loss."""
-    epsilon, sigma, prior, a, b, second, third = _problem(params, tasks, step_size)
+    return _value(_problem(params, tasks, step_size), tasks)
+
+
+def outer_value_and_grad(
+    params: Params, tasks: LinearRegression, step_size: Scalar, first_order: bool
+) -> tuple[Float[Array, ""], Params]:
+    """The loss, and its gradient by the same moments: to first order, what the rule follows."""
+    problem = _problem(params, tasks, step_size)
+    grad = _first_order if first_order else _grad
+    return _value(problem, tasks), grad(params, problem, step_size)
+
+
+def _value(problem: _Problem, tasks: LinearRegression) -> Array:
+    epsilon, sigma, prior, a, b, second, third = problem
     square = sigma @ sigma
     cube = square @ sigma
     linear = jnp.sum((a.T @ sigma @ a) * second)
@@ -62,13 +75,7 @@ def outer_loss(params: Params, tasks: LinearRegression, step_size: Scalar) -> Fl
     return 0.5 * (linear + 2 * mixed + quartic + noise)
 
 
-def outer_grad(
-    params: Params, tasks: LinearRegression, step_size: Scalar, first_order: bool
-) -> Params:
-    """The gradient of ``outer_loss``, by the same moments."""
-    problem = _problem(params, tasks, step_size)
-    if first_order:
-        return _first_order(params, problem, step_size)
+def _grad(params: Params, problem: _Problem, step_size: Scalar) -> Params:
     epsilon, sigma, prior, a, b, second, third = problem
     square = sigma @ sigma
     cube = square @ sigma

@@ -71,7 +71,7 @@ def _rule(name: str, params: Params) -> Rule:
     if name.endswith("meta_kfo"):
         return MetaKFO.identity(params, step_size, psd=True)
     if name.endswith("meta_sgd"):
-        return MetaSGD.constant(params, step_size)
+        return MetaSGD.identity(params, step_size)
     return MAML(step_size)
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import jax
 
 from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass, static
 from toylin.models import Params
-from toylin.rules._base import Loss, Rule, descend_field
+from toylin.rules._base import GradientDescent, Loss, descend_field
 
 
 @pytree_dataclass
-class AlphaMAML(Rule):
+class AlphaMAML(GradientDescent):
     """MAML whose step size takes a gradient step too, before each step after the first.
 
     The step size descends the support loss after the step that it made (a hypergradient):
@@ -39,16 +41,25 @@ class AlphaMAML(Rule):
     first_order: bool = static(default=False)
 
     def __post_init__(self) -> None:
-        checks.scalar("step_size", self.step_size)
+        super().__post_init__()
         checks.scalar("hyper_step_size", self.hyper_step_size)
-        self._check_loop()
+
+    @classmethod
+    def identity(
+        cls,
+        params: Params,
+        step_size: float | jax.Array,
+        steps: int = 1,
+        *,
+        first_order: bool = False,
+        hyper_step_size: float | jax.Array = 0.0,
+    ) -> Self:
+        """The rule at its start: MAML, unless ``hyper_step_size`` is given."""
+        return cls(step_size, hyper_step_size, steps, first_order)
 
     @property
     def linear(self) -> bool:
         return self.steps <= 1
-
-    def update(self, grads: Params) -> Params:
-        return jax.tree.map(lambda g: self.step_size * g, grads)
 
     def next(self, params: Params, grads: Params, loss: Loss) -> AlphaMAML:
         return descend_field(self, "step_size", self.hyper_step_size, params, grads, loss)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from toylin._internal import checks
 from toylin._internal.shapes import Array, Float
@@ -23,7 +22,8 @@ class Rule(ABC):
     """An adaptation rule: w <- w - ``update(gradient)``, ``steps`` times.
 
     A rule is a frozen dataclass and a pytree (``toylin.pytree_dataclass``). Its array leaves are
-    what it can meta-learn; its structure is static. Only ``update`` has to be written.
+    what it can meta-learn; its structure is static. Only ``update`` has to be written. Parameters,
+    and gradients with them, are any pytree of arrays.
 
     Attributes:
         steps: the number of inner steps T, at least 0 (no adaptation).
@@ -33,6 +33,21 @@ class Rule(ABC):
 
     steps: Any
     first_order: Any
+
+    @classmethod
+    def identity(
+        cls, params: Params, step_size: float | Array, steps: int = 1, **options: Any
+    ) -> Self:
+        """The rule at the start of its learning, where it is MAML with that step size.
+
+        Args:
+            params: the parameters that it will adapt.
+            step_size: the inner step size alpha.
+            steps: the number of inner steps T.
+            options: fields of the rule. A rule of ours names those that it takes, see
+                ``make_rule``.
+        """
+        return cls(step_size=step_size, steps=steps, **options)  # type: ignore[call-arg]
 
     @abstractmethod
     def update(self, grads: Params) -> Params:
@@ -76,8 +91,25 @@ class Rule(ABC):
         checks.instance("first_order", self.first_order, bool)
 
 
+class GradientDescent(Rule):
+    """A rule whose step is ``step_size`` times the gradient: what MAML and its kin share."""
+
+    step_size: Any
+
+    def __post_init__(self) -> None:
+        checks.scalar("step_size", self.step_size)
+        self._check_loop()
+
+    @property
+    def linear(self) -> bool:
+        return True
+
+    def update(self, grads: Params) -> Params:
+        return jax.tree.map(lambda g: self.step_size * g, grads)
+
+
 def subtract(params: Params, updates: Params) -> Params:
-    """params - updates, layer by layer."""
+    """params - updates, array by array."""
     return jax.tree.map(lambda w, u: w - u, params, updates)
 
 
@@ -90,8 +122,8 @@ def with_gradient(value: Array, params: Params, grads: Params) -> Array:
 @with_gradient.defjvp
 def _with_gradient_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     value, _, grads = primals
-    products = jax.tree.map(lambda g, d: jnp.sum(g * d), tuple(grads), tuple(tangents[1]))
-    return value, jax.tree.reduce(jnp.add, products)
+    pairs = zip(jax.tree.leaves(grads), jax.tree.leaves(tangents[1]), strict=True)
+    return value, sum((jnp.sum(g * d) for g, d in pairs), start=jnp.zeros_like(value))
 
 
 def descend_field(
@@ -111,19 +143,3 @@ def descend_field(
     if rule.first_order:
         slope = jax.lax.stop_gradient(slope)
     return rule.replace(**{field: jax.tree.map(lambda v, s: v - step_size * s, value, slope)})
-
-
-def check_finite(name: str, value: Any) -> None:
-    """A finite number or array (its shape alone, where it is a tracer)."""
-    array = checks.concrete(name, value)
-    if array is not None and not np.all(np.isfinite(array)):
-        raise ValueError(f"{name} must be finite, got {value!r}")
-
-
-def check_layers(name: str, values: Any, params: Params) -> None:
-    """One entry of ``values`` a layer of ``params``."""
-    if len(values) != len(params):
-        raise ValueError(
-            f"{name} must have one entry a layer: the model has {len(params)} layers, "
-            f"the rule {len(values)} entries"
-        )

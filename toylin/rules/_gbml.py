@@ -21,7 +21,7 @@ class GBML(Rule):
         transform_params: what the transform learns, any pytree of float arrays; leaves.
         step_size: the inner step size alpha, a leaf.
         transform: a pure function ``transform(transform_params, grads)`` of the gradients of all
-            layers (a tuple of matrices) that returns an update of the same shapes. It is static:
+            parameters (of their structure) that returns an update of the same shapes. It is static:
             define it once, outside of loops, or each new function compiles anew.
         steps: the number of inner steps T.
         first_order: whether to drop second derivatives from outer gradients.
@@ -31,7 +31,7 @@ class GBML(Rule):
 
     Raises:
         ValueError: a transform that is no function, a bad step size or number of steps. When used:
-            a transform that changes the number or the shapes of the layers.
+            a transform that changes the structure or the shapes of the parameters.
 
     Source: the class of that name in learn2learn (Arnold et al., 2020), whose convention for
     ``adapt_transform`` this is.
@@ -63,8 +63,8 @@ class GBML(Rule):
         checks.instance("adapt_transform", self.adapt_transform, bool)
 
     def check(self, params: Params) -> None:
-        shapes = jax.tree.map(jax.numpy.shape, tuple(params))
-        result = jax.eval_shape(self.transform, self.transform_params, tuple(params))
+        shapes = jax.tree.map(jax.numpy.shape, params)
+        result = jax.eval_shape(self.transform, self.transform_params, params)
         got = jax.tree.map(jax.numpy.shape, result)
         if got != shapes:
             raise ValueError(

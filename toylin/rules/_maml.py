@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import jax
 
-from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass, static
 from toylin.models import Params
-from toylin.rules._base import Rule
+from toylin.rules._base import GradientDescent
 
 
 @pytree_dataclass
-class MAML(Rule):
+class MAML(GradientDescent):
     """Gradient descent from a meta-learned start: w <- w - step_size * gradient, ``steps`` times.
 
     Outer gradients go through the inner ones (second order). With ``first_order=True`` they do not
@@ -34,16 +35,17 @@ class MAML(Rule):
     steps: int = static(default=1)
     first_order: bool = static(default=False)
 
-    def __post_init__(self) -> None:
-        checks.scalar("step_size", self.step_size)
-        self._check_loop()
-
-    @property
-    def linear(self) -> bool:
-        return True
-
-    def update(self, grads: Params) -> Params:
-        return jax.tree.map(lambda g: self.step_size * g, grads)
+    @classmethod
+    def identity(
+        cls,
+        params: Params,
+        step_size: float | jax.Array,
+        steps: int = 1,
+        *,
+        first_order: bool = False,
+    ) -> Self:
+        """The rule itself, for any parameters."""
+        return cls(step_size, steps, first_order)
 
 
 def FOMAML(step_size: float | jax.Array, steps: int = 1) -> MAML:  # noqa: N802

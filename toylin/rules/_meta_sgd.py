@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any, Self
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from toylin._internal.pytree import pytree_dataclass, static
 from toylin.models import Params
-from toylin.rules._base import Rule, check_finite, check_layers
+from toylin.rules._base import Rule
+from toylin.rules._leaves import check_finite, named_shapes
 
 
 @pytree_dataclass
@@ -16,38 +19,45 @@ class MetaSGD(Rule):
     """Gradient descent with a learned step size for every parameter: w <- w - a * gradient.
 
     Args:
-        step_sizes: the step sizes, leaves of the structure and shapes of the parameters.
-            ``MetaSGD.constant(params, 0.1)`` starts them all at 0.1.
+        step_sizes: the step sizes, leaves: a pytree of the structure of the parameters that holds,
+            for each of their arrays, one of the same shape, or a number (one step size for the
+            layer). ``MetaSGD.identity(params, 0.1)`` starts them all at 0.1.
         steps: the number of inner steps T.
         first_order: whether to drop second derivatives from outer gradients.
 
     Raises:
-        ValueError: step sizes that are not finite, or a bad number of steps. When used: shapes
-            that are not those of the parameters.
+        ValueError: step sizes that are not finite, or a bad number of steps. When used: a structure
+            or shapes that are not those of the parameters.
 
     Source: Li, Zhou, Chen and Li, "Meta-SGD", 2017.
     """
 
-    step_sizes: Params
+    step_sizes: Any
     steps: int = static(default=1)
     first_order: bool = static(default=False)
 
     def __post_init__(self) -> None:
         self._check_loop()
-        if not isinstance(self.step_sizes, tuple):
-            raise ValueError(
-                "step_sizes must be a tuple of arrays, one a layer, "
-                f"got {type(self.step_sizes).__name__}; MetaSGD.constant makes one"
-            )
-        for layer, sizes in enumerate(self.step_sizes, start=1):
-            check_finite(f"step_sizes of layer {layer}", sizes)
+        for path, sizes in jax.tree_util.tree_leaves_with_path(self.step_sizes):
+            check_finite(f"step_sizes{jax.tree_util.keystr(path)}", sizes)
 
     @classmethod
-    def constant(
-        cls, params: Params, step_size: float, steps: int = 1, first_order: bool = False
-    ) -> MetaSGD:
-        """The rule at its start: the same step size everywhere, which is MAML."""
-        sizes = tuple(jnp.full_like(w, step_size) for w in params)
+    def identity(
+        cls,
+        params: Params,
+        step_size: float | jax.Array,
+        steps: int = 1,
+        *,
+        first_order: bool = False,
+        per_layer: bool = False,
+    ) -> Self:
+        """The rule at its start: the same step size everywhere, which is MAML.
+
+        With ``per_layer=True`` every array of ``params`` has one step size.
+        """
+        sizes = jax.tree.map(
+            lambda w: jnp.full(() if per_layer else np.shape(w), step_size, w.dtype), params
+        )
         return cls(sizes, steps, first_order)
 
     @property
@@ -55,13 +65,27 @@ class MetaSGD(Rule):
         return True
 
     def check(self, params: Params) -> None:
-        check_layers("step_sizes", self.step_sizes, params)
-        for layer, (w, sizes) in enumerate(zip(params, self.step_sizes, strict=True), start=1):
-            if np.shape(w) != np.shape(sizes):
+        got, wanted = (jax.tree.structure(_as_tuple(t)) for t in (self.step_sizes, params))
+        if got != wanted:
+            raise ValueError(
+                "step_sizes must have the structure of params, one entry for every array: "
+                f"params are {wanted}, step_sizes {got}; MetaSGD.identity(params, step_size) "
+                "makes them"
+            )
+        sizes = map(np.shape, jax.tree.leaves(self.step_sizes))
+        for (name, shape), size in zip(named_shapes(params), sizes, strict=True):
+            if size not in (shape, ()):
                 raise ValueError(
-                    f"step_sizes do not fit layer {layer}: W_{layer} has shape {np.shape(w)}, "
-                    f"its step sizes have shape {np.shape(sizes)}"
+                    f"step_sizes do not fit {name}: it has shape {shape}, and its step sizes must "
+                    f"be of that shape or one number, got shape {size}"
                 )
 
     def update(self, grads: Params) -> Params:
-        return jax.tree.map(lambda a, g: a * g, self.step_sizes, tuple(grads))
+        leaves, structure = jax.tree.flatten(grads)
+        sizes = jax.tree.leaves(self.step_sizes)
+        return structure.unflatten([a * g for a, g in zip(sizes, leaves, strict=True)])
+
+
+def _as_tuple(tree: Any) -> Any:
+    """A list of layers is as good as a tuple of them."""
+    return tuple(tree) if isinstance(tree, list) else tree

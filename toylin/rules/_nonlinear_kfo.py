@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -12,10 +12,17 @@ from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass, static
 from toylin._internal.shapes import Array, PRNGKeyArray
 from toylin.models import Params
-from toylin.rules._base import Loss, Rule, check_finite, check_layers, descend_field
+from toylin.rules._base import Loss, Rule, descend_field
+from toylin.rules._leaves import (
+    check_entries,
+    check_finite,
+    map_matrices,
+    matrix_shape,
+    named_shapes,
+)
 
 Network: TypeAlias = tuple[Array, Array, Array]
-Networks: TypeAlias = tuple[tuple[Network, Network], ...]
+Networks: TypeAlias = tuple[tuple[Network, ...], ...]
 
 
 @pytree_dataclass
@@ -24,12 +31,13 @@ class NonlinearKFO(Rule):
 
     ``left`` maps every column of the gradient, ``right`` every row, by
     z -> z + C tanh(B tanh(A z)): two hidden layers beside an identity, without biases, so that a
-    zero gradient stays zero. With C = 0 the rule is MAML.
+    zero gradient stays zero. With C = 0 the rule is MAML. Biases and kernels of convolutions are
+    seen as matrices, as by ``MetaKFO``.
 
     Args:
-        networks: for every layer a pair (left, right) of triples (A, B, C), leaves; for W_l of
-            shape (d_l, d_{l-1}) and h hidden units, left has shapes (h, d_l), (h, h), (d_l, h) and
-            right the same with d_{l-1}. ``NonlinearKFO.identity`` draws A and B and sets C to zero.
+        networks: for every array of the parameters a pair (left, right) of triples (A, B, C),
+            leaves; for W of shape (m, n) and h hidden units, left has shapes (h, m), (h, h), (m, h)
+            and right the same with n. ``NonlinearKFO.identity`` draws A and B and sets C to zero.
         step_size: the inner step size alpha, a leaf.
         steps: the number of inner steps T.
         first_order: whether to drop second derivatives from outer gradients.
@@ -38,7 +46,8 @@ class NonlinearKFO(Rule):
 
     Raises:
         ValueError: networks that are no pairs of triples or not finite, or a bad number of steps.
-            When used: networks that do not fit the layers.
+            When used: networks that do not fit the parameters, or parameters that are neither
+            biases nor matrices nor kernels.
 
     Source: Arnold, Iqbal and Sha, "When MAML Can Adapt Fast and How to Assist When It Cannot",
     AISTATS 2021, whose larger experiments use such networks. The activation, the missing biases
@@ -55,56 +64,63 @@ class NonlinearKFO(Rule):
         checks.scalar("step_size", self.step_size)
         self._check_loop()
         checks.instance("adapt_transform", self.adapt_transform, bool)
-        for layer, pair in enumerate(self.networks, start=1):
+        for index, pair in enumerate(self.networks):
             if len(pair) != 2 or any(len(network) != 3 for network in pair):
                 raise ValueError(
-                    f"networks of layer {layer} must be a pair (left, right) of triples (A, B, C); "
+                    f"networks[{index}] must be a pair (left, right) of triples (A, B, C); "
                     "NonlinearKFO.identity makes them"
                 )
             for matrix in (*pair[0], *pair[1]):
-                check_finite(f"networks of layer {layer}", matrix)
+                check_finite(f"networks[{index}]", matrix)
 
     @classmethod
     def identity(
         cls,
-        key: PRNGKeyArray,
         params: Params,
-        step_size: float,
+        step_size: float | jax.Array,
         steps: int = 1,
-        first_order: bool = False,
         *,
+        first_order: bool = False,
         hidden: int = 32,
         adapt_transform: bool = False,
-    ) -> NonlinearKFO:
-        """The rule at its start: random hidden layers of ``hidden`` units, zero output layers."""
+        key: PRNGKeyArray | None = None,
+    ) -> Self:
+        """The rule at its start: random hidden layers of ``hidden`` units, zero output layers.
+
+        ``key`` draws the hidden layers, ``jax.random.key(0)`` by default. The rule is MAML at
+        whatever they are; they decide how it learns.
+        """
         checks.integer("hidden", hidden, minimum=1)
-        keys = jax.random.split(key, (len(params), 2))
+        arrays, shapes = jax.tree.leaves(params), named_shapes(params)
+        keys = jax.random.split(jax.random.key(0) if key is None else key, (len(arrays), 2))
         networks = tuple(
-            (
-                _network(k[0], w.shape[0], hidden, w.dtype),
-                _network(k[1], w.shape[1], hidden, w.dtype),
+            tuple(
+                _network(k, width, hidden, w.dtype)
+                for k, width in zip(pair, matrix_shape(*shape)[-2:], strict=True)
             )
-            for k, w in zip(keys, params, strict=True)
+            for pair, w, shape in zip(keys, arrays, shapes, strict=True)
         )
         return cls(networks, step_size, steps, first_order, adapt_transform=adapt_transform)
 
     def check(self, params: Params) -> None:
-        check_layers("networks", self.networks, params)
-        for layer, (w, pair) in enumerate(zip(params, self.networks, strict=True), start=1):
-            for side, network, width in zip(("left", "right"), pair, np.shape(w), strict=True):
+        check_entries("networks", self.networks, params)
+        for index, ((name, shape), pair) in enumerate(
+            zip(named_shapes(params), self.networks, strict=True)
+        ):
+            widths = matrix_shape(name, shape)[-2:]
+            for side, network, width in zip(("left", "right"), pair, widths, strict=True):
                 hidden = np.shape(network[0])[0]
                 wanted = ((hidden, width), (hidden, hidden), (width, hidden))
                 got = tuple(np.shape(m) for m in network)
                 if got != wanted:
                     raise ValueError(
-                        f"the {side} network of layer {layer} must have shapes {wanted} to fit "
-                        f"W_{layer} of shape {np.shape(w)}, got shapes {got}"
+                        f"the {side} network of networks[{index}] must have shapes {wanted} to fit "
+                        f"{name} of shape {shape}, got shapes {got}"
                     )
 
     def update(self, grads: Params) -> Params:
-        pairs = zip(self.networks, grads, strict=True)
-        return tuple(
-            self.step_size * _apply(right, _apply(left, g).T).T for (left, right), g in pairs
+        return map_matrices(
+            lambda pair, g: self.step_size * _both_sides(pair, g), self.networks, grads
         )
 
     def next(self, params: Params, grads: Params, loss: Loss) -> NonlinearKFO:
@@ -120,6 +136,11 @@ def _network(key: PRNGKeyArray, width: int, hidden: int, dtype: np.dtype) -> Net
         jax.random.normal(second, (hidden, hidden), dtype) / hidden**0.5,
         jnp.zeros((width, hidden), dtype),
     )
+
+
+def _both_sides(pair: tuple[Network, ...], grad: Array) -> Array:
+    left, right = pair
+    return _apply(right, _apply(left, grad).mT).mT
 
 
 def _apply(network: Network, columns: Array) -> Array:

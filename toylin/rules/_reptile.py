@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import jax
 
-from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass, static
 from toylin._internal.shapes import Array, Float
 from toylin.models import Params
-from toylin.rules._base import Loss, Rule, subtract, with_gradient
+from toylin.rules._base import GradientDescent, Loss, subtract, with_gradient
 
 
 @pytree_dataclass
-class Reptile(Rule):
+class Reptile(GradientDescent):
     """MAML's inner loop with params - adapted in place of the outer gradient.
 
     The outer *loss* is MAML's: the query loss after adaptation. Its *gradient*, as ``jax.grad``,
@@ -38,16 +37,10 @@ class Reptile(Rule):
     step_size: float | jax.Array
     steps: int = static(default=1)
 
-    def __post_init__(self) -> None:
-        checks.scalar("step_size", self.step_size)
-        self._check_loop()
-
-    @property
-    def linear(self) -> bool:
-        return True
-
-    def update(self, grads: Params) -> Params:
-        return jax.tree.map(lambda g: self.step_size * g, grads)
+    @classmethod
+    def identity(cls, params: Params, step_size: float | jax.Array, steps: int = 1) -> Self:
+        """The rule itself, for any parameters: its inner loop is MAML's."""
+        return cls(step_size, steps)
 
     def outer_value(self, params: Params, adapted: Params, loss: Loss) -> Float[Array, ""]:
         return with_gradient(loss(adapted), params, subtract(params, adapted))
