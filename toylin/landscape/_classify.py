@@ -51,19 +51,29 @@ def classify_point(
     """
     if not 0 <= tolerance < 1:
         raise ValueError(f"tolerance must be a number of at least 0 and below 1, got {tolerance!r}")
-    flat, unravel = ravel_pytree(params)
+    flat, _ = ravel_pytree(params)
     if flat.size == 0 or not jnp.issubdtype(flat.dtype, jnp.floating):
         raise ValueError(f"params must hold floating-point numbers, got {params!r}")
-
-    def on_vector(w: Array) -> Array:
-        return loss(unravel(w))
-
-    eigenvalues = np.linalg.eigvalsh(np.asarray(jax.hessian(on_vector)(flat)))
+    if jax.tree_util.all_leaves([loss]):
+        loss = jax.tree_util.Partial(loss)
+    value, gradient, hessian = map(np.asarray, _derivatives(loss, params))
+    eigenvalues = np.linalg.eigvalsh(hessian)
     small = tolerance * np.abs(eigenvalues).max()
     return Classification(
-        float(on_vector(flat)),
-        float(jnp.linalg.norm(jax.grad(on_vector)(flat))),
+        float(value),
+        float(np.linalg.norm(gradient)),
         eigenvalues,
         int(np.sum(eigenvalues < -small)),
         int(np.sum(np.abs(eigenvalues) <= small)),
     )
+
+
+@jax.jit
+def _derivatives(loss: Callable[[Any], Array], params: Any) -> tuple[Array, Array, Array]:
+    """Loss, gradient and Hessian in the vector of all parameters."""
+    flat, unravel = ravel_pytree(params)
+
+    def on_vector(w: Array) -> Array:
+        return loss(unravel(w))
+
+    return on_vector(flat), jax.grad(on_vector)(flat), jax.hessian(on_vector)(flat)

@@ -61,34 +61,36 @@ def search_critical_points(
     # Off the axes and the diagonals, on which symmetry would hold the iteration.
     grid = np.stack(np.meshgrid(*[axis] * variables), -1).reshape(-1, variables)
     grid = grid + 1e-3 * extent * np.arange(1, variables + 1) ** 0.5
-    ends, norms = (np.asarray(a) for a in _newton(jax.tree_util.Partial(loss), jnp.asarray(grid)))
+    if jax.tree_util.all_leaves([loss]):
+        loss = jax.tree_util.Partial(loss)
+    ends, norms, values, hessians = map(np.asarray, _newton(loss, jnp.asarray(grid)))
     inside = (norms < tolerance) & np.all(np.abs(ends) <= extent, axis=1)
-    points = _distinct(ends[inside], _APART)
-    values, hessians = jax.vmap(lambda w: (loss(w), jax.hessian(loss)(w)))(jnp.asarray(points))
-    order = np.argsort(np.asarray(values), kind="stable")
-    eigenvalues = np.linalg.eigvalsh(np.asarray(hessians))[order]
-    return CriticalPoints(
-        points[order], np.asarray(values)[order], eigenvalues, np.sum(eigenvalues < 0, axis=1)
-    )
+    found = _distinct(ends, np.flatnonzero(inside), _APART)
+    found = found[np.argsort(values[found], kind="stable")]
+    eigenvalues = np.linalg.eigvalsh(hessians[found])
+    return CriticalPoints(ends[found], values[found], eigenvalues, np.sum(eigenvalues < 0, axis=1))
 
 
 @jax.jit
-def _newton(loss: Callable[[Array], Array], starts: Array) -> tuple[Array, Array]:
+def _newton(loss: Callable[[Array], Array], starts: Array) -> tuple[Array, ...]:
+    """Where Newton's method ends from each start; there gradient norm, loss and Hessian."""
+
     def step(w: Array, _: None) -> tuple[Array, None]:
         move = jnp.linalg.solve(jax.hessian(loss)(w), jax.grad(loss)(w))
         # Far from a solution the full step overshoots; near it the step is short anyway.
         return w - move / jnp.maximum(1.0, jnp.linalg.norm(move) / 0.5), None
 
-    def one(start: Array) -> tuple[Array, Array]:
+    def one(start: Array) -> tuple[Array, ...]:
         end = jax.lax.scan(step, start, length=_ITERATIONS)[0]
-        return end, jnp.linalg.norm(jax.grad(loss)(end))
+        return end, jnp.linalg.norm(jax.grad(loss)(end)), loss(end), jax.hessian(loss)(end)
 
     return jax.vmap(one)(starts)
 
 
-def _distinct(points: np.ndarray, distance: float) -> np.ndarray:
-    kept: list[np.ndarray] = []
-    for point in points:
-        if all(np.linalg.norm(point - other) > distance for other in kept):
-            kept.append(point)
-    return np.array(kept).reshape(-1, points.shape[1])
+def _distinct(points: np.ndarray, among: np.ndarray, distance: float) -> np.ndarray:
+    """Those of the rows ``among`` that are not near an earlier one."""
+    kept: list[int] = []
+    for k in among:
+        if all(np.linalg.norm(points[k] - points[other]) > distance for other in kept):
+            kept.append(k)
+    return np.array(kept, dtype=int)

@@ -70,7 +70,11 @@ def solve_critical_points(tasks: LinearRegression, rule: MAML) -> CriticalPoints
     >>> len(solve_critical_points(LinearRegression(theta_mean=3.0), MAML(0.001)).points)
     27
     """
-    loss = loss_polynomial(tasks, rule)
+    return solved(loss_polynomial(tasks, rule))
+
+
+def solved(loss: PolynomialLoss) -> CriticalPoints:
+    """The critical points of a loss of that form that grows at infinity, with a_2 positive."""
     orbits = [_origin(loss), *_on_diagonal(loss, 1), *_on_diagonal(loss, -1), *_elsewhere(loss)]
     require_index_one(orbits, grows(loss))
     rows = sorted(
