@@ -36,6 +36,17 @@ def test_minima_of_any_depth_form_manifolds(depth, mean, spread, seed):
     assert distance_to_minimum(point, tasks, rule) < 1e-6
 
 
+def test_a_distance_is_given_only_where_the_minima_are_known():
+    deep, shallow = (jnp.ones((1, 1)),) * 2, (jnp.full((1, 1), 1.5),)
+    few, all_points = tl.LinearRegression(theta_mean=0.5, shots=3), tl.LinearRegression()
+    assert distance_to_minimum(deep, few, tl.MAML(0.1)) is None
+    assert distance_to_minimum(deep, all_points, tl.MAML(0.1, 2)) is None
+    assert distance_to_minimum(deep, all_points, tl.Reptile(0.1)) is None
+    np.testing.assert_allclose(distance_to_minimum(shallow, few, tl.MAML(0.1, 2)), 1.0)
+    # The nearest of (0, +-2) and (+-2, 0).
+    np.testing.assert_allclose(distance_to_minimum(deep, all_points, tl.MAML(0.25)), 2**0.5)
+
+
 def test_known_minimum_composes():
     tasks = tl.LinearRegression()
 

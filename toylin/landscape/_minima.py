@@ -88,11 +88,11 @@ def distance_to_minimum(
     +-1 / sqrt(alpha x_cov), on which one step fits every task. Those exist for alpha > 0; for
     other step sizes the distance is NaN.
     """
-    if not isinstance(rule, MAML):
+    if type(rule) is not MAML:
         return None
     if len(params) == 1:
         return jnp.linalg.norm(params[0][0] - tasks.theta_mean)
-    if not is_scalar(params) or rule.steps != 1:
+    if not is_scalar(params) or rule.steps != 1 or tasks.shots is not None:
         return None
     weights = jnp.stack([w[0, 0] for w in params])
     spread = jnp.asarray(tasks.x_cov, weights.dtype).reshape(())

@@ -76,8 +76,8 @@ def loss_polynomial(tasks: LinearRegression, rule: MAML) -> PolynomialLoss:
     a0, a1, a2 = _coefficients(_moments(tasks, noise), alpha)
     a0 = _sum(a0, (noise / 2,))
     denominator = math.lcm(*(c.denominator for a in (a0, a1, a2) for c in a))
-    whole = [trimmed(c.numerator * (denominator // c.denominator) for c in a) for a in (a0, a1, a2)]
-    return PolynomialLoss(*whole, denominator)
+    w0, w1, w2 = (trimmed(int(c * denominator) for c in a) for a in (a0, a1, a2))
+    return PolynomialLoss(w0, w1, w2, denominator)
 
 
 def require_maml(rule: MAML) -> None:

@@ -130,7 +130,9 @@ def _on_diagonal(loss: PolynomialLoss, side: int) -> Iterator[_Orbit]:
         size = u.value()
         if size <= 0:
             continue
-        curvature = 0 if u.multiplicity > 1 else 2 * size * u.value_of(derivative(slope))
+        curvature = Fraction(0)
+        if u.multiplicity == 1:
+            curvature = 2 * size * u.value_of(derivative(slope))
         eigenvalues = (curvature / loss.denominator, 4 * u.value_of(across) / loss.denominator)
         r = _float(_root(size))
         value = u.value_of(along) / loss.denominator
