@@ -143,7 +143,7 @@ def curves(widths, seeds=5, num_steps=800):
 shallow, deep = curves((1, 1)), curves((1, 1, 1))
 unadapted = float(tl.closed_form.outer_loss(model(0.0), tasks, tl.MAML(0.0)))
 floor = float(tl.shallow_floor(tasks, rule))
-deep_floor = float(tl.deep_floor(tasks))
+deep_floor = float(tl.deep_floor(tasks, rule))
 bayes = float(tl.bayes_loss(tasks))
 
 # %%

@@ -270,7 +270,7 @@ for alpha, shots, noise in [(0.1, None, 0.0), (0.3, None, 0.5), (0.1, 5, 0.0), (
     np.testing.assert_allclose(
         alpha * best[1][0, 0] ** 2, 1 / (1 + 2 * share + noise**2 * share), rtol=1e-12
     )
-    floor = float(tl.deep_floor(setting))
+    floor = float(tl.deep_floor(setting, step))
     lowest = (1 - alpha * float(best[1][0, 0]) ** 2) / 2 + noise**2 / 2
     np.testing.assert_allclose(
         [tl.closed_form.outer_loss(best, setting, step), lowest], floor, rtol=1e-10, atol=1e-14

@@ -23,9 +23,9 @@ from .depth import step_departure as step_departure
 from .landscape import CriticalPoints as CriticalPoints
 from .landscape import Surface as Surface
 from .landscape import basins as basins
-from .landscape import classify as classify
+from .landscape import classify_point as classify_point
 from .landscape import find_bifurcations as find_bifurcations
-from .landscape import minimum as minimum
+from .landscape import known_minimum as known_minimum
 from .landscape import search_critical_points as search_critical_points
 from .landscape import solve_critical_points as solve_critical_points
 from .landscape import surface as surface
@@ -41,6 +41,8 @@ from .limits import estimate as estimate
 from .limits import shallow_floor as shallow_floor
 from .limits import shallow_optimum as shallow_optimum
 from .limits import tails as tails
+from .limits import zero_layer_floor as zero_layer_floor
+from .limits import zero_layer_optimum as zero_layer_optimum
 from .models import add_linear_layers as add_linear_layers
 from .models import end_to_end as end_to_end
 from .models import init as init

@@ -64,7 +64,7 @@ def test_shots_floor_is_the_packages():
     at = {mu: 0.3, tau: 0.7, s: 1.2, sigma: 0.2, K: 5}
     best = right("best_response").subs(at)
     floor = right("shots_floor").subs(at).subs(sympy.Symbol(r"c^\star"), best)
-    np.testing.assert_allclose(float(floor), tl.deep_floor(tasks), rtol=1e-12)
+    np.testing.assert_allclose(float(floor), tl.zero_layer_floor(tasks), rtol=1e-12)
 
 
 def test_support_moments():

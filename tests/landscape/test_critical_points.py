@@ -1,87 +1,135 @@
-"""Critical points as roots, against a search, the exact gradient and the theory's numbers."""
+"""All critical points, against 60 digits by a route of its own, a search and the exact gradient."""
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from exact_polynomial import critical_points
+from hypothesis import given
 from hypothesis import strategies as st
 
 import toylin as tl
-from toylin.landscape import census, loss_polynomial, search_critical_points
+from toylin.landscape import PolynomialLoss, loss_polynomial
+from toylin.landscape._solve import require_index_one, solved
 
 
 def as_params(w):
     return tuple(jnp.reshape(x, (1, 1)) for x in w)
 
 
-@settings(max_examples=15)
+def outer_loss(w, tasks, rule):
+    return tl.closed_form.outer_loss((w[:1, None], w[1:, None]), tasks, rule)
+
+
+gradient_at = jax.jit(jax.grad(outer_loss))
+
+
+def assert_same_points(found, known):
+    """One to one, to the last bits of float64: points, losses, eigenvalues and their signs."""
+    assert len(found.points) == len(known)
+    points = np.array([[float(x) for x in w] for w, _, _ in known])
+    left = list(range(len(known)))
+    for w, loss, eigenvalues in zip(found.points, found.loss, found.eigenvalues, strict=True):
+        k = left.pop(int(np.argmin(np.linalg.norm(points[left] - w, axis=1))))
+        np.testing.assert_allclose(w, points[k], rtol=1e-15)
+        np.testing.assert_allclose(loss, float(known[k][1]), rtol=1e-15, atol=1e-50)
+        np.testing.assert_allclose(eigenvalues, [float(x) for x in known[k][2]], rtol=1e-15)
+
+
+variances = st.floats(0.1, 10.0)
+
+
 @given(
-    shots=st.sampled_from([None, 1, 6]),
-    mean=st.floats(-2.0, 2.0),
-    prior=st.floats(0.3, 2.0),
-    spread=st.floats(0.3, 2.0),
-    noise=st.floats(0.0, 1.0),
-    step_size=st.floats(0.02, 1.0),
+    shots=st.sampled_from([None, 1, 2, 5, 20, 1000]),
+    mean=st.one_of(st.just(0.0), st.floats(-5.0, 5.0)),
+    prior=variances,
+    spread=variances,
+    noise=st.one_of(st.just(0.0), st.floats(0.01, 10.0)),
+    size=st.floats(-3.0, 0.5),
+    sign=st.sampled_from([1, -1]),
 )
-def test_every_root_is_a_critical_point_of_the_exact_loss(
-    shots, mean, prior, spread, noise, step_size
-):
+def test_all_points_are_found(shots, mean, prior, spread, noise, size, sign):
     tasks = tl.LinearRegression(
         theta_mean=mean, theta_cov=prior, x_cov=spread, noise_std=noise, shots=shots
     )
-    rule = tl.MAML(step_size)
-    found = tl.solve_critical_points(tasks, rule)
-    polynomial = loss_polynomial(tasks, rule)
-    points = [*found.points, np.array([0.7, -1.1])]
-    for w in points:
-        loss = tl.closed_form.outer_loss(as_params(w), tasks, rule)
-        # A loss of zero is what is left of terms as large as the loss without adaptation.
-        rounding = 1e-13 * (1 + spread * (prior + mean**2))
-        np.testing.assert_allclose(polynomial(w), loss, rtol=1e-10, atol=rounding)
-        exact = np.ravel(tl.closed_form.outer_grad(as_params(w), tasks, rule))
-        gradient, _ = polynomial.derivatives(w)
-        scale = 1 + abs(float(loss)) * (1 + np.linalg.norm(w)) + np.linalg.norm(exact)
-        np.testing.assert_allclose(gradient, exact, atol=1e-9 * scale)
-    for w in found.points:
-        exact = np.ravel(tl.closed_form.outer_grad(as_params(w), tasks, rule))
-        assert np.linalg.norm(exact) < 1e-8 * (1 + np.linalg.norm(w)) * (1 + polynomial(w))
-    # Index theorem: the loss grows at infinity, so that minima - saddles + maxima = 1, where no
-    # eigenvalue's sign is lost to rounding.
-    minima, saddles, maxima = census(found)
-    lost = np.abs(found.eigenvalues).min() < 1e-12 * np.abs(found.eigenvalues).max()
-    assert lost or minima - saddles + maxima == 1
+    found = tl.solve_critical_points(tasks, tl.MAML(sign * 10**size))
+    assert found.certified
+    assert not np.any(found.degenerate)
+    assert np.all(np.diff(found.loss) >= 0)
+    assert_same_points(found, critical_points(tasks, sign * 10**size))
+    minima, saddles, maxima = found.census()
+    assert minima - saddles + maxima == 1
 
 
 @pytest.mark.parametrize(
-    ("tasks", "step_size", "counts"),
+    ("tasks", "step_size", "census"),
+    [
+        (tl.LinearRegression(theta_mean=3.0), 0.001, (10, 13, 4)),
+        *[
+            (tl.LinearRegression(theta_mean=-0.608, theta_cov=0.182, x_cov=0.54), a, (6, 9, 4))
+            for a in (0.001, 0.0012, 0.0018)
+        ],
+        (tl.LinearRegression(theta_mean=1e-8), 0.1, (4, 8, 5)),
+        (tl.LinearRegression(theta_mean=0.3, theta_cov=1e-12, shots=2), 0.1, (4, 3, 0)),
+    ],
+)
+def test_settings_that_lost_points(tasks, step_size, census):
+    found = tl.solve_critical_points(tasks, tl.MAML(step_size))
+    assert found.census() == census
+    assert_same_points(found, critical_points(tasks, step_size))
+
+
+def test_the_four_global_minima_at_a_small_step():
+    found = tl.solve_critical_points(tl.LinearRegression(theta_mean=3.0), tl.MAML(0.001))
+    b = 0.001**-0.5
+    want = np.array([[b, 0.0], [0.0, b], [-b, 0.0], [0.0, -b]])
+    assert np.all(found.loss[:4] == 0)
+    assert found.loss[4] > 0
+    for w in want:
+        assert np.min(np.linalg.norm(found.points[:4] - w, axis=1)) < 1e-14
+
+
+@pytest.mark.parametrize(
+    ("tasks", "step_size", "census"),
     [
         (tl.LinearRegression(), 0.1, (4, 8, 5)),
         (tl.LinearRegression(), 0.5, (4, 4, 1)),
-        (tl.LinearRegression(theta_mean=0.5), 0.1, (4, 7, 4)),
         (tl.LinearRegression(theta_mean=2.8), 0.1, (10, 13, 4)),
         (tl.LinearRegression(shots=1, theta_mean=1.0), 0.1, (4, 3, 0)),
-        (tl.LinearRegression(shots=20), 0.1, (4, 8, 5)),
     ],
 )
-def test_the_roots_are_what_a_search_finds(tasks, step_size, counts):
+def test_the_roots_are_what_a_search_on_automatic_derivatives_finds(tasks, step_size, census):
     rule = tl.MAML(step_size)
     found = tl.solve_critical_points(tasks, rule)
-    assert census(found) == counts
+    assert found.census() == census
     extent = 1.05 * float(np.abs(found.points).max())
-    searched = search_critical_points(
-        lambda w: tl.closed_form.outer_loss((w[:1, None], w[1:, None]), tasks, rule), extent
-    )
+    loss = jax.tree_util.Partial(outer_loss, tasks=tasks, rule=rule)
+    searched = tl.search_critical_points(loss, extent)
+    assert not searched.certified
     assert len(searched.points) == len(found.points)
     np.testing.assert_allclose(searched.loss, found.loss, rtol=1e-8, atol=1e-12)
     np.testing.assert_allclose(searched.eigenvalues, found.eigenvalues, rtol=1e-5, atol=1e-6)
+    for w in found.points:
+        gradient = np.linalg.norm(gradient_at(w, tasks, rule))
+        assert gradient < 1e-11 * (1 + np.linalg.norm(found.eigenvalues))
+
+
+def test_the_polynomial_is_the_outer_loss():
+    tasks = tl.LinearRegression(theta_mean=0.7, theta_cov=0.4, x_cov=1.3, noise_std=0.6, shots=3)
+    a0, a1, a2 = loss_polynomial(tasks, tl.MAML(0.3)).coefficients()
+    for w in ([0.7, -1.1], [0.0, 0.0], [1.4, 0.9]):
+        p, q = w[0] * w[1], w[0] ** 2 + w[1] ** 2
+        value = sum(np.polyval(a[::-1], p) * q**k for k, a in enumerate((a0, a1, a2)))
+        want = tl.closed_form.outer_loss(as_params(w), tasks, tl.MAML(0.3))
+        np.testing.assert_allclose(value, want, rtol=1e-13)
 
 
 def test_the_numbers_of_the_population_problem():
     found = tl.solve_critical_points(tl.LinearRegression(), tl.MAML(0.1))
-    np.testing.assert_allclose(found.loss[:4], 0.0, atol=1e-15)
-    np.testing.assert_allclose(np.linalg.norm(found.points[:4], axis=1), 10**0.5, rtol=1e-12)
+    assert found.loss[:4].tolist() == [0.0] * 4
+    np.testing.assert_allclose(np.linalg.norm(found.points[:4], axis=1), 10**0.5, rtol=1e-15)
     rings = sorted(
         {
             (round(abs(w[0]), 5), round(v, 5))
@@ -91,55 +139,96 @@ def test_the_numbers_of_the_population_problem():
     assert rings == [(0.0, 0.5), (0.45198, 0.4804), (1.80478, 1.30357), (2.85866, 0.31548)]
 
 
-def test_the_landscape_bifurcates_as_the_step_size_grows():
-    tasks = tl.LinearRegression()
-    (found,) = tl.find_bifurcations(
-        lambda a: tl.solve_critical_points(tasks, tl.MAML(a)), np.geomspace(0.02, 2.0, 12).tolist()
-    )
-    assert (found.below, found.above, found.kind) == ((4, 8, 5), (4, 4, 1), "fold")
-    # On the diagonal L = (1/2) E (r² - theta - alpha g 2 r² + alpha² g² r²)², g = r² - theta: its
-    # derivative in r² has a double root, which the discriminant shows.
-    polynomial = loss_polynomial(tasks, tl.MAML(found.value))
-    r = found.location / 2**0.5
-    _, hessian = polynomial.derivatives(np.array([r, r]))
-    assert abs(np.linalg.eigvalsh(hessian)).min() < 1e-2
-    assert found.value == pytest.approx(0.26746, abs=1e-5)
+def test_float32_settings_are_the_numbers_that_they_are():
+    tasks = tl.LinearRegression(theta_mean=jnp.float32(0.3), x_cov=jnp.full((1, 1), 1.1), shots=4)
+    same = tl.LinearRegression(theta_mean=float(np.float32(0.3)), x_cov=1.1, shots=4)
+    found = tl.solve_critical_points(tasks, tl.MAML(jnp.float32(0.1)))
+    want = tl.solve_critical_points(same, tl.MAML(float(np.float32(0.1))))
+    np.testing.assert_array_equal(found.points, want.points)
 
 
-def test_the_origin_turns_from_a_maximum_into_a_saddle_by_a_pitchfork():
-    (found,) = tl.find_bifurcations(
-        lambda mu: tl.solve_critical_points(tl.LinearRegression(theta_mean=mu), tl.MAML(0.1)),
-        [0.1, 0.3],
-    )
-    assert (found.below, found.above, found.kind) == ((4, 8, 5), (4, 7, 4), "pitchfork")
-    # The Hessian at the origin is -2 alpha E[theta²] I - E[theta + alpha² theta³] [[0, 1], [1, 0]].
-    mu = found.value
-    assert mu + 0.01 * (mu**3 + 3 * mu) == pytest.approx(0.2 * (mu**2 + 1), abs=1e-6)
+@pytest.mark.parametrize("scale", [1e-100, 1e60])
+def test_settings_of_any_size(scale):
+    # In units of x in which x_cov is ``scale`` times larger, alpha is that much smaller.
+    found = tl.solve_critical_points(tl.LinearRegression(x_cov=scale), tl.MAML(0.1 / scale))
+    want = tl.solve_critical_points(tl.LinearRegression(), tl.MAML(0.1))
+    assert found.census() == want.census()
+    np.testing.assert_allclose(found.loss / scale, want.loss, rtol=1e-14, atol=1e-30)
 
 
-@given(
-    depth=st.sampled_from([2, 3, 4]),
-    mean=st.floats(-2, 2),
-    spread=st.floats(0.3, 2.0),
-    seed=st.integers(0, 99),
-)
-@settings(max_examples=12)
-def test_minima_of_any_depth_form_manifolds(depth, mean, spread, seed):
-    tasks = tl.LinearRegression(theta_mean=mean, x_cov=spread, noise_std=0.4)
-    rule = tl.MAML(0.2)
-    rng = np.random.default_rng(seed)
-    free = rng.uniform(0.5, 1.5, depth - 2) * rng.choice([-1, 1], depth - 2)
-    point = tl.minimum(tasks, rule, int(rng.integers(depth)), free)
-    found = tl.classify(tl.ExactLoss(tasks, rule), point)
-    np.testing.assert_allclose(found.loss, 0.4**2 / 2, rtol=1e-12)
-    assert found.gradient_norm < 1e-12 * (1 + found.eigenvalues.max())
-    assert (found.negative, found.nullity) == (0, depth - 2)
+# At alpha = 1/2 and mean 1 the origin's eigenvalue 2 alpha E[theta²] - E[theta + alpha² theta³]
+# is exactly zero.
+AT_A_BIFURCATION = tl.LinearRegression(theta_mean=1.0), tl.MAML(0.5)
 
 
-def test_classify_tells_a_saddle():
-    found = tl.classify(lambda w: w[0] ** 2 - 3 * w[1] ** 2 + w[2] ** 4, jnp.zeros(3))
-    assert (found.negative, found.nullity, found.gradient_norm) == (1, 1, 0.0)
-    np.testing.assert_allclose(found.eigenvalues, [-6, 0, 2])
+def test_a_degenerate_point_is_named():
+    found = tl.solve_critical_points(*AT_A_BIFURCATION)
+    (at,) = np.flatnonzero(found.degenerate)
+    assert found.points[at].tolist() == [0.0, 0.0]
+    assert found.eigenvalues[at].tolist() == [-4.0, 0.0]
+    assert found.kind()[at] == "degenerate"
+    assert found.certified
+    assert sum(found.census()) == len(found.points) - 1
+    tasks, _ = AT_A_BIFURCATION
+    for nearby in (np.nextafter(0.5, 0), np.nextafter(0.5, 1)):
+        assert not np.any(tl.solve_critical_points(tasks, tl.MAML(float(nearby))).degenerate)
+
+
+def pitchfork(shift: int, bits: int) -> PolynomialLoss:
+    """L_p = L_q = 0 at p = 1, q = 2, on a diagonal, but for ``shift`` 2^-``bits`` in L_p."""
+    one = 1 << bits
+    a0 = (0, -14 * one + shift, 0, 0, 0, 0, one)
+    return PolynomialLoss(a0, (-8 * one,), (one, 0, one), one)
+
+
+def test_a_root_on_a_diagonal_is_found_once():
+    found = solved(pitchfork(0, 0))
+    flat = found.points[found.degenerate]
+    np.testing.assert_array_equal(np.sort(flat, axis=0), [[-1, -1], [1, 1]])
+    # L_qq = 4, so that the flat direction is across, and along it the loss is curved by 2 f''(1).
+    assert np.sort(np.abs(found.eigenvalues[found.degenerate]), axis=1)[:, 0].tolist() == [0, 0]
+    without = [tuple(w) for w in found.points[~found.degenerate]]
+    assert len(set(without)) == len(without)
+
+
+@pytest.mark.parametrize("bits", [20, 300])
+def test_points_that_split_off_a_diagonal_are_counted_however_near(bits):
+    counts = [len(solved(pitchfork(shift, bits)).points) for shift in (-1, 1)]
+    assert abs(counts[0] - counts[1]) == 4
+    assert not any(np.any(solved(pitchfork(shift, bits)).degenerate) for shift in (-1, 1))
+
+
+def test_a_double_root_along_a_diagonal_is_found_once():
+    # f = a_0 + 2 u a_1 + 4 u² a_2 on the diagonal, made to have f' = 60 (u - 1)² (u³ + 3).
+    f = np.array([0, 180, -180, 60, 15, -24, 10])
+    a1, a2 = np.array([-1]), np.array([1, 0, 1])
+    a0 = f - [0, 2 * a1[0], 4 * a2[0], 0, 4 * a2[2], 0, 0]
+    found = solved(PolynomialLoss(*(tuple(map(int, a)) for a in (a0, a1, a2)), 1))
+    flat = found.degenerate
+    np.testing.assert_array_equal(np.sort(found.points[flat], axis=0), [[-1, -1], [1, 1]])
+    # Across, the Hessian is 4 a_1 + 16 u a_2 = 28.
+    assert found.eigenvalues[flat].tolist() == [[0.0, 28.0]] * 2
+
+
+def test_a_subset_fails_the_index_theorem():
+    class Orbit:
+        def __init__(self, count, eigenvalues):
+            self.images, self.eigenvalues = [None] * count, eigenvalues
+
+    orbits = [Orbit(1, (-2.0, -1.0)), Orbit(4, (-1.0, 1.0)), Orbit(4, (1.0, 2.0))]
+    require_index_one(orbits, True)
+    for left_out in range(3):
+        with pytest.raises(ArithmeticError, match="index theorem"):
+            require_index_one([o for k, o in enumerate(orbits) if k != left_out], True)
+    with pytest.raises(ArithmeticError, match="index theorem"):
+        require_index_one(orbits, False)
+
+
+class OwnMAML(tl.MAML):
+    """Takes other steps than its name says."""
+
+    def update(self, grads):
+        return jax.tree.map(jnp.sign, grads)
 
 
 @pytest.mark.parametrize(
@@ -147,11 +236,27 @@ def test_classify_tells_a_saddle():
     [
         (lambda: tl.solve_critical_points(tl.LinearRegression(dim=2), tl.MAML(0.1)), "got dim=2"),
         (lambda: tl.solve_critical_points(tl.LinearRegression(), tl.MAML(0.0)), "step_size=0.0"),
-        (lambda: tl.minimum(tl.LinearRegression(shots=3), tl.MAML(0.1), 0), "shots=3"),
-        (lambda: tl.minimum(tl.LinearRegression(), tl.MAML(0.1), 2), "below the depth 2, got 2"),
-        (lambda: tl.minimum(tl.LinearRegression(), tl.MAML(0.1), 1, [0.0]), "must hold no zero"),
+        (lambda: tl.solve_critical_points(tl.LinearRegression(), tl.MAML(0.1, 2)), "steps=2"),
+        (lambda: tl.solve_critical_points(tl.LinearRegression(), OwnMAML(0.1)), "must be MAML"),
+        (lambda: tl.solve_critical_points(tl.BinaryClassification(), tl.MAML(0.1)), "tasks must"),
+        (
+            lambda: jax.jit(lambda a: tl.solve_critical_points(tl.LinearRegression(), tl.MAML(a)))(
+                0.1
+            ),
+            "step_size must be a concrete number",
+        ),
+        (lambda: tl.search_critical_points(jnp.sum, 1.0, tolerance=np.nan), "tolerance must be"),
+        (lambda: tl.search_critical_points(jnp.sum, 1.0, tolerance=0.0), "tolerance must be"),
+        (lambda: tl.search_critical_points(jnp.sum, 1.0, tolerance=1e-17), "float type resolves"),
+        (lambda: tl.search_critical_points(jnp.sum, np.inf), "extent must be a positive finite"),
+        (lambda: tl.search_critical_points(jnp.sum, np.nan), "extent must be a positive finite"),
     ],
 )
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_numbers_beyond_float64_are_refused():
+    with pytest.raises(OverflowError, match="beyond float64"):
+        tl.solve_critical_points(tl.LinearRegression(theta_mean=1e200), tl.MAML(0.1))

@@ -51,7 +51,7 @@ def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
     for k, mean in enumerate(SETTINGS["theta_means"]):
         tasks = LinearRegression(theta_mean=mean)
         points = solve_critical_points(tasks, rule)
-        coefficients = [jnp.asarray(a.coef[::-1]) for a in loss_polynomial(tasks, rule)]
+        coefficients = [jnp.asarray(a[::-1]) for a in loss_polynomial(tasks, rule).coefficients()]
 
         def loss(w: jnp.ndarray, coefficients: list[jnp.ndarray] = coefficients) -> jnp.ndarray:
             a0, a1, a2 = (jnp.polyval(c, w[0] * w[1]) for c in coefficients)

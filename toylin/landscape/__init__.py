@@ -1,18 +1,13 @@
 """The landscape of a loss: surfaces, critical points, minima, bifurcations, basins."""
 
 from toylin.landscape._basins import Basins, basins
-from toylin.landscape._critical_points import (
-    Bifurcation,
-    Classification,
-    census,
-    classify,
-    find_bifurcations,
-    loss_polynomial,
-    minimum,
-    solve_critical_points,
-)
-from toylin.landscape._minima import distance_to_minimum
-from toylin.landscape._search import CriticalPoints, search_critical_points
+from toylin.landscape._bifurcations import Bifurcation, find_bifurcations
+from toylin.landscape._classify import Classification, classify_point
+from toylin.landscape._critical_points import CriticalPoints
+from toylin.landscape._minima import distance_to_minimum, known_minimum
+from toylin.landscape._scalar_polynomial import PolynomialLoss, loss_polynomial, require_maml
+from toylin.landscape._search import search_critical_points
+from toylin.landscape._solve import solve_critical_points
 from toylin.landscape._surface import Surface, surface
 
 __all__ = [
@@ -20,14 +15,15 @@ __all__ = [
     "Bifurcation",
     "Classification",
     "CriticalPoints",
+    "PolynomialLoss",
     "Surface",
     "basins",
-    "census",
-    "classify",
+    "classify_point",
     "distance_to_minimum",
     "find_bifurcations",
+    "known_minimum",
     "loss_polynomial",
-    "minimum",
+    "require_maml",
     "search_critical_points",
     "solve_critical_points",
     "surface",

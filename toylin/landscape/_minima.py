@@ -1,18 +1,81 @@
-"""The distance to the nearest minimum of the outer loss, where the minima are known."""
+"""Minima of the scalar problem that are known in closed form, and the distance to the nearest.
+
+One step of size alpha fits every task in the population exactly where one weight is zero and the
+others' product r has r² = 1/(alpha s²): for each zero weight and each sign of r a manifold of
+dimension L - 2. No loss is lower, since what is left is the label noise.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from toylin._internal import checks
 from toylin._internal.shapes import Array, Float
+from toylin.landscape._scalar_polynomial import require_maml
 from toylin.models import Params, Scalar, is_scalar
 from toylin.rules import MAML
-from toylin.tasks import LinearRegression
+from toylin.tasks import LinearRegression, covariance_matrix
 
 _BISECTIONS = 100
+
+
+def known_minimum(
+    tasks: LinearRegression, rule: MAML, zero_layer: int, free: Sequence[float] | Array = ()
+) -> tuple[Float[Array, "1 1"], ...]:
+    """A global minimum of the population problem at one step, at any depth: one zero weight.
+
+    The minima of L = len(free) + 2 layers are the points with exactly one zero weight and the
+    others' product r with r² = 1/(alpha s²), where one step learns every task exactly: for each
+    zero weight and each sign of r a manifold of dimension L - 2, whose coordinates are ``free``.
+
+    Args:
+        tasks: scalar linear regression in the population.
+        rule: one step of MAML of a positive size.
+        zero_layer: which weight is zero, from 0.
+        free: the other weights but the last, L - 2 finite numbers that are not zero.
+
+    Returns:
+        The parameters; the last weight that is not zero is positive and chosen to fit.
+
+    Raises:
+        ValueError: a setting whose minima are not known so (several dimensions, K shots, another
+            number of steps or rule, a step size that is not positive), or a bad argument.
+    """
+    checks.instance("tasks", tasks, LinearRegression)
+    require_maml(rule)
+    free = jnp.asarray(free, float)
+    if free.ndim != 1:
+        raise ValueError(f"free must be a row of numbers, got shape {free.shape}")
+    checks.integer("zero_layer", zero_layer, minimum=0)
+    if zero_layer > free.size + 1:
+        raise ValueError(f"zero_layer must be below the depth {free.size + 2}, got {zero_layer}")
+    values = checks.concrete("free", free)
+    if values is not None and not (np.all(values) and np.all(np.isfinite(values))):
+        raise ValueError(
+            f"free must be finite and hold no zero: one weight is zero already, got {values}"
+        )
+    _require_known(tasks, rule)
+    spread = covariance_matrix(tasks.x_cov, 1, free.dtype)[0, 0]
+    last = 1 / jnp.sqrt(rule.step_size * spread) / jnp.abs(jnp.prod(free))
+    weights = [*free, last]
+    weights.insert(zero_layer, jnp.zeros((), free.dtype))
+    return tuple(jnp.reshape(w, (1, 1)) for w in weights)
+
+
+def _require_known(tasks: LinearRegression, rule: MAML) -> None:
+    size = checks.concrete("step_size", rule.step_size)
+    positive = size is None or size > 0
+    if tasks.dim != 1 or tasks.shots is not None or rule.steps != 1 or not positive:
+        raise ValueError(
+            "minima are known in closed form for dim=1, shots=None, steps=1 and a positive "
+            f"step_size; got dim={tasks.dim}, shots={tasks.shots}, steps={rule.steps} and "
+            f"step_size={rule.step_size!r}"
+        )
 
 
 def distance_to_minimum(
@@ -25,11 +88,11 @@ def distance_to_minimum(
     +-1 / sqrt(alpha x_cov), on which one step fits every task. Those exist for alpha > 0; for
     other step sizes the distance is NaN.
     """
-    if not isinstance(rule, MAML):
+    if type(rule) is not MAML:
         return None
     if len(params) == 1:
         return jnp.linalg.norm(params[0][0] - tasks.theta_mean)
-    if not is_scalar(params) or rule.steps != 1:
+    if not is_scalar(params) or rule.steps != 1 or tasks.shots is not None:
         return None
     weights = jnp.stack([w[0, 0] for w in params])
     spread = jnp.asarray(tasks.x_cov, weights.dtype).reshape(())

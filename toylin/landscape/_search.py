@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from toylin._internal import checks
-from toylin._internal.shapes import Array, Float, Int
+from toylin._internal.dtypes import float_dtype
+from toylin._internal.shapes import Array
+from toylin.landscape._critical_points import CriticalPoints
 
 _ITERATIONS = 60
 _APART = 1e-5  # nearer than this, two ends of Newton's method are one point
-
-
-@dataclass(frozen=True)
-class CriticalPoints:
-    """Where the gradient vanishes, sorted by loss.
-
-    ``index`` counts negative eigenvalues of the Hessian: 0 is a minimum, the number of variables a
-    maximum, between them saddles.
-    """
-
-    points: Float[np.ndarray, "points variables"]
-    loss: Float[np.ndarray, " points"]
-    eigenvalues: Float[np.ndarray, "points variables"]
-    index: Int[np.ndarray, " points"]
-
-    def kind(self) -> list[str]:
-        """'minimum', 'saddle' or 'maximum' for each point."""
-        top = self.points.shape[1]
-        return ["minimum" if i == 0 else "maximum" if i == top else "saddle" for i in self.index]
 
 
 def search_critical_points(
@@ -44,7 +26,9 @@ def search_critical_points(
 ) -> CriticalPoints:
     """All critical points in a box that Newton's method reaches from a grid of starts.
 
-    A search: it can miss points whose basin lies between the starts. Use double precision.
+    A search: it can miss points whose basin lies between the starts, and counts ends nearer than
+    1e-5 as one. Its result is not certified; two scalar layers after one step have
+    ``solve_critical_points``, which misses none.
 
     Args:
         loss: a smooth function of a vector of ``variables`` numbers.
@@ -54,44 +38,59 @@ def search_critical_points(
         tolerance: the largest gradient norm of a critical point.
 
     Raises:
-        ValueError: an extent that is not positive, or a count below 1.
+        ValueError: an extent or a tolerance that is no positive finite number, a count below 1, or
+            a tolerance below what the precision of JAX's default float type resolves.
+
+    >>> with jax.enable_x64(True):
+    ...     found = search_critical_points(lambda w: jnp.sum((w**2 - 1) ** 2), 2.0, starts=15)
+    >>> found.census()
+    (4, 4, 1)
     """
     checks.integer("variables", variables, minimum=1)
     checks.integer("starts", starts, minimum=1)
-    if not extent > 0:
-        raise ValueError(f"extent must be a positive number, got {extent!r}")
+    for name, value in (("extent", extent), ("tolerance", tolerance)):
+        if not 0 < value < np.inf:
+            raise ValueError(f"{name} must be a positive finite number, got {value!r}")
+    resolution = float(jnp.finfo(float_dtype(None)).eps)
+    if tolerance < resolution:
+        raise ValueError(
+            f"tolerance={tolerance!r} is below what the float type resolves ({resolution:.1g}); "
+            "search under jax.enable_x64(True), or with a larger tolerance"
+        )
     axis = np.linspace(-extent, extent, starts)
     # Off the axes and the diagonals, on which symmetry would hold the iteration.
     grid = np.stack(np.meshgrid(*[axis] * variables), -1).reshape(-1, variables)
     grid = grid + 1e-3 * extent * np.arange(1, variables + 1) ** 0.5
-    ends, norms = (np.asarray(a) for a in _newton(jax.tree_util.Partial(loss), jnp.asarray(grid)))
+    if jax.tree_util.all_leaves([loss]):
+        loss = jax.tree_util.Partial(loss)
+    ends, norms, values, hessians = map(np.asarray, _newton(loss, jnp.asarray(grid)))
     inside = (norms < tolerance) & np.all(np.abs(ends) <= extent, axis=1)
-    points = _distinct(ends[inside], _APART)
-    values, hessians = jax.vmap(lambda w: (loss(w), jax.hessian(loss)(w)))(jnp.asarray(points))
-    order = np.argsort(np.asarray(values), kind="stable")
-    eigenvalues = np.linalg.eigvalsh(np.asarray(hessians))[order]
-    return CriticalPoints(
-        points[order], np.asarray(values)[order], eigenvalues, np.sum(eigenvalues < 0, axis=1)
-    )
+    found = _distinct(ends, np.flatnonzero(inside), _APART)
+    found = found[np.argsort(values[found], kind="stable")]
+    eigenvalues = np.linalg.eigvalsh(hessians[found])
+    return CriticalPoints(ends[found], values[found], eigenvalues, np.sum(eigenvalues < 0, axis=1))
 
 
 @jax.jit
-def _newton(loss: Callable[[Array], Array], starts: Array) -> tuple[Array, Array]:
+def _newton(loss: Callable[[Array], Array], starts: Array) -> tuple[Array, ...]:
+    """Where Newton's method ends from each start; there gradient norm, loss and Hessian."""
+
     def step(w: Array, _: None) -> tuple[Array, None]:
         move = jnp.linalg.solve(jax.hessian(loss)(w), jax.grad(loss)(w))
         # Far from a solution the full step overshoots; near it the step is short anyway.
         return w - move / jnp.maximum(1.0, jnp.linalg.norm(move) / 0.5), None
 
-    def one(start: Array) -> tuple[Array, Array]:
+    def one(start: Array) -> tuple[Array, ...]:
         end = jax.lax.scan(step, start, length=_ITERATIONS)[0]
-        return end, jnp.linalg.norm(jax.grad(loss)(end))
+        return end, jnp.linalg.norm(jax.grad(loss)(end)), loss(end), jax.hessian(loss)(end)
 
     return jax.vmap(one)(starts)
 
 
-def _distinct(points: np.ndarray, distance: float) -> np.ndarray:
-    kept: list[np.ndarray] = []
-    for point in points:
-        if all(np.linalg.norm(point - other) > distance for other in kept):
-            kept.append(point)
-    return np.array(kept).reshape(-1, points.shape[1])
+def _distinct(points: np.ndarray, among: np.ndarray, distance: float) -> np.ndarray:
+    """Those of the rows ``among`` that are not near an earlier one."""
+    kept: list[int] = []
+    for k in among:
+        if all(np.linalg.norm(points[k] - points[other]) > distance for other in kept):
+            kept.append(k)
+    return np.array(kept, dtype=int)

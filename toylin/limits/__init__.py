@@ -1,12 +1,14 @@
 """What is best possible, what is typical, and what is only an estimate."""
 
+from toylin.limits._bayes import bayes_loss
 from toylin.limits._estimate import Estimate, estimate
 from toylin.limits._optima import (
-    bayes_loss,
     deep_floor,
     deep_optimum,
     shallow_floor,
     shallow_optimum,
+    zero_layer_floor,
+    zero_layer_optimum,
 )
 from toylin.limits._tails import Tail, TailWarning, tails
 
@@ -21,4 +23,6 @@ __all__ = [
     "shallow_floor",
     "shallow_optimum",
     "tails",
+    "zero_layer_floor",
+    "zero_layer_optimum",
 ]

@@ -223,7 +223,6 @@ def _distance(
     nothing = jnp.full((), jnp.nan, np.dtype(structure.dtype))
     if structure.learn_rule or not isinstance(settings.tasks, LinearRegression):
         return nothing
-    population = settings.tasks.shots is None
     distance = distance_to_minimum(params, settings.tasks, rule)
     if distance is None:
         return nothing
@@ -233,7 +232,7 @@ def _distance(
         assert table is not None
         per_shot = jnp.asarray(table.per_shot)[settings.shots_row]
         return jnp.where(per_shot == 0, distance, jnp.nan)
-    return distance if population else nothing
+    return distance
 
 
 @partial(jax.jit, static_argnames=("axes", "structure", "mesh"))

@@ -1,0 +1,98 @@
+"""Minima known in closed form, and the kind of a point of any loss."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import toylin as tl
+from toylin.landscape import distance_to_minimum
+
+
+@given(
+    depth=st.sampled_from([2, 3]),
+    mean=st.floats(-2, 2),
+    spread=st.floats(0.3, 2.0),
+    seed=st.integers(0, 99),
+)
+def test_minima_of_any_depth_form_manifolds(depth, mean, spread, seed):
+    tasks = tl.LinearRegression(theta_mean=mean, x_cov=spread, noise_std=0.4)
+    rule = tl.MAML(0.2)
+    rng = np.random.default_rng(seed)
+    free = rng.uniform(0.5, 1.5, depth - 2) * rng.choice([-1, 1], depth - 2)
+    zero_layer = int(rng.integers(depth))
+    point = tl.known_minimum(tasks, rule, zero_layer, free)
+    assert point[zero_layer][0, 0] == 0
+    others = [float(w[0, 0]) for k, w in enumerate(point) if k != zero_layer]
+    assert others[:-1] == free.tolist()
+    found = tl.classify_point(tl.ExactLoss(tasks, rule), point)
+    np.testing.assert_allclose(found.loss, 0.4**2 / 2, rtol=1e-12)
+    assert found.gradient_norm < 1e-12 * (1 + found.eigenvalues.max())
+    assert (found.negative, found.nullity) == (0, depth - 2)
+    assert distance_to_minimum(point, tasks, rule) < 1e-6
+
+
+def test_a_distance_is_given_only_where_the_minima_are_known():
+    deep, shallow = (jnp.ones((1, 1)),) * 2, (jnp.full((1, 1), 1.5),)
+    few, all_points = tl.LinearRegression(theta_mean=0.5, shots=3), tl.LinearRegression()
+    assert distance_to_minimum(deep, few, tl.MAML(0.1)) is None
+    assert distance_to_minimum(deep, all_points, tl.MAML(0.1, 2)) is None
+    assert distance_to_minimum(deep, all_points, tl.Reptile(0.1)) is None
+    np.testing.assert_allclose(distance_to_minimum(shallow, few, tl.MAML(0.1, 2)), 1.0)
+    # The nearest of (0, +-2) and (+-2, 0).
+    np.testing.assert_allclose(distance_to_minimum(deep, all_points, tl.MAML(0.25)), 2**0.5)
+
+
+def test_known_minimum_composes():
+    tasks = tl.LinearRegression()
+
+    def last(alpha, free):
+        return tl.known_minimum(tasks, tl.MAML(alpha), 0, free)[2][0, 0]
+
+    value, slopes = jax.jit(jax.value_and_grad(last, (0, 1)))(0.25, jnp.array([-4.0]))
+    # The last weight is 1 / (sqrt(alpha) |free|).
+    np.testing.assert_allclose(value, 0.5, rtol=1e-12)
+    np.testing.assert_allclose(slopes[0], -1.0, rtol=1e-12)
+    np.testing.assert_allclose(slopes[1], [0.125], rtol=1e-12)
+
+
+def test_classify_point_tells_a_saddle():
+    found = tl.classify_point(lambda w: w[0] ** 2 - 3 * w[1] ** 2 + w[2] ** 4, jnp.zeros(3))
+    assert (found.negative, found.nullity, found.gradient_norm) == (1, 1, 0.0)
+    np.testing.assert_allclose(found.eigenvalues, [-6, 0, 2])
+    near = tl.classify_point(lambda w: w[0] ** 2 + 1e-3 * w[1] ** 2, jnp.ones(2), tolerance=1e-2)
+    assert (near.negative, near.nullity) == (0, 1)
+    np.testing.assert_allclose(near.gradient_norm, np.hypot(2, 2e-3), rtol=1e-12)
+
+
+FACTORS = (((jnp.full((1, 1), 2.0),) * 2),) * 2
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: tl.known_minimum(tl.LinearRegression(shots=3), tl.MAML(0.1), 0), "shots=3"),
+        (lambda: tl.known_minimum(tl.LinearRegression(dim=2), tl.MAML(0.1), 0), "dim=2"),
+        (lambda: tl.known_minimum(tl.LinearRegression(), tl.MAML(0.1, 2), 0), "steps=2"),
+        (lambda: tl.known_minimum(tl.LinearRegression(), tl.MAML(-0.1), 0), "step_size=-0.1"),
+        (lambda: tl.known_minimum(tl.LinearRegression(), tl.MAML(0.1), 2), "depth 2, got 2"),
+        (lambda: tl.known_minimum(tl.LinearRegression(), tl.MAML(0.1), 1, [0.0]), "hold no zero"),
+        (lambda: tl.known_minimum(tl.LinearRegression(), tl.MAML(0.1), 1, [np.nan]), "finite"),
+        (lambda: tl.known_minimum(tl.LinearRegression(), tl.MAML(0.1), 1, [[1.0]]), "a row"),
+        (
+            lambda: tl.known_minimum(tl.LinearRegression(), tl.MetaKFO(FACTORS, 0.1, psd=True), 0),
+            "rule must be MAML .*got MetaKFO",
+        ),
+        (lambda: tl.classify_point(jnp.sum, jnp.ones(2), tolerance=np.nan), "tolerance must be"),
+        (lambda: tl.classify_point(jnp.sum, jnp.ones(2), tolerance=-1.0), "tolerance must be"),
+        (lambda: tl.classify_point(jnp.sum, ()), "params must hold"),
+        (lambda: tl.classify_point(jnp.sum, jnp.ones(2, int)), "params must hold"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

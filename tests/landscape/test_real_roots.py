@@ -1,0 +1,130 @@
+"""Exact root isolation, against polynomials made from roots that are known."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import mpmath
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toylin.landscape._integer_polynomials import (
+    add,
+    at_dyadic,
+    divide,
+    divisor,
+    multiply,
+    squarefree,
+)
+from toylin.landscape._real_roots import real_roots
+
+
+def linear(root: Fraction):
+    return (-root.numerator, root.denominator)
+
+
+rationals = st.builds(
+    lambda m, d, e: Fraction(m, d) * Fraction(2) ** e,
+    st.integers(-50, 50),
+    st.integers(1, 12),
+    st.sampled_from([-300, -2, 0, 1, 60]),
+)
+# x² + b x + c without real roots.
+quadratics = st.builds(
+    lambda b, more: (b * b + more, 2 * b, 1), st.integers(-9, 9), st.integers(1, 99)
+)
+
+
+@given(
+    known=st.dictionaries(rationals, st.integers(1, 3), max_size=4),
+    complex_pairs=st.lists(quadratics, max_size=2),
+    factor=st.sampled_from([1, -3, 1 << 90]),
+)
+def test_every_root_once_with_its_multiplicity(known, complex_pairs, factor):
+    powers = [linear(r) for r, times in known.items() for _ in range(times)]
+    polynomial = multiply((factor,), *powers, *complex_pairs)
+    found = real_roots(polynomial)
+    assert len(found) == len(known)
+    left = dict(known)
+    for root in found:
+        nearest = min(left, key=lambda r: abs(r - root.value()))
+        assert left.pop(nearest) == root.multiplicity
+        assert abs(nearest - root.value()) <= abs(nearest) / 2**120
+        assert root.value_of(linear(nearest)) == 0
+        assert root.value_of((nearest.denominator - nearest.numerator, nearest.denominator)) != 0
+
+
+@given(
+    middle=rationals.filter(bool),
+    bits=st.sampled_from([5, 60, 200, 700]),
+    far=rationals,
+)
+def test_roots_that_almost_meet_are_told_apart(middle, bits, far):
+    near = middle * (1 + Fraction(1, 1 << bits))
+    polynomial = multiply(linear(middle), linear(near), linear(far))
+    distinct = sorted({middle, near, far})
+    found = sorted((r.value(bits + 64), r.multiplicity) for r in real_roots(polynomial))
+    assert len(found) == len(distinct)
+    for (value, _), known in zip(found, distinct, strict=True):
+        assert abs(value - known) <= abs(known) / 2 ** (bits + 60)
+
+
+def test_irrational_roots_and_values_at_them():
+    # (x² - 2)² (x³ - 5): +-sqrt(2) twice, the cube root of 5 once.
+    polynomial = multiply((-2, 0, 1), (-2, 0, 1), (-5, 0, 0, 1))
+    simple, low, high = real_roots(polynomial)
+    assert (simple.multiplicity, low.multiplicity, high.multiplicity) == (1, 2, 2)
+    with mpmath.workdps(60):
+        for root, known in ((simple, mpmath.cbrt(5)), (high, mpmath.sqrt(2))):
+            value = root.value(180)
+            ratio = mpmath.mpf(value.numerator) / value.denominator / known
+            assert abs(ratio - 1) < mpmath.mpf(2) ** -179
+        assert high.value_of((-2, 0, 1)) == low.value_of(multiply((-2, 0, 1), (7, 1))) == 0
+        # x² - 2 + 2^-400 has no root in common, though it is zero to any ordinary precision.
+        tiny = high.value_of((1 - (2 << 400), 0, 1 << 400))
+        assert abs(tiny - 1) < Fraction(1, 2**79)
+        product = simple.value_of((1, 1, 1))
+        exact = 1 + mpmath.cbrt(5) + mpmath.cbrt(25)
+        assert abs(mpmath.mpf(product.numerator) / product.denominator / exact - 1) < 1e-23
+
+
+@pytest.mark.parametrize("polynomial", [(1, 0, 1), (7,), (1, 0, 0, 0, 1)])
+def test_no_real_root(polynomial):
+    assert real_roots(polynomial) == []
+
+
+def test_the_zero_polynomial_is_refused():
+    with pytest.raises(ValueError, match="zero polynomial"):
+        real_roots(())
+
+
+polynomials = st.lists(st.integers(-(10**30), 10**30), min_size=1, max_size=5).map(
+    lambda c: (*c, 3)
+)
+
+
+@given(a=polynomials, b=polynomials, x=st.integers(-9, 9), e=st.integers(-3, 3))
+def test_arithmetic_of_polynomials(a, b, x, e):
+    def at(polynomial):
+        value, scale = at_dyadic(polynomial, x, e)
+        return value * Fraction(2) ** scale
+
+    point = x * Fraction(2) ** e
+    assert at(a) == sum(c * point**k for k, c in enumerate(a))
+    assert at(multiply(a, b)) == at(a) * at(b)
+    assert at(add(a, b)) == at(a) + at(b)
+    content = math.gcd(*a)
+    assert divide(multiply(a, b), b) == tuple(c // content for c in a)
+    common = divisor(multiply(a, b), multiply(a, (1, 1)))
+    assert divide(common, a)[-1] > 0
+    assert len(common) in (len(a), len(a) + (divisor(b, (1, 1)) == (1, 1)))
+
+
+def test_common_divisors_that_a_prime_cannot_tell():
+    prime = (1 << 61) - 1
+    # Modulo the prime both are x, or the first is of lower degree; they have no common divisor.
+    assert divisor((prime, 1), (2 * prime, 1)) == (1,)
+    assert divisor((1, 1, prime), (1, 1)) == (1,)
+    assert list(squarefree((prime**2, 2 * prime, 1))) == [((prime, 1), 2)]
