@@ -1,8 +1,8 @@
-"""The commands of the README, as a reader would run them: print a block, or run what a part shows.
+"""The commands of the README, as a reader would run them: print a block, or run what is shown.
 
     readme.py block NAME     the code block marked <!-- NAME -->
-    readme.py commands       every `toylin ...` of the tables and the text, each run in turn
-    readme.py python         the Python block, run
+readme.py commands       every `toylin ...` of the tables and the text, each run in turn
+readme.py python         the Python block, run
 """
 
 from __future__ import annotations

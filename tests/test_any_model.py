@@ -1,7 +1,7 @@
 """A network with biases on sine-wave tasks, all defined here: trained, swept, saved, drawn.
 
-The toy of Finn, Abbeel and Levine (ICML 2017): amplitude 0.1 to 5, phase 0 to pi, 10 shots, half the
-squared error. Nothing in the package knows this law, this model or these parameters.
+The toy of Finn, Abbeel and Levine (ICML 2017): amplitude 0.1 to 5, phase 0 to pi, 10 shots, half
+the squared error. Nothing in the package knows this law, this model or these parameters.
 """
 
 from __future__ import annotations

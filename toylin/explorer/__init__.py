@@ -16,6 +16,8 @@ import numpy as np
 from toylin.quadrature import gauss_gamma, gauss_normal, nodes_for_degree
 from toylin.tasks import loss_degrees
 
+__all__ = ["page"]
+
 MAX_DEPTH = 4
 SHOTS = (1, 2, 3, 5, 10, 20, 50, 100)
 SCRIPTS = ("math.js", "plots.js", "relief.js", "explorer.js")

@@ -14,6 +14,8 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
+__all__ = ["FIGURES", "TEASER", "load"]
+
 TEASER = ("loss_surface", "teaser", "depth")
 FIGURES = (
     *TEASER,

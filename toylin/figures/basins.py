@@ -7,6 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, LogNorm, to_rgb
 from matplotlib.figure import Figure
@@ -81,42 +82,45 @@ def _shade(base: np.ndarray, speed: np.ndarray | float) -> np.ndarray:
     return base * (1 - pale) * (0.55 + 0.45 * speed) + pale
 
 
+def _map(ax: Axes, data: Mapping[str, np.ndarray], k: int, norm: LogNorm) -> None:
+    """One map, with the critical points on it."""
+    reach = SETTINGS["extent"]
+    points, kind = data[f"points_{k}"], data[f"kind_{k}"]
+    colours = np.array([to_rgb(c) for c in _COLOURS])
+    rank = _angle_order(points[kind == "minimum"])
+    target = data[f"target_{k}"]
+    base = np.where(target[..., None] >= 0, colours[rank[target]], to_rgb("#ffffff"))
+    speed = 1 - np.asarray(norm(np.maximum(data[f"iterations_{k}"], 1)))[..., None]
+    ax.imshow(
+        np.swapaxes(_shade(base, speed), 0, 1),
+        origin="lower",
+        extent=(-reach, reach, -reach, reach),
+        interpolation="nearest",
+    )
+    for name, (marker, fill) in _MARKERS.items():
+        ax.plot(
+            *points[kind == name].T,
+            linestyle="none",
+            marker=marker,
+            fillstyle=fill,
+            color="black",
+            markersize=4.5,
+            markeredgewidth=1.1,
+            label=name,
+        )
+    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel="$w_1$", aspect="equal")
+    ax.set_title(f"tasks of mean {SETTINGS['theta_means'][k]:g}")
+
+
 def draw(data: Mapping[str, np.ndarray]) -> Figure:
     """Two maps, coloured by minimum and shaded by time."""
     with style():
         figure = new_figure(PAGE, 3.7)
         axes = figure.subplots(1, 2, sharey=True)
-        reach = SETTINGS["extent"]
         times = np.concatenate([data[f"iterations_{k}"].ravel() for k in range(2)])
         norm = LogNorm(max(1, np.quantile(times, 0.005)), np.quantile(times, 0.995), clip=True)
         for k, ax in enumerate(axes):
-            points, kind = data[f"points_{k}"], data[f"kind_{k}"]
-            colours = np.array([to_rgb(c) for c in _COLOURS])
-            rank = _angle_order(points[kind == "minimum"])
-            target = data[f"target_{k}"]
-            base = np.where(target[..., None] >= 0, colours[rank[target]], to_rgb("#ffffff"))
-            speed = 1 - np.asarray(norm(np.maximum(data[f"iterations_{k}"], 1)))[..., None]
-            ax.imshow(
-                np.swapaxes(_shade(base, speed), 0, 1),
-                origin="lower",
-                extent=(-reach, reach, -reach, reach),
-                interpolation="nearest",
-            )
-            for name, (marker, fill) in _MARKERS.items():
-                here = points[kind == name]
-                ax.plot(
-                    here[:, 0],
-                    here[:, 1],
-                    linestyle="none",
-                    marker=marker,
-                    fillstyle=fill,
-                    color="black",
-                    markersize=4.5,
-                    markeredgewidth=1.1,
-                    label=name,
-                )
-            ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel="$w_1$", aspect="equal")
-            ax.set_title(f"tasks of mean {SETTINGS['theta_means'][k]:g}")
+            _map(ax, data, k, norm)
         axes[0].set_ylabel("$w_2$")
         greys = ListedColormap([_shade(np.full(3, 0.5), s) for s in np.linspace(1, 0, 128)])
         figure.colorbar(

@@ -72,8 +72,20 @@ def few_shots(named: list[tuple[Powers, Expr]]) -> tuple[Titles, list[Section], 
     G = {key: Symbol("G_{}_{}".format(*key), real=True) for key in sums}
     used = [Equation(H[key], expression(with_delta(*key))) for key in keys]
     used += [Equation(G[key], expression(moment(*key))) for key in sums]
+    sections = [move, _of_support(S_r, used), _of_slope(used)]
+    square = _bilinear(a, G)
+    cross = Add(*(2 * a[key] * H[key] for key in keys))
+    titles = (
+        r"g = S (p - \theta) - n, \quad \text{adapted weights}",
+        "Adapted weights, with slope g = S*(p - theta) - n, S = mean x**2, n = mean x*eps",
+    )
+    return titles, sections, m**2 + tau**2 + cross + square
+
+
+def _of_support(S_r: list[Symbol], used: list[Equation]) -> Section:
+    """The moments of S that are used."""
     seen = set().union(*(e.right.free_symbols for e in used))
-    of_s = Section(
+    return Section(
         r"S_r = \mathrm{E}\,S^r, \quad S \sim s^2 \chi^2_K / K",
         "Moments of the support: S_r = E S^r, S ~ s**2 chi2_K / K",
         tuple(
@@ -82,7 +94,11 @@ def few_shots(named: list[tuple[Powers, Expr]]) -> tuple[Titles, list[Section], 
             if x in seen
         ),
     )
-    joint = Section(
+
+
+def _of_slope(used: list[Equation]) -> Section:
+    """The moments of S, g and delta."""
+    return Section(
         r"H_{j k} = \mathrm{E}\,S^j g^k \delta, \quad G_{j k} = \mathrm{E}\,S^j g^k, \quad"
         r" \delta = p - \theta, \quad g \mid S \sim"
         r" \mathcal{N}\left(S m, S^2 \tau^2 + S \sigma^2 / K\right)",
@@ -90,13 +106,6 @@ def few_shots(named: list[tuple[Powers, Expr]]) -> tuple[Titles, list[Section], 
         "g | S ~ N(S*m, S**2*tau**2 + S*sigma**2/K)",
         tuple(used),
     )
-    square = _bilinear(a, G)
-    cross = Add(*(2 * a[key] * H[key] for key in keys))
-    titles = (
-        r"g = S (p - \theta) - n, \quad \text{adapted weights}",
-        "Adapted weights, with slope g = S*(p - theta) - n, S = mean x**2, n = mean x*eps",
-    )
-    return titles, [move, of_s, joint], m**2 + tau**2 + cross + square
 
 
 def _bilinear(coefficients: dict[Powers, Symbol], moment: dict[Powers, Symbol]) -> Expr:

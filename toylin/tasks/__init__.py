@@ -4,6 +4,8 @@ from toylin.tasks._batch import Batch, mean_loss, weighted_mean
 from toylin.tasks._binary_classification import BinaryClassification
 from toylin.tasks._binary_data import BinaryMargins, BinaryMoments, BinaryPoints
 from toylin.tasks._covariance import Covariance, covariance_matrix, covariance_root
+from toylin.tasks._data import Data
+from toylin.tasks._law import TaskLaw
 from toylin.tasks._linear_regression import LinearRegression
 from toylin.tasks._nodes import (
     MAX_NODES,
@@ -12,7 +14,6 @@ from toylin.tasks._nodes import (
     loss_degrees,
     quadrature_batch,
 )
-from toylin.tasks._protocols import Data, TaskLaw
 from toylin.tasks._regression_data import RegressionMoments, RegressionPoints
 
 __all__ = [

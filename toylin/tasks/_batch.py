@@ -10,7 +10,7 @@ import numpy as np
 
 from toylin._internal.pytree import pytree_dataclass
 from toylin._internal.shapes import Array, Float
-from toylin.tasks._protocols import Data
+from toylin.tasks._data import Data
 
 
 @pytree_dataclass

@@ -16,7 +16,7 @@ from toylin._internal.shapes import Array, Float, PRNGKeyArray
 from toylin.quadrature import mean_square, wishart_root
 from toylin.tasks._batch import Batch
 from toylin.tasks._covariance import Covariance, correlate, covariance_matrix, covariance_root
-from toylin.tasks._protocols import check_sizes
+from toylin.tasks._law import check_sizes
 from toylin.tasks._regression_data import RegressionMoments, RegressionPoints
 
 

@@ -1,0 +1,26 @@
+"""What a law of tasks is: a protocol that anybody's classes can follow."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from toylin._internal import checks
+from toylin._internal.shapes import PRNGKeyArray
+from toylin.tasks._batch import Batch
+
+
+@runtime_checkable
+class TaskLaw(Protocol):
+    """A law of tasks: a pytree that draws batches of them."""
+
+    def sample(self, key: PRNGKeyArray, num_tasks: int, num_queries: int | None, /) -> Batch:
+        """``num_tasks`` tasks with their supports and ``num_queries`` query points each."""
+        ...
+
+
+def check_sizes(key: PRNGKeyArray, num_tasks: int, num_queries: int | None) -> None:
+    """What every law's ``sample`` is asked for: a key and positive numbers."""
+    checks.key("key", key)
+    checks.integer("num_tasks", num_tasks, minimum=1)
+    if num_queries is not None:
+        checks.integer("num_queries", num_queries, minimum=1)
