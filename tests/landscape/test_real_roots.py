@@ -127,4 +127,7 @@ def test_common_divisors_that_a_prime_cannot_tell():
     # Modulo the prime both are x, or the first is of lower degree; they have no common divisor.
     assert divisor((prime, 1), (2 * prime, 1)) == (1,)
     assert divisor((1, 1, prime), (1, 1)) == (1,)
+    # Modulo the prime the common divisor is constant.
+    common = (1, prime)
+    assert divisor(multiply(common, (2, 1)), multiply(common, (3, 1))) == common
     assert list(squarefree((prime**2, 2 * prime, 1))) == [((prime, 1), 2)]
