@@ -1,4 +1,4 @@
-"""The outer problem by formula, through the table of routes; a call is checked once, at the door."""
+"""The outer problem by formula, by the table of routes; a call is checked once, at the door."""
 
 from __future__ import annotations
 
@@ -108,7 +108,8 @@ def outer_value_and_grad(
     """``outer_loss`` and ``outer_grad`` in one pass. Arguments and errors are those of the former.
 
     >>> import jax.numpy as jnp, toylin as tl
-    >>> value, grads = outer_value_and_grad((jnp.ones((1, 1)),), tl.LinearRegression(), tl.MAML(0.1))
+    >>> tasks, rule = tl.LinearRegression(), tl.MAML(0.1)
+    >>> value, grads = outer_value_and_grad((jnp.ones((1, 1)),), tasks, rule)
     >>> print(f"{value:.3f} {grads[0].item():.3f}")
     0.810 0.810
     """
