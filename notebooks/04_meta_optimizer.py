@@ -127,9 +127,9 @@ plt.show()
 # small, and both lie close to $\Sigma^{-1}$, unlike the multiple of the identity that MAML has.
 
 # %%
-assert float(tl.angle(found["deep + MAML"], found["shallow + Meta-KFO"])) < 5
-assert float(tl.angle(found["deep + MAML"], inverse)) < 15
-assert float(tl.angle(found["shallow + MAML"], inverse)) > 30
+assert float(tl.matrix_angle(found["deep + MAML"], found["shallow + Meta-KFO"])) < 5
+assert float(tl.matrix_angle(found["deep + MAML"], inverse)) < 15
+assert float(tl.matrix_angle(found["shallow + MAML"], inverse)) > 30
 
 # %% [markdown]
 # ## Is the induced preconditioner what really happens?

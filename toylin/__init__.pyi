@@ -9,14 +9,14 @@ from ._internal.errors import NoClosedFormError as NoClosedFormError
 
 # Adaptation rules, and how to write one
 from ._internal.pytree import pytree_dataclass as pytree_dataclass
-from ._internal.pytree import static as static
+from ._internal.pytree import static_field as static_field
 
 # What depth does to a step
 from .depth import BestPreconditioner as BestPreconditioner
-from .depth import angle as angle
 from .depth import best_preconditioner as best_preconditioner
 from .depth import imbalance as imbalance
 from .depth import induced_preconditioner as induced_preconditioner
+from .depth import matrix_angle as matrix_angle
 from .depth import step_departure as step_departure
 
 # The landscape of a loss

@@ -21,8 +21,8 @@ FLAGS = {
     "step_size": 0.1,
     "steps": 1,
     "theta_mean": 0.3,
-    "theta_std": 1.0,
-    "x_std": 1.2,
+    "theta_cov": 1.0,
+    "x_cov": 1.44,
     "noise_std": 0.2,
     "shots": 5,
     "first_order": False,
@@ -128,7 +128,7 @@ def test_as_a_command():
         ("--tolerance nan", "--tolerance must be between 0 and 1"),
         ("--first-order", "--first-order"),
         ("--weights 3,3,3 --steps 2 --step-size 1e40", "beyond double precision"),
-        ("--x-std 0", "--x-std must be a positive number"),
+        ("--x-cov 0", "--x-cov must be a positive number"),
     ],
 )
 def test_bad_input_is_one_line(monkeypatch, capsys, arguments, message):

@@ -14,7 +14,7 @@ from toylin.cli import cli, main
 
 PROBLEM = [
     *("loss", "--weights", "0.7,-0.9", "--step-size", "0.1", "--steps", "1", "--theta-mean", "0.3"),
-    *("--theta-std", "1", "--x-std", "1", "--noise-std", "0.2", "--shots", "5"),
+    *("--theta-cov", "1", "--x-cov", "1", "--noise-std", "0.2", "--shots", "5"),
 ]
 
 
@@ -67,7 +67,7 @@ def test_loss_warns_where_the_mean_is_carried_by_its_tail(monkeypatch, capsys):
         (["--weights", "0.7,nan"], "--weights must be finite"),
         (["--weights", "0.7", "--shots", "-3"], "shots must be an integer of at least 1, got -3"),
         (["--weights", "0.7", "--step-size", "inf"], "step_size must be a finite number, got inf"),
-        (["--weights", "0.7", "--theta-std", "-1"], "--theta-std must be a positive number"),
+        (["--weights", "0.7", "--theta-cov", "-1"], "--theta-cov must be a positive number"),
         (["--weights", "0.7", "--noise-std", "-1"], "noise_std must be a finite number of"),
         (["--weights", "0.7", "--steps", "-1"], "steps must be an integer of at least 0"),
         (["--weights", "1,1,1,1,1", "--steps", "5", "--shots", "3"], "needs 1.21e.09 nodes"),

@@ -204,8 +204,8 @@ def test_a_deep_model_reaches_what_meta_kfo_reaches():
     )
     induced = tl.induced_preconditioner(deep, tl.MAML(alpha))
     np.testing.assert_allclose(induced, best.matrix, rtol=1e-10)
-    assert tl.angle(induced, best.matrix) < 1e-6
-    assert tl.angle(induced, jnp.eye(2)) > 5
+    assert tl.matrix_angle(induced, best.matrix) < 1e-6
+    assert tl.matrix_angle(induced, jnp.eye(2)) > 5
 
 
 @given(seed=seeds)
@@ -232,11 +232,11 @@ def test_the_induced_preconditioner_is_the_derivative_of_the_adapted_model(seed)
 
 def test_angles_are_scale_free_degrees():
     eye = jnp.eye(2)
-    np.testing.assert_allclose(tl.angle(eye, 3.0 * eye), 0.0, atol=1e-6)
-    np.testing.assert_allclose(tl.angle(eye, jnp.array([[1.0, 0.0], [0.0, 0.0]])), 45.0)
-    np.testing.assert_allclose(tl.angle(eye, jnp.array([[0.0, 1.0], [-1.0, 0.0]])), 90.0)
+    np.testing.assert_allclose(tl.matrix_angle(eye, 3.0 * eye), 0.0, atol=1e-6)
+    np.testing.assert_allclose(tl.matrix_angle(eye, jnp.array([[1.0, 0.0], [0.0, 0.0]])), 45.0)
+    np.testing.assert_allclose(tl.matrix_angle(eye, jnp.array([[0.0, 1.0], [-1.0, 0.0]])), 90.0)
     with pytest.raises(ValueError, match="must agree"):
-        tl.angle(eye, jnp.eye(3))
+        tl.matrix_angle(eye, jnp.eye(3))
 
 
 def test_bad_arguments_of_the_best_preconditioner():

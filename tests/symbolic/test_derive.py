@@ -45,12 +45,12 @@ def functions(depth, steps, shots):
     exec(tl.derive(depth, steps, shots).format("python"), printed)
     number = () if shots is None else (SHOTS,)
 
-    def ours(weights, step_size, mean, std, x_std, noise):
+    def ours(weights, step_size, mean, theta_cov, x_cov, noise):
         params = tuple(jnp.reshape(w, (1, 1)) for w in weights)
         tasks = tl.LinearRegression(
             theta_mean=mean,
-            theta_cov=std**2,
-            x_cov=x_std**2,
+            theta_cov=theta_cov,
+            x_cov=x_cov,
             noise_std=noise,
             shots=None if shots is None else SHOTS,
         )
@@ -81,9 +81,9 @@ def test_printed_python_is_closed_form(depth, steps, shots, data):
 @settings(max_examples=10)
 def test_printed_adapted_weights_are_gradient_descent(depth, steps, shots, data):
     adapted_weights = functions(depth, steps, shots)[0]["adapted_weights"]
-    weights, step_size, theta, second, x_std, noise = draw_values(data, depth)
-    xx, xe = (x_std**2, 0.0) if shots is None else (second, noise)
-    found = adapted_weights(weights, step_size, theta, *((x_std,) if not shots else (xx, xe)))
+    weights, step_size, theta, second, x_cov, noise = draw_values(data, depth)
+    xx, xe = (x_cov, 0.0) if shots is None else (second, noise)
+    found = adapted_weights(weights, step_size, theta, *((x_cov,) if not shots else (xx, xe)))
     w = np.array(weights)
     for _ in range(steps):
         others = np.array([np.prod(np.delete(w, i)) for i in range(depth)])

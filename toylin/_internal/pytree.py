@@ -12,12 +12,12 @@ _Class = TypeVar("_Class")
 _SHOWN = 4  # arrays of more entries are shown by their shape
 
 
-def static(**kwargs: Any) -> Any:
+def static_field(**kwargs: Any) -> Any:
     """A dataclass field that is part of the structure (hashable, compiled in), not a leaf."""
     return dataclasses.field(metadata={"static": True}, **kwargs)
 
 
-@dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(static,))
+@dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(static_field,))
 def pytree_dataclass(cls: type[_Class]) -> type[_Class]:
     """Make ``cls`` a frozen dataclass and a pytree.
 

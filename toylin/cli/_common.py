@@ -17,6 +17,28 @@ from toylin._internal.compile_cache import keep_programs
 _OPTIMIZATION = "xla_backend_optimization_level"
 
 
+class _Shots(click.ParamType):
+    """A number of support points, or ``population`` (infinitely many): what Python calls None."""
+
+    name = "INTEGER|population"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        if value is None or value == "population":
+            return None
+        try:
+            number = int(value)
+        except ValueError:
+            number = 0
+        if number < 1:
+            self.fail(f"must be a positive integer or the word population, got {value!r}")
+        return number
+
+
+SHOTS = _Shots()
+
+
 def use_float64() -> None:
     """Commands compute in double precision; importing toylin never switches it.
 

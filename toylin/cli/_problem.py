@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import click
 import jax.numpy as jnp
 
+from toylin.cli._common import SHOTS
 from toylin.models import Params
 from toylin.rules import MAML
 from toylin.tasks import LinearRegression
@@ -41,12 +42,22 @@ _OPTIONS = (
     click.option("--steps", type=int, default=1, show_default=True, help="Inner steps."),
     click.option("--theta-mean", type=float, default=0.0, show_default=True, help="Mean of theta."),
     click.option(
-        "--theta-std", type=float, default=1.0, show_default=True, help="Spread of theta."
+        "--theta-cov", type=float, default=1.0, show_default=True, help="Variance of theta."
     ),
-    click.option("--x-std", type=float, default=1.0, show_default=True, help="Spread of x."),
-    click.option("--noise-std", type=float, default=0.0, show_default=True, help="Label noise."),
+    click.option("--x-cov", type=float, default=1.0, show_default=True, help="Variance of x."),
     click.option(
-        "--shots", type=int, default=None, help="Support points; the population if not given."
+        "--noise-std",
+        type=float,
+        default=0.0,
+        show_default=True,
+        help="Standard deviation of the label noise.",
+    ),
+    click.option(
+        "--shots",
+        type=SHOTS,
+        default="population",
+        show_default=True,
+        help="Support points a task, or the word population.",
     ),
     click.option(
         "--first-order", is_flag=True, help="First-order outer gradients (FOMAML), not MAML's."
@@ -67,7 +78,7 @@ def make_problem(flags: dict[str, Any]) -> Problem:
     Raises:
         ValueError: a flag's value is out of range; the message names it.
     """
-    for name in ("theta_std", "x_std"):
+    for name in ("theta_cov", "x_cov"):
         if not flags[name] > 0:
             flag = "--" + name.replace("_", "-")
             raise ValueError(f"{flag} must be a positive number, got {flags[name]!r}")
@@ -77,8 +88,8 @@ def make_problem(flags: dict[str, Any]) -> Problem:
         params=tuple(jnp.array([[w]]) for w in flags["weights"]),
         tasks=LinearRegression(
             theta_mean=flags["theta_mean"],
-            theta_cov=flags["theta_std"] ** 2,
-            x_cov=flags["x_std"] ** 2,
+            theta_cov=flags["theta_cov"],
+            x_cov=flags["x_cov"],
             noise_std=flags["noise_std"],
             shots=flags["shots"],
         ),

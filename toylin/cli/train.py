@@ -9,7 +9,7 @@ import click
 import jax
 import numpy as np
 
-from toylin.cli._common import report, use_float64
+from toylin.cli._common import SHOTS, report, use_float64
 from toylin.models import Params, init
 from toylin.rules import RULES, Rule, make_rule
 from toylin.tasks import BinaryClassification, LinearRegression
@@ -27,15 +27,15 @@ def _option(name: str, default: Any, text: str, **more: Any) -> Any:
 @click.command(name="train")
 @_option("--rule", "maml", "How the model adapts.", type=click.Choice(list(RULES)))
 @_option(
-    "--problem",
+    "--tasks",
     "regression",
     "Which tasks.",
     type=click.Choice(["regression", "classification"]),
 )
 @_option("--depth", 2, "Layers of the model; 1 is shallow.", type=click.IntRange(1))
 @_option("--dim", 1, "Input dimension, and width of every hidden layer.", type=click.IntRange(1))
-@_option("--shots", 10, "Support points a task; 0 for the population.", type=click.IntRange(0))
-@_option("--noise-std", 0.0, "Label noise (regression).", type=float)
+@_option("--shots", 10, "Support points a task, or the word population.", type=SHOTS)
+@_option("--noise-std", None, "Label noise of regression; none by default.", type=float)
 @_option("--step-size", 0.1, "Inner step size.", type=float)
 @_option("--steps", 1, "Inner steps.", type=click.IntRange(0))
 @_option("--psd/--no-psd", None, "meta-kfo: factors as L'L and R'R (the default), or as L and R.")
@@ -53,7 +53,7 @@ def _option(name: str, default: Any, text: str, **more: Any) -> Any:
     "anil: which layers adapt, the head by default.",
     type=click.Choice(["head", "body"]),
 )
-@_option("--iterations", 2000, "Meta-iterations.", type=click.IntRange(1))
+@_option("--num-steps", 2000, "Meta-iterations.", type=click.IntRange(1))
 @_option("--num-tasks", 32, "Tasks a meta-iteration.", type=click.IntRange(1))
 @_option("--learning-rate", 0.01, "Adam's, for the model.", type=float)
 @_option(
@@ -94,7 +94,7 @@ def command(out: Path, **settings: Any) -> None:
         optimizer = separate(
             optax.adam(settings["learning_rate"]), optax.adam(settings["rule_learning_rate"])
         )
-        run = meta_train(*joint(loss, params), optimizer, settings["iterations"], key_tasks)
+        run = meta_train(*joint(loss, params), optimizer, settings["num_steps"], key_tasks)
         losses = np.asarray(run.loss)
         params, rule = run.params
         written.append(save_run(out, params, rule, losses, settings))
@@ -114,10 +114,12 @@ def _rule(params: Params, settings: dict[str, Any]) -> Rule:
 
 
 def _tasks(settings: dict[str, Any]) -> LinearRegression | BinaryClassification:
-    dim, shots = settings["dim"], settings["shots"] or None
-    if settings["problem"] == "classification":
-        return BinaryClassification(dim=dim, shots=shots)
-    return LinearRegression(dim=dim, noise_std=settings["noise_std"], shots=shots)
+    dim, shots, noise = settings["dim"], settings["shots"], settings["noise_std"]
+    if settings["tasks"] == "regression":
+        return LinearRegression(dim=dim, noise_std=noise or 0.0, shots=shots)
+    if noise is not None:
+        raise click.UsageError("--noise-std is for --tasks regression: labels are drawn, not noisy")
+    return BinaryClassification(dim=dim, shots=shots)
 
 
 def _plot(out: Path, losses: np.ndarray, settings: dict[str, Any]) -> Path:

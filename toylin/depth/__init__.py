@@ -2,13 +2,13 @@
 
 from toylin.depth._balance import imbalance, step_departure
 from toylin.depth._best_preconditioner import BestPreconditioner, best_preconditioner
-from toylin.depth._induced import angle, induced_preconditioner
+from toylin.depth._induced import induced_preconditioner, matrix_angle
 
 __all__ = [
     "BestPreconditioner",
-    "angle",
     "best_preconditioner",
     "imbalance",
     "induced_preconditioner",
+    "matrix_angle",
     "step_departure",
 ]

@@ -42,7 +42,7 @@ def induced_preconditioner(params: Params, rule: Rule) -> Float[Array, "dim dim"
     return jax.vmap(move)(jnp.eye(params[0].shape[1], dtype=params[0].dtype)).T
 
 
-def angle(first: Float[Array, "*shape"], second: Float[Array, "*shape"]) -> Float[Array, ""]:
+def matrix_angle(first: Float[Array, "*shape"], second: Float[Array, "*shape"]) -> Float[Array, ""]:
     """The angle between two matrices in degrees, by the Frobenius inner product: scale-free.
 
     Raises:

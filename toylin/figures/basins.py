@@ -26,7 +26,7 @@ SETTINGS: dict[str, Any] = {
     "optimizer": "adam",
     "learning_rate": 0.02,
     "radius": 0.05,
-    "iterations": 6_000,
+    "num_steps": 6_000,
 }
 CAPTION = (
     "Basins of attraction of meta-training. Two scalar layers, f(x) = w2 w1 x, population, "
@@ -60,7 +60,7 @@ def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
             return a0 + a1 * q + a2 * q**2
 
         minima = points.points[points.index == 0]
-        found = basins(loss, starts, minima, optimizer, SETTINGS["iterations"], SETTINGS["radius"])
+        found = basins(loss, starts, minima, optimizer, SETTINGS["num_steps"], SETTINGS["radius"])
         shape = (len(axis), len(axis))
         data[f"target_{k}"] = np.asarray(found.target).reshape(shape)
         data[f"iterations_{k}"] = np.asarray(found.iterations).reshape(shape)

@@ -22,14 +22,14 @@ SETTINGS: dict[str, Any] = {
     "depths": [1, 2, 3, 4, 5, 6],
     "step_sizes": {"far too small": 0.01, "right": 1.0, "too large": 4.0},
     "theta_mean": 0.0,
-    "theta_std": 1.0,
-    "x_std": 1.0,
+    "theta_cov": 1.0,
+    "x_cov": 1.0,
     "noise_std": 0.1,
     "shots": None,
     "steps": 1,
     "optimizer": "adam",
     "learning_rate": 0.01,
-    "iterations": 1500,
+    "num_steps": 1500,
     "init_scale": 1.0,
     "seeds": 20,
     "seed": 0,
@@ -56,8 +56,8 @@ def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
 
     tasks = LinearRegression(
         theta_mean=SETTINGS["theta_mean"],
-        theta_cov=SETTINGS["theta_std"] ** 2,
-        x_cov=SETTINGS["x_std"] ** 2,
+        theta_cov=SETTINGS["theta_cov"],
+        x_cov=SETTINGS["x_cov"],
         noise_std=SETTINGS["noise_std"],
     )
     optimizer = optax.adam(SETTINGS["learning_rate"])
@@ -68,7 +68,7 @@ def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
         def run(step_size: jax.Array, key: jax.Array) -> jax.Array:
             start = init(key, (1,) * (depth + 1), SETTINGS["init_scale"])
             loss = ExactLoss(tasks, MAML(step_size, SETTINGS["steps"]))
-            return meta_train(loss, start, optimizer, SETTINGS["iterations"]).loss
+            return meta_train(loss, start, optimizer, SETTINGS["num_steps"]).loss
 
         over_seeds = jax.vmap(run, in_axes=(None, 0))
         return np.asarray(jax.jit(jax.vmap(over_seeds, in_axes=(0, None)))(step_sizes, keys))
@@ -78,7 +78,7 @@ def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
         curves.append(losses(depth))
         tick()
     loss = np.stack(curves)
-    at = np.unique(np.linspace(0, SETTINGS["iterations"] - 1, _KEPT).astype(int))
+    at = np.unique(np.linspace(0, SETTINGS["num_steps"] - 1, _KEPT).astype(int))
     return {
         "depth": np.array(SETTINGS["depths"]),
         "step_size": step_sizes,

@@ -20,8 +20,8 @@ STEPS = 3
 SETTINGS: dict[str, Any] = {
     "depth": 2,
     "theta_mean": 0.0,
-    "theta_std": 1.0,
-    "x_std": 1.0,
+    "theta_cov": 1.0,
+    "x_cov": 1.0,
     "noise_std": 0.0,
     "shots": None,
     "step_size": 0.1,
@@ -30,7 +30,7 @@ SETTINGS: dict[str, Any] = {
     "resolution": 301,
     "optimizer": "gradient descent",
     "learning_rate": 0.05,
-    "iterations": 60_000,
+    "num_steps": 60_000,
     "start_radii": [0.35, 2.3],
     "starts_per_radius": 16,
 }
@@ -51,8 +51,8 @@ def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
     """The surface, the trajectories, the critical points and the shallow curve."""
     tasks = LinearRegression(
         theta_mean=SETTINGS["theta_mean"],
-        theta_cov=SETTINGS["theta_std"] ** 2,
-        x_cov=SETTINGS["x_std"] ** 2,
+        theta_cov=SETTINGS["theta_cov"],
+        x_cov=SETTINGS["x_cov"],
         noise_std=SETTINGS["noise_std"],
     )
     rule = MAML(SETTINGS["step_size"], SETTINGS["steps"])
@@ -99,7 +99,7 @@ def _trajectories(loss: ExactLoss) -> np.ndarray:
 
     def one(start: jax.Array) -> jax.Array:
         params = (start[:1, None], start[1:, None])
-        run = meta_train(loss, params, optimizer, SETTINGS["iterations"], trajectory=True)
+        run = meta_train(loss, params, optimizer, SETTINGS["num_steps"], trajectory=True)
         path = jnp.concatenate([w[:, :, 0] for w in run.trajectory], axis=1)
         length = jnp.cumsum(jnp.linalg.norm(jnp.diff(path, axis=0), axis=1))
         wanted = jnp.linspace(0.0, length[-1], _KEPT)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from toylin.depth import angle, best_preconditioner, induced_preconditioner
+from toylin.depth import best_preconditioner, induced_preconditioner, matrix_angle
 from toylin.figures._meta_optimizer_panels import CONTENDERS
 from toylin.figures._meta_optimizer_panels import draw as draw
 from toylin.models import Params, add_linear_layers
@@ -26,7 +26,7 @@ SETTINGS: dict[str, Any] = {
     "mean_std": 1.0,
     "shots": 20,
     "step_size": 0.1,
-    "iterations": 1500,
+    "num_steps": 1500,
     "learning_rate": 0.01,
     "num_tasks": 32,
     "repeats": 8,
@@ -94,7 +94,7 @@ def _train_classifiers(name: str, depth: int) -> Run:
     optimizer = optax.adam(SETTINGS["learning_rate"])
     # The same keys, hence the same tasks, for every contender.
     keys = jax.random.split(jax.random.key(0), SETTINGS["repeats"])
-    runs = jax.vmap(lambda k: meta_train(loss, pair, optimizer, SETTINGS["iterations"], k))
+    runs = jax.vmap(lambda k: meta_train(loss, pair, optimizer, SETTINGS["num_steps"], k))
     return runs(keys)
 
 
@@ -104,7 +104,7 @@ def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
     for kind in ("scalar", "diagonal"):
         data[f"best_{kind}_loss"] = best_preconditioner(_regression(), kind).loss
     for name, (_, depth, _, _) in CONTENDERS.items():
-        run = _train_exactly(name, depth, SETTINGS["iterations"])
+        run = _train_exactly(name, depth, SETTINGS["num_steps"])
         data[f"regression_{name}"] = run.loss
         data[f"matrix_{name}"] = induced_preconditioner(*run.params)
         tick()
@@ -112,15 +112,15 @@ def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
         data[f"classification_{name}"] = runs.loss.mean(0)
         data[f"classifier_matrices_{name}"] = jax.vmap(induced_preconditioner)(*runs.params)
         tick()
-    data["angle"] = angle(data["matrix_deep_maml"], data["matrix_shallow_meta_kfo"])
-    data["classifier_angles"] = jax.vmap(angle)(
+    data["angle"] = matrix_angle(data["matrix_deep_maml"], data["matrix_shallow_meta_kfo"])
+    data["classifier_angles"] = jax.vmap(matrix_angle)(
         data["classifier_matrices_deep_maml"], data["classifier_matrices_shallow_meta_kfo"]
     )
-    data["angle_to_identity"] = angle(data["matrix_deep_maml"], jnp.eye(SETTINGS["dim"]))
+    data["angle_to_identity"] = matrix_angle(data["matrix_deep_maml"], jnp.eye(SETTINGS["dim"]))
     for name in ("maml", "meta_kfo"):
         final = []
         for depth in SETTINGS["depths"]:
-            final.append(_train_exactly(name, depth, SETTINGS["iterations"] // 5).loss[-1])
+            final.append(_train_exactly(name, depth, SETTINGS["num_steps"] // 5).loss[-1])
             tick()
         data[f"by_depth_{name}"] = jnp.stack(final)
     return {key: np.asarray(value) for key, value in data.items()}

@@ -19,7 +19,7 @@ SETTINGS: dict[str, Any] = {
     "noise_std": 0.1,
     "optimizer": "adam",
     "learning_rate": 0.02,
-    "iterations": 1000,
+    "num_steps": 1000,
     "seeds": 9,
 }
 STEPS = 1
@@ -46,7 +46,7 @@ def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
             "step_size": np.linspace(*SETTINGS["step_sizes"]),
         },
         optimizer=Optimizer(SETTINGS["optimizer"], SETTINGS["learning_rate"]),
-        num_steps=SETTINGS["iterations"],
+        num_steps=SETTINGS["num_steps"],
         seeds=SETTINGS["seeds"],
     )
     tick()

@@ -28,7 +28,7 @@ SETTINGS: dict[str, Any] = {
     "step_size": 0.1,
     "optimizer": "adam",
     "learning_rate": 0.01,
-    "iterations": 4000,
+    "num_steps": 4000,
     "seed": 0,
     "shown": [0, 100, 400, 4000],
 }
@@ -55,7 +55,7 @@ def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
         ExactLoss(tasks, rule),
         start,
         optax.adam(SETTINGS["learning_rate"]),
-        SETTINGS["iterations"],
+        SETTINGS["num_steps"],
         trajectory=True,
     )
     tick()
@@ -64,7 +64,7 @@ def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
     tick()
     sizes = np.geomspace(1e-4, 1.0, 41)
     gradients = jax.random.normal(jax.random.key(1), (200, 2)) @ jnp.array(SETTINGS["x_cov"])
-    shown = [k for k in SETTINGS["shown"] if k < SETTINGS["iterations"]]
+    shown = [k for k in SETTINGS["shown"] if k < SETTINGS["num_steps"]]
     points: list[Params] = [jax.tree.map(lambda x, k=k: x[k], run.trajectory) for k in shown]
     points.append(run.params)
 

@@ -23,15 +23,15 @@ SETTINGS: dict[str, Any] = {
     "regression": {
         "widths": {"shallow": [1, 1], "deep": [1, 1, 1]},
         "theta_mean": 0.0,
-        "theta_std": 1.0,
-        "x_std": 1.0,
+        "theta_cov": 1.0,
+        "x_cov": 1.0,
         "noise_std": 0.1,
         "shots": 10,
         "step_size": 0.1,
         "steps": 1,
         "optimizer": "adam",
         "learning_rate": 0.01,
-        "iterations": 800,
+        "num_steps": 800,
         "init_scale": 0.5,
         "seeds": 20,
         "dtype": "float64",
@@ -44,7 +44,7 @@ SETTINGS: dict[str, Any] = {
         "steps": 1,
         "optimizer": "adam",
         "learning_rate": 0.01,
-        "iterations": 800,
+        "num_steps": 800,
         "init_scale": 1.0,
         "seeds": 5,
         "evaluation_tasks": 500,
@@ -87,8 +87,8 @@ def _regression_tasks() -> tuple[LinearRegression, MAML]:
     s = SETTINGS["regression"]
     tasks = LinearRegression(
         theta_mean=s["theta_mean"],
-        theta_cov=s["theta_std"] ** 2,
-        x_cov=s["x_std"] ** 2,
+        theta_cov=s["theta_cov"],
+        x_cov=s["x_cov"],
         noise_std=s["noise_std"],
         shots=s["shots"],
     )
@@ -108,7 +108,7 @@ def _train(tasks: Any, rule: MAML, settings: dict[str, Any], model: str) -> tupl
 
     loss = sampled_loss(tasks, rule, SETTINGS["tasks_per_iteration"], SETTINGS["queries"])
     optimizer = optax.adam(settings["learning_rate"])
-    iterations = settings["iterations"]
+    iterations = settings["num_steps"]
     at = np.unique(np.linspace(0, iterations - 1, _CHECKPOINTS).astype(int))
 
     @jax.jit

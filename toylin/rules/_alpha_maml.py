@@ -7,7 +7,7 @@ from typing import Self
 import jax
 
 from toylin._internal import checks
-from toylin._internal.pytree import pytree_dataclass, static
+from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin.models import Params
 from toylin.rules._base import GradientDescent, Loss, descend_field
 
@@ -37,8 +37,8 @@ class AlphaMAML(GradientDescent):
 
     step_size: float | jax.Array
     hyper_step_size: float | jax.Array
-    steps: int = static(default=2)
-    first_order: bool = static(default=False)
+    steps: int = static_field(default=2)
+    first_order: bool = static_field(default=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from toylin._internal import checks
-from toylin._internal.pytree import pytree_dataclass, static
+from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array
 from toylin.models import Params
 from toylin.rules._base import GradientDescent, Loss, Rule
@@ -45,9 +45,9 @@ class ANIL(GradientDescent):
     """
 
     step_size: float | jax.Array | None = None
-    steps: int = static(default=1)
-    first_order: bool = static(default=False)
-    layers: Layers = static(default="head")
+    steps: int = static_field(default=1)
+    first_order: bool = static_field(default=False)
+    layers: Layers = static_field(default="head")
     rule: Rule | None = None
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from toylin._internal import checks
-from toylin._internal.pytree import pytree_dataclass, static
+from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin.models import Params
 from toylin.rules._base import Loss, Rule, descend_field
 
@@ -47,10 +47,10 @@ class GBML(Rule):
 
     transform_params: Any
     step_size: float | jax.Array
-    transform: Callable[[Any, Params], Params] = static()
-    steps: int = static(default=1)
-    first_order: bool = static(default=False)
-    adapt_transform: bool = static(default=False, kw_only=True)
+    transform: Callable[[Any, Params], Params] = static_field()
+    steps: int = static_field(default=1)
+    first_order: bool = static_field(default=False)
+    adapt_transform: bool = static_field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         checks.scalar("step_size", self.step_size)

@@ -6,7 +6,7 @@ from typing import Self
 
 import jax
 
-from toylin._internal.pytree import pytree_dataclass, static
+from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin.models import Params
 from toylin.rules._base import GradientDescent
 
@@ -32,8 +32,8 @@ class MAML(GradientDescent):
     """
 
     step_size: float | jax.Array
-    steps: int = static(default=1)
-    first_order: bool = static(default=False)
+    steps: int = static_field(default=1)
+    first_order: bool = static_field(default=False)
 
     @classmethod
     def identity(

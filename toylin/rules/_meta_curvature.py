@@ -7,7 +7,7 @@ from typing import Self
 import jax
 
 from toylin._internal import checks
-from toylin._internal.pytree import pytree_dataclass, static
+from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array
 from toylin.models import Params
 from toylin.rules._base import Rule
@@ -58,8 +58,8 @@ class MetaCurvature(Rule):
 
     factors: Factors
     step_size: float | jax.Array
-    steps: int = static(default=1)
-    first_order: bool = static(default=False)
+    steps: int = static_field(default=1)
+    first_order: bool = static_field(default=False)
 
     def __post_init__(self) -> None:
         check_factors(self.factors, (1, 2, 3), "a tuple of one to three factors")

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from toylin._internal import checks
-from toylin._internal.pytree import pytree_dataclass, static
+from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin.models import Params
 from toylin.rules._base import Loss, Rule, descend_field
 from toylin.rules._factors import Factors, check_factors, check_fit, identities
@@ -47,10 +47,10 @@ class MetaKFO(Rule):
 
     factors: Factors
     step_size: float | jax.Array
-    steps: int = static(default=1)
-    first_order: bool = static(default=False)
-    psd: bool = static(default=True, kw_only=True)
-    adapt_transform: bool = static(default=False, kw_only=True)
+    steps: int = static_field(default=1)
+    first_order: bool = static_field(default=False)
+    psd: bool = static_field(default=True, kw_only=True)
+    adapt_transform: bool = static_field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         check_factors(self.factors, (2,), "a pair (left, right)")

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from toylin._internal.pytree import pytree_dataclass, static
+from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin.models import Params
 from toylin.rules._base import Rule
 from toylin.rules._leaves import check_finite, named_shapes
@@ -33,8 +33,8 @@ class MetaSGD(Rule):
     """
 
     step_sizes: Any
-    steps: int = static(default=1)
-    first_order: bool = static(default=False)
+    steps: int = static_field(default=1)
+    first_order: bool = static_field(default=False)
 
     def __post_init__(self) -> None:
         self._check_loop()

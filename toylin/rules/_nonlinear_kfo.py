@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from toylin._internal import checks
-from toylin._internal.pytree import pytree_dataclass, static
+from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, PRNGKeyArray
 from toylin.models import Params
 from toylin.rules._base import Loss, Rule, descend_field
@@ -56,9 +56,9 @@ class NonlinearKFO(Rule):
 
     networks: Networks
     step_size: float | jax.Array
-    steps: int = static(default=1)
-    first_order: bool = static(default=False)
-    adapt_transform: bool = static(default=False, kw_only=True)
+    steps: int = static_field(default=1)
+    first_order: bool = static_field(default=False)
+    adapt_transform: bool = static_field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         checks.scalar("step_size", self.step_size)

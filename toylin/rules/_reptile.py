@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 import jax
 
-from toylin._internal.pytree import pytree_dataclass, static
+from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, Float
 from toylin.models import Params
 from toylin.rules._base import GradientDescent, Loss, subtract, with_gradient
@@ -35,7 +35,7 @@ class Reptile(GradientDescent):
     first_order: ClassVar[bool] = True  # type: ignore[misc]
 
     step_size: float | jax.Array
-    steps: int = static(default=1)
+    steps: int = static_field(default=1)
 
     @classmethod
     def identity(cls, params: Params, step_size: float | jax.Array, steps: int = 1) -> Self:

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from toylin._internal import checks
-from toylin._internal.pytree import pytree_dataclass, static
+from toylin._internal.pytree import pytree_dataclass, static_field
 
 
 @pytree_dataclass
@@ -28,9 +28,9 @@ class Model:
         ValueError: a size that is no positive integer, or a bad scale.
     """
 
-    depth: int = static(default=2)
-    width: int = static(default=1)
-    widths: tuple[int, ...] | None = static(default=None)
+    depth: int = static_field(default=2)
+    width: int = static_field(default=1)
+    widths: tuple[int, ...] | None = static_field(default=None)
     scale: float | jax.Array = 1.0
 
     def __post_init__(self) -> None:
@@ -64,7 +64,7 @@ class Optimizer:
         ValueError: optax has no such optimizer, or it takes no such option.
     """
 
-    name: str = static(default="adam")
+    name: str = static_field(default="adam")
     learning_rate: float | jax.Array = 0.01
     options: Mapping[str, float | jax.Array] = dataclasses.field(default_factory=dict)
 

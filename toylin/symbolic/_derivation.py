@@ -51,7 +51,7 @@ class Derivation:
     def format(self, name: Literal["text", "latex", "python"]) -> str:
         """The derivation as plain text or LaTeX, or its result as Python.
 
-        The Python defines ``outer_loss(weights, step_size, theta_mean, theta_std, x_std, noise_std,
+        The Python defines ``outer_loss(weights, step_size, theta_mean, theta_cov, x_cov, noise_std,
         shots)`` and ``adapted_weights`` in plain arithmetic: it runs on numbers, NumPy and JAX
         arrays, and under ``jit``, ``vmap`` and ``grad``.
         """

@@ -54,11 +54,11 @@ def python(derivation: Derivation) -> str:
     names = ", ".join(str(w) for w in weight_symbols(derivation.depth))
     unpack = f"    {names}{',' if derivation.depth == 1 else ''} = weights\n"
     product = f"    p = {names.replace(', ', '*')}\n"
-    support = "second_moment, noise_moment" if few else "x_std"
+    support = "second_moment, noise_moment" if few else "x_cov"
     if few:
         slope = "    alpha, S = step_size, second_moment\n    g = S*(p - theta) - noise_moment\n"
     else:
-        slope = "    alpha, s = step_size, x_std\n    delta = p - theta\n"
+        slope = "    alpha, s = step_size, x_cov**0.5\n    delta = p - theta\n"
     adapted = ", ".join(sympy.pycode(w) for w in derivation.adapted)
     shots = ", shots" if few else ""
     symbols = "alpha, mu, tau, s, sigma" + (", K" if few else "")
@@ -68,11 +68,11 @@ def python(derivation: Derivation) -> str:
         f"def adapted_weights(weights, step_size, theta, {support}):\n"
         f'    """The weights of one task after the inner loop, T = {derivation.steps}."""\n'
         f"{unpack}{product}{slope}    return ({adapted},)\n\n\n"
-        "def outer_loss(weights, step_size, theta_mean, theta_std, x_std, noise_std"
+        "def outer_loss(weights, step_size, theta_mean, theta_cov, x_cov, noise_std"
         f"{shots}):\n"
         '    """The expected loss after adaptation, 1/2 E (f(x) - y)^2."""\n'
         f"{unpack}"
-        f"    {symbols} = step_size, theta_mean, theta_std, x_std, noise_std{shots}\n"
+        f"    {symbols} = step_size, theta_mean, theta_cov**0.5, x_cov**0.5, noise_std{shots}\n"
         f"{definitions}"
         f"    return {sympy.pycode(derivation.loss)}\n"
     )

@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 
 from toylin._internal import checks
 from toylin._internal.dtypes import float_dtype
-from toylin._internal.pytree import pytree_dataclass, static
+from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, Float, PRNGKeyArray
 from toylin.tasks._batch import Batch
 from toylin.tasks._binary_data import BinaryMargins, BinaryMoments, BinaryPoints
@@ -34,10 +34,10 @@ class BinaryClassification:
             covariance, or is no positive number of shots.
     """
 
-    dim: int = static(default=1)
+    dim: int = static_field(default=1)
     mean_std: float | Float[Array, ""] = 1.0
     x_cov: Covariance = 1.0
-    shots: int | None = static(default=None)
+    shots: int | None = static_field(default=None)
 
     def __post_init__(self) -> None:
         checks.integer("dim", self.dim, minimum=1)

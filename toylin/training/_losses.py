@@ -15,7 +15,7 @@ from jax.typing import DTypeLike
 
 from toylin import autodiff, closed_form
 from toylin._internal import checks
-from toylin._internal.pytree import pytree_dataclass, static
+from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, Float, PRNGKeyArray
 from toylin.closed_form import _scalar
 from toylin.models import Params, check_params, is_scalar
@@ -55,9 +55,9 @@ class SampledLoss:
 
     tasks: Tasks
     rule: Rule
-    num_tasks: int = static(default=32)
-    num_queries: int | None = static(default=10)
-    noiseless: bool = static(default=False)
+    num_tasks: int = static_field(default=32)
+    num_queries: int | None = static_field(default=10)
+    noiseless: bool = static_field(default=False)
 
     def draw(self, key: PRNGKeyArray, dtype: DTypeLike | None = None) -> Batch:
         """The tasks of one evaluation."""

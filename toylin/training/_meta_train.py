@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from toylin._internal import checks
 from toylin._internal.batching import mapped_size
-from toylin._internal.pytree import pytree_dataclass, static
+from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, Float, PRNGKeyArray
 from toylin.training._joint import JointSampledLoss
 from toylin.training._losses import SampledLoss
@@ -41,8 +41,8 @@ class Run(NamedTuple):
 class _Function:
     """A plain function as a pytree without leaves."""
 
-    call: Callable[..., Array] = static()
-    keyed: bool = static(default=False)
+    call: Callable[..., Array] = static_field()
+    keyed: bool = static_field(default=False)
 
     def __call__(self, *args: Any) -> Array:
         return self.call(*args)
