@@ -69,6 +69,8 @@ def check_params(params: Params, dim: int | None = None, outputs: int | None = 1
         raise ValueError(
             f"params must be a tuple of matrices (W_1, ..., W_L), got {type(params).__name__}"
         )
+    if not all(hasattr(w, "shape") for w in params):
+        raise ValueError(f"params must be arrays of floats, a matrix a layer, got {params!r}")
     checks.float_leaves("params", tuple(params))
     shapes = [np.shape(w) for w in params]
     if any(len(s) != 2 for s in shapes):
