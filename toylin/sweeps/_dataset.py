@@ -56,6 +56,14 @@ VARIABLES = {
         },
         boolean=True,
     ),
+    "diverged_at": Variable(
+        (),
+        {
+            "long_name": "first iteration whose loss or gradient is not finite",
+            "units": "meta-iterations",
+            "description": "NaN where all are",
+        },
+    ),
     "converged_at": Variable(
         (),
         {
@@ -67,12 +75,18 @@ VARIABLES = {
 }
 
 
+def variables(plan: Plan) -> dict[str, Variable]:
+    """The variables of a sweep: networks have no end-to-end weights."""
+    return {n: v for n, v in VARIABLES.items() if plan.inputs or "input" not in v.extra}
+
+
 def sizes(plan: Plan) -> dict[str, int]:
     """The dimensions of the result and their lengths."""
     runs = {d.name: d.size for d in plan.dims}
     if plan.seed_is_axis:
         runs["seed"] = plan.seeds.size
-    return {**runs, "iteration": plan.records.size, "input": plan.inputs}
+    inputs = {"input": plan.inputs} if plan.inputs else {}
+    return {**runs, "iteration": plan.records.size, **inputs}
 
 
 def run_dims(plan: Plan) -> tuple[str, ...]:
@@ -97,7 +111,8 @@ def coordinates(plan: Plan) -> dict[str, tuple[tuple[str, ...], np.ndarray, dict
     seeds = plan.seeds if plan.seed_is_axis else plan.seeds[0]
     found["seed"] = (("seed",) if plan.seed_is_axis else (), np.asarray(seeds), {})
     found["iteration"] = (("iteration",), plan.records, {"units": "meta-iterations"})
-    found["input"] = (("input",), np.arange(plan.inputs), {})
+    if plan.inputs:
+        found["input"] = (("input",), np.arange(plan.inputs), {})
     return found
 
 
@@ -121,7 +136,7 @@ def in_memory(plan: Plan, arrays: dict[str, np.ndarray]) -> Any:
     return xarray.Dataset(
         {
             name: ((*dims, *about.extra), arrays[name], about.attributes)
-            for name, about in VARIABLES.items()
+            for name, about in variables(plan).items()
         },
         coords=coordinates(plan),
         attrs=attributes(plan),
@@ -140,7 +155,7 @@ class Memory:
                 (*(lengths[d] for d in run_dims(plan)), *(lengths[d] for d in about.extra)),
                 bool if about.boolean else plan.dtype,
             )
-            for name, about in VARIABLES.items()
+            for name, about in variables(plan).items()
         }
 
     def write(self, where: tuple[slice, ...], arrays: dict[str, np.ndarray]) -> None:

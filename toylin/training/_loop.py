@@ -31,6 +31,7 @@ class Loop(NamedTuple):
     trajectory: bool
     observe: Observe | None = None
     ahead: int = 1
+    measure_end: bool = False
 
 
 class Carry(NamedTuple):
@@ -116,6 +117,9 @@ def _step(loop: Loop, loss: Any, carry: Carry, i: Array, drawn: Any) -> Carry:
     norm = gradient_norm(grads).astype(value.dtype)
     updates, memory = loop.optimizer.update(grads, carry.memory, params)
     moved = jax.tree.map(lambda p, u: (p + u).astype(p.dtype), params, updates)
+    if loop.measure_end:
+        goes_on = i < loop.num_steps - 1
+        moved = jax.tree.map(lambda new, old: jnp.where(goes_on, new, old), moved, params)
     diverged = ~(jnp.isfinite(value) & jnp.isfinite(norm))
     observed = carry.observed
     if loop.observe is not None:
