@@ -61,9 +61,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, bool | int | float | np.number | np.bool_)
 
 
-def known_fields(
-    base: Problem, whole: Mapping[str, Sequence[Any]]
-) -> dict[str, dict[str, bool]]:
+def known_fields(base: Problem, whole: Mapping[str, Sequence[Any]]) -> dict[str, dict[str, bool]]:
     """For each part of the problem the fields that all its values in this sweep have."""
     known = {}
     for owner in OWNERS:

@@ -223,7 +223,9 @@ def shortened(plan: Plan, num_steps: int) -> Plan:
     return replace(plan, recipe=recipe)
 
 
-def make_plan(over: Mapping[str, Any], base: Problem, seeds: Any, recipe: Mapping[str, Any]) -> Plan:
+def make_plan(
+    over: Mapping[str, Any], base: Problem, seeds: Any, recipe: Mapping[str, Any]
+) -> Plan:
     """Check all that a sweep is made of; ``recipe`` holds the arguments of ``sweep``."""
     checked = _check_recipe(**recipe)
     plan = Plan(base, parse(over, base), _seeds(seeds), seeds is not None, checked)

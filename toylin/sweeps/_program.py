@@ -110,9 +110,7 @@ def _losses(
         tasks = nodes_at(tasks, table, inputs.row, degree, np.dtype(recipe.dtype))
     exact = ExactLoss(tasks, rule)
     loss = JointLoss(exact) if recipe.learn_rule else exact
-    return _Losses(
-        in_parts(loss, params), lambda params, rule, _: ExactLoss(tasks, rule)(params)
-    )
+    return _Losses(in_parts(loss, params), lambda params, rule, _: ExactLoss(tasks, rule)(params))
 
 
 def _observe(tolerance: float) -> Any:

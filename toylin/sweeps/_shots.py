@@ -50,7 +50,9 @@ def shots_table(shots: tuple[int | None, ...], depth: int, steps: int) -> ShotsT
     return ShotsTable(np.stack(points), np.stack(weights), per_shot)
 
 
-def nodes_at(tasks: LinearRegression, table: ShotsTable, row: Array, degree: int, dtype: Any) -> Batch:
+def nodes_at(
+    tasks: LinearRegression, table: ShotsTable, row: Array, degree: int, dtype: Any
+) -> Batch:
     """As ``quadrature_batch``, with the number of shots in a row of the table.
 
     ``degree`` is that of the loss in theta.

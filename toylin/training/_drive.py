@@ -71,7 +71,7 @@ def _program(loop: Loop, arguments: tuple[Any, ...], mapped: bool) -> _Program:
         runs *= len(jax.tree.leaves(params)[0])
     ahead = block_size(loss, key, loop.num_steps, runs)
     _programs[name] = program = _Program(loop._replace(ahead=ahead), mapped)
-    if len(_programs) > _PROGRAMS:
+    while len(_programs) > _PROGRAMS:
         _programs.popitem(last=False)
     return program
 
