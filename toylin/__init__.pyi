@@ -62,7 +62,6 @@ from .rules import Rule as Rule
 from .rules import make_rule as make_rule
 
 # Sweeps
-from .sweeps import Optimizer as Optimizer
 from .sweeps import StoreError as StoreError
 from .sweeps import SweepCost as SweepCost
 from .sweeps import open_store as open_store
@@ -83,6 +82,7 @@ from .tasks import quadrature_batch as quadrature_batch
 # Outer losses as objects, and meta-training
 from .training import BatchLoss as BatchLoss
 from .training import ExactLoss as ExactLoss
+from .training import Optimizer as Optimizer
 from .training import Run as Run
 from .training import SampledLoss as SampledLoss
 from .training import SavedRun as SavedRun

@@ -1,7 +1,6 @@
 """Sweeps: many meta-training runs in few compiled programs, labelled, resumable, on all devices."""
 
-from toylin.sweeps._optimizer import Optimizer
 from toylin.sweeps._store import StoreError, open_store
 from toylin.sweeps._sweep import SweepCost, sweep
 
-__all__ = ["Optimizer", "StoreError", "SweepCost", "open_store", "sweep"]
+__all__ = ["StoreError", "SweepCost", "open_store", "sweep"]

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from toylin.sweeps._optimizer import Optimizer
 from toylin.sweeps._problem import OWNERS, Problem, fields_of, put
+from toylin.training._optimizer import Optimizer
 
 RESERVED = ("iteration", "input", "seed")
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, prod
 
-from toylin.sweeps._memory import Cost
+from toylin._internal.traced_cost import Cost
 
 MOST_RUNS = 4096  # in a chunk: what a crash can lose, and what must fit in the caches
 MOST_WORK = 2e10  # bytes touched in a chunk: some ten seconds' worth on a core

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from toylin.models import DeepLinear
-from toylin.sweeps._optimizer import Optimizer
 from toylin.sweeps._problem import NamedRule, fields_of
 from toylin.tasks import BinaryClassification, LinearRegression
+from toylin.training._optimizer import Optimizer
 
 TASKS = {"LinearRegression": LinearRegression, "BinaryClassification": BinaryClassification}
 RUN = (

@@ -14,10 +14,10 @@ import numpy as np
 
 from toylin._internal import checks
 from toylin._internal.dtypes import float_dtype
+from toylin._internal.traced_cost import Cost, cost
 from toylin.sweeps._axes import Dimension, Field, parse
 from toylin.sweeps._chunks import Chunk
 from toylin.sweeps._describe import describe
-from toylin.sweeps._memory import Cost, cost
 from toylin.sweeps._problem import OWNERS, Problem, put, put_leaf
 from toylin.sweeps._program import Inputs, Recipe, start, train
 from toylin.sweeps._shots import ShotsTable, shots_table

@@ -12,8 +12,8 @@ from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass, static
 from toylin.models import DeepLinear
 from toylin.rules import Rule, make_rule, rule_options
-from toylin.sweeps._optimizer import Optimizer
 from toylin.tasks import TaskLaw
+from toylin.training._optimizer import Optimizer
 
 
 @pytree_dataclass

@@ -17,12 +17,12 @@ from toylin.models import DeepLinear
 from toylin.rules import MAML, Rule
 from toylin.sweeps._chunks import Chunk, all_chunks, choose_block, parse_memory
 from toylin.sweeps._dataset import Memory
-from toylin.sweeps._optimizer import Optimizer
 from toylin.sweeps._plan import Plan, make_plan, shortened
 from toylin.sweeps._problem import Problem, Sizes
 from toylin.sweeps._run import compute, make_mesh, run, shared
 from toylin.sweeps._store import Store, open_store
 from toylin.tasks import LinearRegression, TaskLaw
+from toylin.training._optimizer import Optimizer
 
 _PROBE_STEPS = 20
 
