@@ -211,6 +211,9 @@ def test_rules_that_start_at_the_parameters(loss):
             ds.final_loss.sel(rule=name), ds.final_loss.sel(rule="maml"), rtol=1e-10
         )
     assert float(abs(ds.final_loss.diff("step_size")).min()) > 1e-6
+    # Made inside the program or given to it, the rule has the nodes that its steps need.
+    plain = tl.sweep(TASKS, over={"step_size": [0.1, 0.2]}, loss=loss, num_steps=10, eval_tasks=20)
+    np.testing.assert_allclose(ds.final_loss.sel(rule="maml"), plain.final_loss, rtol=1e-12)
 
 
 def test_exact_losses_of_binary_tasks():

@@ -163,8 +163,8 @@ def arguments(found: Mapping[str, Any]) -> dict[str, Any]:
     answer["tasks"] = TASKS[kind](**tasks)
     answer["rule"] = NamedRule(name, **own, items=tuple(rule.items()))
     answer["model"] = DeepLinear(**model)
-    own = {k: optimizer.pop(k) for k in ("name", "learning_rate") if k in optimizer}
-    answer["optimizer"] = Optimizer(**own, options=optimizer)
+    main = {k: optimizer.pop(k) for k in ("name", "learning_rate") if k in optimizer}
+    answer["optimizer"] = Optimizer(**main, options=optimizer)
     answer["over"] = {axis: parse_values(values) for axis, values in tables["over"].items()}
     return answer
 

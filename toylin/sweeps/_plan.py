@@ -149,8 +149,8 @@ class Plan:
         flat = np.minimum(np.arange(size), prod(chunk.shape) - 1)
         offsets = np.unravel_index(flat, chunk.shape)
         where = [a + o for a, o in zip(chunk.start, offsets, strict=True)]
-        problem, row = self.base, np.int32(0)
-        marked = problem
+        row: Any = np.int32(0)
+        problem = marked = self.base
         for d, field in self._fields:
             if field.array is not None:
                 leaf = field.array[where[d]]
@@ -284,8 +284,8 @@ def _check_values(plan: Plan) -> None:
         for index in _telling(dim):
             plan.at((*origin[:number], index, *origin[number + 1 :]))
     if plan.recipe.loss == "exact":
-        for index in plan.structures:
-            if not plan.at(index).linear:
+        for where in plan.structures:
+            if not plan.at(where).linear:
                 raise ValueError("loss='exact' serves the deep linear model; use loss='sampled'")
 
 

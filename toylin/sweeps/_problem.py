@@ -124,7 +124,7 @@ class Problem:
         return isinstance(self.model, DeepLinear)
 
 
-OWNERS = tuple(f.name for f in dataclasses.fields(Problem))  # type: ignore[arg-type]
+OWNERS = tuple(f.name for f in dataclasses.fields(Problem))
 
 
 def fields_of(setting: Any) -> dict[str, bool]:
@@ -151,7 +151,7 @@ def put(problem: Problem, owner: str, name: str, value: Any) -> Problem:
     An empty ``name`` replaces the whole part.
     """
     if name == "":
-        return dataclasses.replace(problem, **{owner: value})  # type: ignore[type-var]
+        return dataclasses.replace(problem, **{owner: value})
     setting = getattr(problem, owner)
     if hasattr(setting, "known_options") and name in setting.known_options():
         options = {**setting.options, name: value}
@@ -160,7 +160,7 @@ def put(problem: Problem, owner: str, name: str, value: Any) -> Problem:
         changed = {name: value}
     replace: Any = setting._replace if hasattr(setting, "_replace") else None
     new = replace(**changed) if replace else dataclasses.replace(setting, **changed)
-    return dataclasses.replace(problem, **{owner: new})  # type: ignore[type-var]
+    return dataclasses.replace(problem, **{owner: new})
 
 
 def put_leaf(problem: Problem, owner: str, name: str, leaf: Any) -> Problem:

@@ -99,6 +99,8 @@ def meta_train(
     _check_floats(params)
     if keyed and key is None:
         raise ValueError("key must be a JAX random key, since the loss samples; got None")
+    if keyed:
+        checks.key("key", key)
     loop = Loop(optimizer, int(num_steps), int(record_every), bool(trajectory))
     parts = in_parts(loss, params)
     carry, done = drive(loop, parts, params, key if keyed else None, progress=progress)
@@ -135,7 +137,6 @@ def _finish(loop: Loop, carry: Carry, done: int) -> Run:
     def first_rows(buffer: Array) -> Array:
         return buffer if len(buffer) == rows else buffer[:rows]
 
-    iteration = np.arange(rows) * loop.record_every
     records = jax.tree.map(first_rows, (carry.loss, carry.grad_norm))
     path = jax.tree.map(first_rows, carry.trajectory)
     return Run(
