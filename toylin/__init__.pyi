@@ -43,6 +43,7 @@ from .limits import shallow_optimum as shallow_optimum
 from .limits import tails as tails
 from .limits import zero_layer_floor as zero_layer_floor
 from .limits import zero_layer_optimum as zero_layer_optimum
+from .models import DeepLinear as DeepLinear
 from .models import add_linear_layers as add_linear_layers
 from .models import end_to_end as end_to_end
 from .models import init as init
@@ -61,9 +62,8 @@ from .rules import Rule as Rule
 from .rules import make_rule as make_rule
 
 # Sweeps
-from .sweeps import Model as Model
-from .sweeps import Optimizer as Optimizer
 from .sweeps import StoreError as StoreError
+from .sweeps import SweepCost as SweepCost
 from .sweeps import open_store as open_store
 from .sweeps import sweep as sweep
 from .symbolic import Derivation as Derivation
@@ -82,6 +82,7 @@ from .tasks import quadrature_batch as quadrature_batch
 # Outer losses as objects, and meta-training
 from .training import BatchLoss as BatchLoss
 from .training import ExactLoss as ExactLoss
+from .training import Optimizer as Optimizer
 from .training import Run as Run
 from .training import SampledLoss as SampledLoss
 from .training import SavedRun as SavedRun

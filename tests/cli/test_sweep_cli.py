@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -51,7 +53,7 @@ def test_a_file_and_flags_say_what_python_says(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert f"wrote {store}" in done.stdout
-    assert "48/48 runs  100 %" in done.stderr
+    assert "48/48" in done.stderr
     want = tl.sweep(
         tl.LinearRegression(noise_std=0.3),
         tl.MAML(0.2),
@@ -146,3 +148,35 @@ def test_values():
     ]  # fmt: skip
     np.testing.assert_allclose(config.parse_values("0.01:100:5:log"), 10.0 ** np.arange(-2, 3))
     assert config.parse_values("-1:1:3") == [-1.0, 0.0, 1.0]
+
+
+def test_rules_go_by_the_names_of_the_registry():
+    tables = {"rule": {"kind": "meta-kfo", "step_size": "0.2"}, "over": {"depth": "1,2"}}
+    config.put_setting(tables, "psd", "false")
+    config.put_setting(tables, "model.widths", "2-3-1")
+    asked = config.arguments(tables)
+    params = (jnp.ones((1, 2)),)
+    got, want = asked["rule"].make(params), tl.MetaKFO.identity(params, 0.2, psd=False)
+    assert jax.tree.structure(got) == jax.tree.structure(want)
+    jax.tree.map(np.testing.assert_array_equal, got, want)
+    assert asked["model"].widths == (2, 3, 1)
+    assert config.arguments({"model": {"widths": [2, 3, 1]}})["model"].widths == (2, 3, 1)
+    assert config.arguments({})["rule"].name == "maml"
+
+
+@pytest.mark.parametrize(
+    ("tables", "words"),
+    [
+        ({"rule": {"kind": "MetaKFO"}}, r"name must be one of maml, .*got 'MetaKFO'"),
+        ({"rule": {"kind": "maml", "psd": True}}, r"\[rule\] must hold kind, .*got 'psd'"),
+        ({"rule": "maml"}, r"config must hold rule as a table, \[rule\], got 'maml'"),
+        ({"over": "x"}, r"config must hold over as a table"),
+        ({"tasks": {"kind": "Rule"}}, r"kind in \[tasks\] must be LinearRegression or"),
+        ({"optimizer": 3}, r"config must hold optimizer as a table"),
+        ({"model": {"widths": -1}}, r"widths must be"),
+        ({"colour": 1}, r"got 'colour'"),
+    ],
+)
+def test_what_a_file_may_not_say(tables, words):
+    with pytest.raises(ValueError, match=words):
+        config.arguments(tables)

@@ -12,8 +12,8 @@ from scipy.optimize import minimize
 import toylin as tl
 from toylin.landscape import distance_to_minimum
 from toylin.sweeps import _program
-from toylin.sweeps._plan import parse_memory
-from toylin.sweeps._progress import Progress
+from toylin.sweeps._chunks import parse_memory
+from toylin.sweeps._problem import NamedRule
 
 TASKS = tl.LinearRegression(theta_mean=0.3, noise_std=0.2, shots=5)
 
@@ -90,13 +90,148 @@ def test_chunks_do_not_change_numbers():
             np.testing.assert_allclose(variable, whole[name], rtol=1e-13, err_msg=name)
 
 
+@pytest.mark.parametrize("tasks", [TASKS, tl.BinaryClassification(dim=1, shots=4)], ids=["r", "b"])
+def test_a_sampled_run_is_meta_train_with_the_same_key(tasks):
+    """Draws ahead in blocks of its own length, and for several runs at once, change nothing."""
+    ds = tl.sweep(
+        tasks,
+        over={"step_size": [0.1, 0.3]},
+        loss="sampled",
+        num_tasks=5,
+        num_queries=3,
+        num_steps=130,
+        record_every=10,
+        seeds=[4, 7],
+        eval_tasks=11,
+    )
+    for step_size, seed in ((0.1, 4), (0.3, 7)):
+        key_train, key_eval = jax.random.split(jax.random.key(seed), 3)[1:]
+        rule = tl.MAML(step_size)
+        loss = tl.SampledLoss(tasks, rule, 5, 3)
+        run = tl.meta_train(
+            loss, start(seed, (1, 1, 1)), optax.adam(0.01), 131, key_train, record_every=10,
+            trajectory=True,
+        )  # fmt: skip
+        got = ds.sel(step_size=step_size, seed=seed)
+        np.testing.assert_allclose(got.loss, run.loss, rtol=1e-11)
+        np.testing.assert_allclose(got.grad_norm, run.grad_norm, rtol=1e-9)
+        end = jax.tree.map(lambda x: x[-1], run.trajectory)
+        final = tl.SampledLoss(tasks, rule, 11, None)(end, key_eval)
+        np.testing.assert_allclose(got.final_loss, final, rtol=1e-11)
+        assert np.isnan(got.diverged_at)
+
+
+@tl.pytree_dataclass
+class Sines:
+    """y = amplitude sin(x + phase): a law of tasks of a user's own."""
+
+    largest: float | jax.Array = 5.0
+    shots: int = tl.static_field(default=10)
+
+    def sample(self, key, num_tasks, num_queries):
+        keys = jax.random.split(key, 4)
+        amplitude = jax.random.uniform(keys[0], (num_tasks, 1), minval=0.1, maxval=self.largest)
+        phase = jax.random.uniform(keys[1], (num_tasks, 1), maxval=np.pi)
+
+        def points(key, count):
+            x = jax.random.uniform(key, (num_tasks, count), minval=-5.0, maxval=5.0)
+            return tl.RegressionPoints(x[..., None], amplitude * jnp.sin(x + phase))
+
+        return tl.Batch(points(keys[2], self.shots), points(keys[3], num_queries))
+
+
+@tl.pytree_dataclass
+class Tanh:
+    """A network of two layers with biases, a model of a user's own."""
+
+    width: int = tl.static_field(default=8)
+    slope: float | jax.Array = 1.0
+
+    def init(self, key, tasks, dtype):
+        one, two = jax.random.split(key)
+        return {
+            "below": (jax.random.normal(one, (self.width, 1), dtype), jnp.zeros(self.width, dtype)),
+            "above": (
+                jax.random.normal(two, (self.width,), dtype) / self.width,
+                jnp.zeros((), dtype),
+            ),
+        }
+
+    def __call__(self, params, x):
+        (w, b), (v, c) = params["below"], params["above"]
+        return jnp.tanh(self.slope * (x @ w.T + b)) @ v + c
+
+
+def test_tasks_and_models_of_ones_own(tmp_path):
+    settings = {
+        "over": {"largest": [1.0, 5.0], "width": [4, 8], "slope": [0.5, 1.0], "step_size": [0.01]},
+        "loss": "sampled",
+        "num_tasks": 4,
+        "num_steps": 60,
+        "record_every": 20,
+        "optimizer": tl.Optimizer("adam", 0.02),
+        "eval_tasks": 50,
+    }
+    ds = tl.sweep(Sines(), model=Tanh(), **settings)
+    assert ds.final_loss.dims == ("largest", "width", "slope", "step_size")
+    assert "weights" not in ds
+    assert "input" not in ds.dims
+    one = ds.sel(largest=5.0, width=8, slope=0.5, step_size=0.01)
+    model = Tanh(slope=0.5)
+    keys = jax.random.split(jax.random.key(0), 3)
+    loss = tl.SampledLoss(Sines(), tl.MAML(0.01), 4, 10, model)
+    params = model.init(keys[0], Sines(), float)
+    run = tl.meta_train(loss, params, optax.adam(0.02), 60, keys[1], record_every=20)
+    np.testing.assert_allclose(one.loss[:-1], run.loss, rtol=1e-9)
+    final = tl.autodiff.outer_loss(
+        run.params, Sines().sample(keys[2], 50, 10), tl.MAML(0.01), model
+    )
+    np.testing.assert_allclose(one.final_loss, final, rtol=1e-9)
+    for dim in ("largest", "width", "slope"):
+        assert float(abs(ds.final_loss.diff(dim)).min()) > 1e-6, dim
+    stored = tl.sweep(Sines(), model=Tanh(), store=tmp_path / "sines.zarr", **settings)
+    assert stored.drop_vars("computed").load().equals(ds)
+    with pytest.raises(ValueError, match="serves the deep linear model"):
+        tl.sweep(Sines(), model=Tanh(), **(settings | {"loss": "exact"}))
+
+
+@pytest.mark.parametrize("loss", ["exact", "sampled"])
+def test_rules_that_start_at_the_parameters(loss):
+    """A rule by name is made anew from every start; at its start, and held, it is MAML."""
+    names = ("maml", "meta-sgd", "meta-kfo", "meta-curvature")
+    ds = tl.sweep(
+        TASKS,
+        over={"rule": {name: NamedRule(name) for name in names}, "step_size": [0.1, 0.2]},
+        loss=loss,
+        num_steps=10,
+        eval_tasks=20,
+    )
+    for name in names[1:]:
+        np.testing.assert_allclose(
+            ds.final_loss.sel(rule=name), ds.final_loss.sel(rule="maml"), rtol=1e-10
+        )
+    assert float(abs(ds.final_loss.diff("step_size")).min()) > 1e-6
+    # Made inside the program or given to it, the rule has the nodes that its steps need.
+    plain = tl.sweep(TASKS, over={"step_size": [0.1, 0.2]}, loss=loss, num_steps=10, eval_tasks=20)
+    np.testing.assert_allclose(ds.final_loss.sel(rule="maml"), plain.final_loss, rtol=1e-12)
+
+
+def test_exact_losses_of_binary_tasks():
+    tasks = tl.BinaryClassification(dim=3, mean_std=1.5)
+    ds = tl.sweep(tasks, tl.MAML(0.5), over={"learning_rate": [0.01, 0.1]}, num_steps=4,
+                  model=tl.DeepLinear(depth=1))  # fmt: skip
+    run = tl.meta_train(tl.ExactLoss(tasks, tl.MAML(0.5)), start(0, (3, 1)), optax.adam(0.1), 4)
+    np.testing.assert_allclose(ds.loss[1, :-1], run.loss, rtol=1e-8)
+    assert float(ds.final_loss[1]) < float(ds.final_loss[0]) < float(ds.loss[0, 0])
+
+
 def test_sampled_losses_and_several_inputs():
     tasks = tl.BinaryClassification(dim=3, shots=4)
     ds = tl.sweep(
         tasks,
         tl.MAML(0.5),
         over={"learning_rate": [0.0, 0.03]},
-        model=tl.Model(widths=(3, 2, 1)),
+        model=tl.DeepLinear(widths=(3, 2, 1)),
         loss="sampled",
         num_tasks=8,
         num_queries=None,
@@ -146,7 +281,7 @@ def test_learning_the_step_size_reaches_the_best_one():
     ds = tl.sweep(
         tl.LinearRegression(x_cov=2.0),
         over={"step_size": [0.1]},
-        model=tl.Model(depth=1),
+        model=tl.DeepLinear(depth=1),
         optimizer=tl.Optimizer("adam", 0.02),
         learn_rule=True,
         num_steps=400,
@@ -158,12 +293,15 @@ def test_divergence_and_convergence():
     ds = tl.sweep(
         tl.LinearRegression(),
         over={"learning_rate": [0.5, 100.0]},
-        model=tl.Model(depth=1),
+        model=tl.DeepLinear(depth=1),
         optimizer="sgd",
         num_steps=400,
         record_every=1,
         tolerance=1e-4,
     )
+    bad = ~(np.isfinite(ds.loss.values[1]) & np.isfinite(ds.grad_norm.values[1]))
+    assert np.isnan(ds.diverged_at[0])
+    assert float(ds.diverged_at[1]) == np.flatnonzero(bad)[0]
     assert ds.diverged.values.tolist() == [False, True]
     at = int(ds.converged_at[0])
     assert 0 < at < 400
@@ -232,7 +370,11 @@ def test_the_minima_are_minima():
         ({"seeds": [1.5]}, "seeds must be"),
         ({"memory": "lots"}, "memory must be a size"),
         ({"memory": "10 B"}, "memory must allow for one run a device"),
-        ({"tasks": tl.BinaryClassification()}, "loss='exact' serves linear regression"),
+        ({"tasks": tl.BinaryClassification(shots=3)}, "closed form"),
+        ({"model": lambda params, x: x}, r"model must be such as DeepLinear\(\)"),
+        ({"rule": 0.1}, "rule must be an adaptation rule"),
+        ({"tasks": 3}, "tasks must be a law of tasks"),
+        ({"learn_rule": "no"}, "learn_rule must be a bool"),
         ({"tasks": tl.LinearRegression(dim=2, shots=3)}, "sample tasks instead"),
     ],
 )
@@ -260,19 +402,3 @@ def test_estimate_and_memory():
     assert "10,000 runs" in str(estimate)
     assert parse_memory("1.5 GiB") == 1.5 * 2**30
     assert parse_memory("2MB") == 2_000_000
-
-
-def test_progress_says_done_rate_and_time_left():
-    progress = Progress(1000, done=200)
-    progress.advance(100)
-    assert progress.line(10.0).split() == [
-        "300/1,000",
-        "runs",
-        "30",
-        "%",
-        "10",
-        "runs/s",
-        "70",
-        "s",
-        "left",
-    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import toylin as tl
@@ -66,7 +67,30 @@ def test_margins_are_for_scoring_only():
         tl.autodiff.adapt(tl.init(jax.random.key(0), (3, 1)), one, RULE)
 
 
-def test_margins_have_no_closed_form():
+@pytest.mark.parametrize("route", [tl.autodiff, tl.closed_form], ids=["autodiff", "closed form"])
+def test_no_public_door_takes_margins(route):
     batch = tl.BinaryClassification(dim=3, shots=4).sample_margins(jax.random.key(0), 2, 4)
-    with pytest.raises(tl.NoClosedFormError, match="margins are drawn at each model"):
-        tl.closed_form.outer_loss(tl.init(jax.random.key(0), (3, 1)), batch, RULE)
+    params = tl.init(jax.random.key(0), (3, 1))
+    with pytest.raises(ValueError, match="margins can be scored once"):
+        route.outer_loss(params, batch, RULE)
+    with pytest.raises(ValueError, match="margins can be scored once"):
+        tl.BatchLoss(batch, RULE)(params)
+
+
+def test_second_derivatives_are_refused_and_points_have_them():
+    sampled = tl.SampledLoss(tl.BinaryClassification(dim=1, shots=4), RULE, num_tasks=4)
+    start = tl.init(jax.random.key(0), (1, 1, 1))
+
+    def final(loss, rate):
+        return tl.meta_train(loss, start, optax.sgd(rate), 3, jax.random.key(1)).loss[-1]
+
+    with pytest.raises(ValueError, match="margins of binary tasks have no second derivatives"):
+        jax.grad(lambda rate: final(sampled, rate))(0.1)
+
+    def points(params, key):
+        return sampled(params, key)
+
+    slope = jax.grad(lambda rate: final(points, rate))(0.1)
+    step = 1e-5
+    want = (final(points, 0.1 + step) - final(points, 0.1 - step)) / (2 * step)
+    np.testing.assert_allclose(slope, want, rtol=1e-5)

@@ -50,7 +50,8 @@ def command(
     in: depth against inner step size, drawn as the figure phase_diagram.
 
     VALUES are a,b,c or start:stop:count (:log for equal ratios); `none` shots are the population.
-    An axis is a field of the tasks, the rule, the model or the optimizer. Results go to --store as
+    An axis is a field of the tasks, the rule, the model or the optimizer; rules go by the names of
+    `toylin train`. Results go to --store as
     they come: the same command resumes there, also after a crash. Ctrl-C stops after the chunk
     under way.
 
@@ -68,6 +69,9 @@ def command(
       [tasks]
       kind = "LinearRegression"
       noise_std = 0.1
+      [rule]
+      kind = "meta-kfo"
+      step_size = 0.1
       [optimizer]
       name = "adam"
       learning_rate = 0.01

@@ -36,7 +36,8 @@ CAPTION = (
 
 def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
     """The median final loss at every number of shots, depth and step size."""
-    from toylin.sweeps import Optimizer, sweep
+    from toylin.sweeps import sweep
+    from toylin.training import Optimizer
 
     ds = sweep(
         LinearRegression(noise_std=SETTINGS["noise_std"]),

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from toylin._internal import checks
 from toylin._internal.shapes import Array, Float, Int
+from toylin.training._drawing import in_parts, takes_key
+from toylin.training._drive import drive
+from toylin.training._loop import Loop
+from toylin.training._meta_train import check_optimizer
 
 
 class Basins(NamedTuple):
@@ -20,7 +24,7 @@ class Basins(NamedTuple):
     Attributes:
         target: the index of the first minimum that was reached; -1 for none in time.
         iterations: how many iterations that took; ``num_steps`` for none.
-        end: the last point.
+        end: the point that reached it, or the last one.
     """
 
     target: Int[Array, " starts"]
@@ -38,7 +42,7 @@ def basins(
 ) -> Basins:
     """Follow meta-training from every start until it comes within ``radius`` of a target.
 
-    One compiled loop over all starts, which stops when the last has arrived.
+    All starts go side by side through the loop of ``meta_train``, until the last has arrived.
 
     Args:
         loss: a smooth function of a vector.
@@ -49,10 +53,11 @@ def basins(
         radius: how near counts as reached.
 
     Raises:
-        ValueError: shapes that disagree, no positive number of steps, or a radius of zero.
+        ValueError: shapes that disagree, no positive number of steps, a radius of zero, or a loss
+            that samples.
     """
     checks.integer("num_steps", num_steps, minimum=1)
-    starts, targets = jnp.asarray(starts), jnp.asarray(targets)
+    starts, targets = (_floats(points) for points in (starts, targets))
     if starts.ndim != 2 or targets.ndim != 2 or starts.shape[1] != targets.shape[1]:
         raise ValueError(
             "starts and targets must be rows of equally many variables, got shapes "
@@ -60,32 +65,53 @@ def basins(
         )
     if not radius > 0:
         raise ValueError(f"radius must be a positive number, got {radius!r}")
-    if jax.tree_util.all_leaves([loss]):
-        loss = jax.tree_util.Partial(loss)
-    return _follow(loss, starts, targets, optimizer, num_steps, radius)
+    if takes_key(loss):
+        raise ValueError("loss must be a function of a vector alone, got one that samples")
+    check_optimizer(optimizer)
+    count = len(starts)
+    first = _Arrival(
+        jnp.full(count, -1, jnp.int32),
+        jnp.full(count, num_steps, jnp.int32),
+        starts,
+        jnp.broadcast_to(targets, (count, *targets.shape)),
+        jnp.full(count, radius, starts.dtype),
+    )
+    # The iteration after the last sees where the last update led.
+    loop = Loop(optimizer, num_steps + 1, None, False, _arrive)
+    carry, done = drive(
+        loop, in_parts(loss, starts[0]), starts, None, first, mapped=True, finished=_all_there
+    )
+    arrival: _Arrival = carry.observed
+    if done <= num_steps and not _all_there(arrival):
+        warnings.warn(f"interrupted: {done:,} of {num_steps:,} iterations were done", stacklevel=2)
+    return Basins(arrival.target, arrival.iterations, arrival.end)
 
 
-@partial(jax.jit, static_argnames=("optimizer", "num_steps"))
-def _follow(
-    loss: Any, starts: Array, targets: Array, optimizer: Any, num_steps: int, radius: float
-) -> Basins:
-    def reached(w: Array) -> Array:
-        distance = jnp.linalg.norm(w[:, None] - targets, axis=-1)
-        return jnp.where(distance.min(axis=1) < radius, distance.argmin(axis=1), -1)
+def _floats(points: ArrayLike) -> Array:
+    array = jnp.asarray(points)
+    return array.astype(jnp.result_type(array, float))
 
-    def go_on(state: tuple[Array, Basins, Any]) -> Array:
-        step, now, _ = state
-        return (step < num_steps) & jnp.any(now.target < 0)
 
-    def advance(state: tuple[Array, Basins, Any]) -> tuple[Array, Basins, Any]:
-        step, now, memory = state
-        updates, memory = jax.vmap(optimizer.update)(jax.vmap(jax.grad(loss))(now.end), memory)
-        arrived = now.target >= 0
-        end = jnp.where(arrived[:, None], now.end, now.end + updates)
-        target = jnp.where(arrived, now.target, reached(end))
-        iterations = jnp.where(arrived, now.iterations, step + 1)
-        return step + 1, Basins(target, iterations, end), memory
+class _Arrival(NamedTuple):
+    """Where one run is, or has arrived, and what it heads for."""
 
-    start = Basins(reached(starts), jnp.zeros(starts.shape[0], int), starts)
-    memory = jax.vmap(optimizer.init)(starts)
-    return jax.lax.while_loop(go_on, advance, (jnp.asarray(0), start, memory))[1]
+    target: Array
+    iterations: Array
+    end: Array
+    goals: Array
+    radius: Array
+
+
+def _arrive(state: _Arrival, i: Array, point: Array, _value: Array, _norm: Array) -> _Arrival:
+    distance = jnp.linalg.norm(point - state.goals, axis=-1)
+    near = jnp.where(distance.min() < state.radius, distance.argmin(), -1).astype(jnp.int32)
+    there = state.target >= 0
+    return state._replace(
+        target=jnp.where(there, state.target, near),
+        iterations=jnp.where(there | (near < 0), state.iterations, i),
+        end=jnp.where(there, state.end, point),
+    )
+
+
+def _all_there(state: _Arrival) -> bool:
+    return bool(np.all(np.asarray(state.target) >= 0))

@@ -21,7 +21,7 @@ Scalar: TypeAlias = float | Array
 
 
 def init(
-    key: PRNGKeyArray, widths: Sequence[int], scale: float = 1.0, dtype: DTypeLike | None = None
+    key: PRNGKeyArray, widths: Sequence[int], scale: Scalar = 1.0, dtype: DTypeLike | None = None
 ) -> Params:
     """Random parameters of a deep linear model without biases.
 

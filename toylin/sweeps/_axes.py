@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from toylin.sweeps._settings import Model, Optimizer
+from toylin.sweeps._problem import OWNERS, Problem, fields_of, put
+from toylin.training._optimizer import Optimizer
 
-OWNERS = ("tasks", "rule", "model", "optimizer", "loss")
-LOSS_FIELDS = ("num_tasks", "num_queries")
 RESERVED = ("iteration", "input", "seed")
 
 
@@ -62,29 +61,17 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, bool | int | float | np.number | np.bool_)
 
 
-def _fields_of(setting: Any) -> dict[str, bool]:
-    """Field name -> whether it is structure."""
-    if not dataclasses.is_dataclass(setting):
-        return {}
-    return {f.name: bool(f.metadata.get("static")) for f in dataclasses.fields(setting)}
-
-
-def known_fields(base: Mapping[str, Any], whole: Mapping[str, Sequence[Any]]) -> dict[str, dict]:
-    """For each owner the fields that all its settings in this sweep have."""
-    known: dict[str, dict] = {"loss": dict.fromkeys(LOSS_FIELDS, True)}
-    for owner in OWNERS[:-1]:
-        settings = whole.get(owner, [base[owner]])
-        fields = [_fields_of(s) for s in settings]
-        if owner == "optimizer":
-            for names, setting in zip(fields, settings, strict=True):
-                names.pop("options")
-                names.update(dict.fromkeys(setting.known_options(), False))
+def known_fields(base: Problem, whole: Mapping[str, Sequence[Any]]) -> dict[str, dict[str, bool]]:
+    """For each part of the problem the fields that all its values in this sweep have."""
+    known = {}
+    for owner in OWNERS:
+        fields = [fields_of(s) for s in whole.get(owner, [getattr(base, owner)])]
         shared = set(fields[0]).intersection(*fields[1:])
         known[owner] = {n: s for n, s in fields[0].items() if n in shared}
     return known
 
 
-def parse(over: Mapping[str, Any], base: Mapping[str, Any]) -> tuple[Dimension, ...]:
+def parse(over: Mapping[str, Any], base: Problem) -> tuple[Dimension, ...]:
     """The dimensions that ``over`` asks for.
 
     Raises:
@@ -94,7 +81,10 @@ def parse(over: Mapping[str, Any], base: Mapping[str, Any]) -> tuple[Dimension, 
     if not isinstance(over, Mapping):
         raise ValueError(f"over must map names of fields to their values, got {over!r}")
     whole = {
-        owner: [_as_setting(owner, v) for v in _values(owner, _unlabelled(over[owner]))]
+        owner: [
+            getattr(put(base, owner, "", v), owner)
+            for v in _values(owner, _unlabelled(over[owner]))
+        ]
         for owner in OWNERS[:-1]
         if owner in over
     }
@@ -127,19 +117,11 @@ def _unlabelled(values: Any) -> Any:
 
 def _labels(owner: str, values: Any) -> tuple[str, ...]:
     if owner == "optimizer":
-        return tuple(v if isinstance(v, str) else v.name for v in values)
+        return tuple(v.name if isinstance(v, Optimizer) else v for v in values)
     raise ValueError(
         f"over[{owner!r}] must map labels to settings, such as {{'maml': tl.MAML(0.1)}}, "
         f"got {values!r}"
     )
-
-
-def _as_setting(owner: str, value: Any) -> Any:
-    if owner == "optimizer" and isinstance(value, str):
-        return Optimizer(value)
-    if owner == "model" and not isinstance(value, Model):
-        raise ValueError(f"over['model'] must hold tl.Model settings, got {value!r}")
-    return value
 
 
 def _values(name: str, values: Any) -> list[Any]:
@@ -190,34 +172,3 @@ def _check_distinct(dimensions: Sequence[Dimension]) -> None:
                 f"over gives two dimensions one name: {', '.join(sorted(names & labels))}"
             )
         labels |= names
-
-
-def put(settings: Mapping[str, Any], owner: str, name: str, value: Any) -> dict[str, Any]:
-    """``settings`` with one field replaced, through the constructor and its checks."""
-    settings = dict(settings)
-    if name == "":
-        settings[owner] = value[1]
-    elif owner == "loss":
-        settings["loss"] = {**settings["loss"], name: value}
-    elif owner == "optimizer" and name not in ("name", "learning_rate"):
-        optimizer = settings[owner]
-        options = {**optimizer.options, name: value}
-        settings[owner] = dataclasses.replace(optimizer, options=options)
-    else:
-        settings[owner] = dataclasses.replace(settings[owner], **{name: value})
-    return settings
-
-
-def put_array(settings: Mapping[str, Any], owner: str, name: str, array: Any) -> dict[str, Any]:
-    """``settings`` with one leaf replaced by the values of many runs, without checks."""
-    settings = dict(settings)
-    old = settings[owner]
-    new = object.__new__(type(old))
-    for field in dataclasses.fields(old):
-        object.__setattr__(new, field.name, getattr(old, field.name))
-    if owner == "optimizer" and name != "learning_rate":
-        object.__setattr__(new, "options", {**old.options, name: array})
-    else:
-        object.__setattr__(new, name, array)
-    settings[owner] = new
-    return settings

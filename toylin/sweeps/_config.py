@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import toylin.rules
-from toylin.sweeps._settings import Model, Optimizer
+from toylin.models import DeepLinear
+from toylin.sweeps._problem import NamedRule, fields_of
 from toylin.tasks import BinaryClassification, LinearRegression
+from toylin.training._optimizer import Optimizer
 
 TASKS = {"LinearRegression": LinearRegression, "BinaryClassification": BinaryClassification}
 RUN = (
@@ -77,9 +77,10 @@ def parse_values(text: Any) -> Any:
 def read_tables(path: Path) -> dict[str, Any]:
     """The tables of a TOML file, for ``arguments``.
 
-    They are ``[tasks]`` and ``[rule]`` (``kind`` and fields), ``[model]``, ``[optimizer]``
-    (``name``, ``learning_rate``, options) and ``[over]`` (axes; a table in it zips its axes); above
-    them stand the other arguments of ``sweep``.
+    They are ``[tasks]`` (``kind`` and fields), ``[rule]`` (``kind``, a name that ``make_rule``
+    knows, ``step_size``, ``steps`` and what that rule takes), ``[model]`` (of ``DeepLinear``),
+    ``[optimizer]`` (``name``, ``learning_rate``, options) and ``[over]`` (axes; a table in it zips
+    its axes); above them stand the other arguments of ``sweep``.
 
     Raises:
         ValueError: no such file, or not TOML.
@@ -103,11 +104,8 @@ def put_setting(tables: dict[str, Any], name: str, value: str) -> None:
     if not table and field in RUN:
         tables[field] = value
         return
-    tasks = TASKS.get(tables.get("tasks", {}).get("kind", "LinearRegression"), LinearRegression)
-    rule = getattr(toylin.rules, tables.get("rule", {}).get("kind", "MAML"), toylin.rules.MAML)
-    owners = {"tasks": tasks, "rule": rule, "model": Model, "optimizer": Optimizer}
-    for owner, cls in owners.items():
-        if table == owner or (not table and field in [f.name for f in fields(cls)]):
+    for owner, known in _known(tables).items():
+        if table == owner or (not table and field in known):
             tables.setdefault(owner, {})[field] = value
             return
     raise ValueError(
@@ -116,43 +114,65 @@ def put_setting(tables: dict[str, Any], name: str, value: str) -> None:
     )
 
 
+def _known(tables: Mapping[str, Any]) -> dict[str, list[str]]:
+    """For each table the entries that it takes, by its kind."""
+    kinds = {name: _table(tables, name).get("kind") for name in ("tasks", "rule")}
+    optimizer = Optimizer(_table(tables, "optimizer").get("name", "adam"))
+    tasks = TASKS.get(kinds["tasks"] or "LinearRegression", LinearRegression)
+    return {
+        "tasks": ["kind", *fields_of(tasks())],
+        "rule": ["kind", *list(fields_of(NamedRule(kinds["rule"] or "maml")))[1:]],
+        "model": [*fields_of(DeepLinear())],
+        "optimizer": [*fields_of(optimizer)],
+    }
+
+
+def _table(tables: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = tables.get(name, {})
+    if not isinstance(found, Mapping):
+        raise ValueError(f"config must hold {name} as a table, [{name}], got {found!r}")
+    return dict(found)
+
+
 def arguments(found: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of ``sweep`` from plain tables, as ``read_tables`` gives them.
 
     Raises:
         ValueError: an entry that means nothing.
     """
-    tables = ("tasks", "rule", "model", "optimizer", "over")
-    unknown = [k for k in found if k not in (*tables, *RUN)]
+    names = ("tasks", "rule", "model", "optimizer", "over")
+    unknown = [k for k in found if k not in (*names, *RUN)]
     if unknown:
         raise ValueError(
-            f"config must hold {', '.join((*tables, *RUN))}, got {', '.join(map(repr, unknown))}"
+            f"config must hold {', '.join((*names, *RUN))}, got {', '.join(map(repr, unknown))}"
         )
     answer: dict[str, Any] = {k: parse_value(v) for k, v in found.items() if k in RUN}
-    if isinstance(found.get("seeds"), list):
-        answer["seeds"] = found["seeds"]
-    tasks = dict(found.get("tasks", {}))
-    answer["tasks"] = _build("tasks", TASKS, tasks.pop("kind", "LinearRegression"), tasks)
-    rule = {"step_size": 0.1, **found.get("rule", {})}
-    answer["rule"] = _build("rule", vars(toylin.rules), rule.pop("kind", "MAML"), rule)
-    answer["model"] = _build("model", {"Model": Model}, "Model", found.get("model", {}))
-    optimizer = {k: parse_value(v) for k, v in found.get("optimizer", {}).items()}
-    own = {k: optimizer.pop(k) for k in ("name", "learning_rate") if k in optimizer}
-    answer["optimizer"] = Optimizer(**own, options=optimizer)
-    answer["over"] = {name: parse_values(values) for name, values in found.get("over", {}).items()}
+    tables = {name: _table(found, name) for name in names}
+    kind = tables["tasks"].get("kind", "LinearRegression")
+    if kind not in TASKS:
+        raise ValueError(f"kind in [tasks] must be {' or '.join(TASKS)}, got {kind!r}")
+    for name, known in _known(found).items():
+        for entry in tables[name]:
+            if entry not in known:
+                raise ValueError(f"[{name}] must hold {', '.join(known)}, got {entry!r}")
+    tasks, rule, model, optimizer = (
+        {k: _setting(v) for k, v in tables[name].items() if k != "kind"} for name in names[:-1]
+    )
+    own = {k: rule.pop(k) for k in ("step_size", "steps") if k in rule}
+    name = tables["rule"].get("kind", "maml")
+    answer["tasks"] = TASKS[kind](**tasks)
+    answer["rule"] = NamedRule(name, **own, items=tuple(rule.items()))
+    answer["model"] = DeepLinear(**model)
+    main = {k: optimizer.pop(k) for k in ("name", "learning_rate") if k in optimizer}
+    answer["optimizer"] = Optimizer(**main, options=optimizer)
+    answer["over"] = {axis: parse_values(values) for axis, values in tables["over"].items()}
     return answer
 
 
-def _build(table: str, kinds: Mapping[str, Any], kind: str, entries: Mapping[str, Any]) -> Any:
-    cls = kinds.get(kind)
-    if not isinstance(cls, type):
-        raise ValueError(f"kind in [{table}] must be a class of toylin, got {kind!r}")
-    known = [f.name for f in fields(cls)]
-    for name in entries:
-        if name not in known:
-            raise ValueError(f"[{table}] of {kind} must hold {', '.join(known)}, got {name!r}")
-    return cls(**{k: _array(parse_value(v)) for k, v in entries.items()})
-
-
-def _array(value: Any) -> Any:
-    return np.asarray(value, float) if isinstance(value, list) else value
+def _setting(value: Any) -> Any:
+    """A value for a constructor: lists of integers are sizes, other lists are arrays."""
+    value = parse_value(value)
+    if not isinstance(value, list):
+        return value
+    sizes = value and all(isinstance(v, int) and not isinstance(v, bool) for v in value)
+    return tuple(value) if sizes else np.asarray(value, float)

@@ -14,57 +14,52 @@ class Variable(NamedTuple):
     """A variable of the result: its dimensions after those of the runs, and what it means."""
 
     extra: tuple[str, ...]
-    attributes: dict[str, str]
+    long_name: str
+    units: str
+    description: str = ""
     boolean: bool = False
 
+    @property
+    def attributes(self) -> dict[str, str]:
+        """What is written beside its values."""
+        more = {"description": self.description} if self.description else {}
+        return {"long_name": self.long_name, "units": self.units, **more}
 
+
+_RECORDS, _STEPS = ("iteration",), "meta-iterations"
+_WEIGHTS = "end-to-end weights W_L ... W_1 after meta-training"
+_DIVERGED = (
+    "loss or gradient left the range of floats, or the final loss is over a thousand times the "
+    "first"
+)
 VARIABLES = {
-    "final_loss": Variable((), {"long_name": "outer loss after meta-training", "units": "loss"}),
-    "unadapted_loss": Variable(
-        (),
-        {
-            "long_name": "loss of the meta-trained start without adaptation",
-            "units": "loss",
-        },
-    ),
-    "loss": Variable(("iteration",), {"long_name": "outer loss", "units": "loss"}),
-    "grad_norm": Variable(
-        ("iteration",), {"long_name": "Euclidean norm of the outer gradient", "units": "loss"}
-    ),
-    "weights": Variable(
-        ("input",),
-        {
-            "long_name": "end-to-end weights W_L ... W_1 after meta-training",
-            "units": "output/input",
-        },
-    ),
+    "final_loss": Variable((), "outer loss after meta-training", "loss"),
+    "unadapted_loss": Variable((), "loss of the meta-trained start without adaptation", "loss"),
+    "loss": Variable(_RECORDS, "outer loss", "loss"),
+    "grad_norm": Variable(_RECORDS, "Euclidean norm of the outer gradient", "loss"),
+    "weights": Variable(("input",), _WEIGHTS, "output/input"),
     "distance_to_minimum": Variable(
         (),
-        {
-            "long_name": "distance to the nearest global minimum",
-            "units": "parameters",
-            "description": "NaN where the minima are not known in closed form",
-        },
+        "distance to the nearest global minimum",
+        "parameters",
+        "NaN where the minima are not known in closed form",
     ),
-    "diverged": Variable(
-        (),
-        {
-            "long_name": "diverged",
-            "units": "1",
-            "description": "loss or gradient left the range of floats, or the final loss is over "
-            "a thousand times the first",
-        },
-        boolean=True,
+    "diverged": Variable((), "diverged", "1", _DIVERGED, boolean=True),
+    "diverged_at": Variable(
+        (), "first iteration whose loss or gradient is not finite", _STEPS, "NaN where all are"
     ),
     "converged_at": Variable(
         (),
-        {
-            "long_name": "iteration from which the gradient norm stays within the tolerance",
-            "units": "meta-iterations",
-            "description": "NaN where it does not at the end",
-        },
+        "iteration from which the gradient norm stays within the tolerance",
+        _STEPS,
+        "NaN where it does not at the end",
     ),
 }
+
+
+def variables(plan: Plan) -> dict[str, Variable]:
+    """The variables of a sweep: networks have no end-to-end weights."""
+    return {n: v for n, v in VARIABLES.items() if plan.inputs or "input" not in v.extra}
 
 
 def sizes(plan: Plan) -> dict[str, int]:
@@ -72,7 +67,8 @@ def sizes(plan: Plan) -> dict[str, int]:
     runs = {d.name: d.size for d in plan.dims}
     if plan.seed_is_axis:
         runs["seed"] = plan.seeds.size
-    return {**runs, "iteration": plan.records.size, "input": plan.inputs}
+    inputs = {"input": plan.inputs} if plan.inputs else {}
+    return {**runs, "iteration": plan.records.size, **inputs}
 
 
 def run_dims(plan: Plan) -> tuple[str, ...]:
@@ -97,7 +93,8 @@ def coordinates(plan: Plan) -> dict[str, tuple[tuple[str, ...], np.ndarray, dict
     seeds = plan.seeds if plan.seed_is_axis else plan.seeds[0]
     found["seed"] = (("seed",) if plan.seed_is_axis else (), np.asarray(seeds), {})
     found["iteration"] = (("iteration",), plan.records, {"units": "meta-iterations"})
-    found["input"] = (("input",), np.arange(plan.inputs), {})
+    if plan.inputs:
+        found["input"] = (("input",), np.arange(plan.inputs), {})
     return found
 
 
@@ -121,7 +118,7 @@ def in_memory(plan: Plan, arrays: dict[str, np.ndarray]) -> Any:
     return xarray.Dataset(
         {
             name: ((*dims, *about.extra), arrays[name], about.attributes)
-            for name, about in VARIABLES.items()
+            for name, about in variables(plan).items()
         },
         coords=coordinates(plan),
         attrs=attributes(plan),
@@ -140,7 +137,7 @@ class Memory:
                 (*(lengths[d] for d in run_dims(plan)), *(lengths[d] for d in about.extra)),
                 bool if about.boolean else plan.dtype,
             )
-            for name, about in VARIABLES.items()
+            for name, about in variables(plan).items()
         }
 
     def write(self, where: tuple[slice, ...], arrays: dict[str, np.ndarray]) -> None:

@@ -1,13 +1,12 @@
-"""A sweep before it runs: its dimensions, the programs it needs and the chunks it runs in."""
+"""A sweep before it runs: its dimensions, the programs it needs and what they are given."""
 
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import ceil, prod
+from math import prod
 from typing import Any
 
 import jax
@@ -15,49 +14,29 @@ import numpy as np
 
 from toylin._internal import checks
 from toylin._internal.dtypes import float_dtype
-from toylin.sweeps._axes import Dimension, Field, parse, put, put_array
-from toylin.sweeps._memory import Cost, cost
-from toylin.sweeps._program import Settings, ShotsTable, Structure, shots_table, train
-from toylin.sweeps._settings import describe
-from toylin.tasks import MAX_NODES, BinaryClassification, LinearRegression, count_nodes
+from toylin._internal.traced_cost import Cost, cost
+from toylin.sweeps._axes import Dimension, Field, parse
+from toylin.sweeps._chunks import Chunk
+from toylin.sweeps._describe import describe
+from toylin.sweeps._problem import OWNERS, Problem, put, put_leaf
+from toylin.sweeps._program import Inputs, Recipe, start, train
+from toylin.sweeps._shots import ShotsTable, shots_table
+from toylin.tasks import LinearRegression
+from toylin.training._losses import is_noiseless
 
-MOST_RUNS = 4096  # in a chunk: what a crash can lose, and what must fit in the caches
-MOST_WORK = 2e10  # bytes touched in a chunk: some ten seconds' worth on a core
-
-
-@dataclass(frozen=True, eq=False)
-class Chunk:
-    """A box of runs: ``start`` and ``stop`` along every dimension."""
-
-    start: tuple[int, ...]
-    stop: tuple[int, ...]
-
-    @property
-    def slices(self) -> tuple[slice, ...]:
-        """The box as an index."""
-        return tuple(slice(a, b) for a, b in zip(self.start, self.stop, strict=True))
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Its sides."""
-        return tuple(b - a for a, b in zip(self.start, self.stop, strict=True))
+_VARIES = object()
+_SHOTS = ("tasks", "shots")
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Everything that decides the numbers of a sweep. ``dims`` end in the seed."""
+    """Everything that decides the numbers of a sweep. ``dims`` leave out the seed, the last."""
 
-    base: Mapping[str, Any]
+    base: Problem
     dims: tuple[Dimension, ...]
     seeds: np.ndarray
     seed_is_axis: bool
-    num_steps: int
-    record_every: int
-    loss: str
-    eval_tasks: int
-    learn_rule: bool
-    tolerance: float
-    dtype: np.dtype
+    recipe: Recipe
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -72,152 +51,124 @@ class Plan:
     @property
     def records(self) -> np.ndarray:
         """The iterations that are recorded."""
-        return np.arange(0, self.num_steps + 1, self.record_every)
+        return np.arange(0, self.recipe.num_steps + 1, self.recipe.record_every)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The float type of all numbers."""
+        return np.dtype(self.recipe.dtype)
+
+    @cached_property
+    def _fields(self) -> list[tuple[int, Field]]:
+        """Every field with its dimension; whole parts first, so that fields go into the right."""
+        fields = [(d, f) for d, dim in enumerate(self.dims) for f in dim.fields]
+        return sorted(fields, key=lambda entry: entry[1].name != "")
+
+    def _swept(self, owner: str, name: str) -> bool:
+        return any((f.owner, f.name) == (owner, name) for _, f in self._fields)
 
     @cached_property
     def tabulated(self) -> bool:
         """Whether the number of shots is batched: exact losses of one-dimensional tasks."""
-        swept = {(f.owner, f.name) for d in self.dims for f in d.fields}
-        tasks = self.base["tasks"]
-        fixed = ("tasks", "") not in swept and ("tasks", "dim") not in swept
-        return (
-            self.loss == "exact"
-            and fixed
-            and isinstance(tasks, LinearRegression)
-            and tasks.dim == 1
-        )
-
-    def batches(self, dim: Dimension) -> bool:
-        """Whether all runs along this dimension share a program."""
-        return all(self.is_number(f) for f in dim.fields)
+        tasks = self.base.tasks
+        fixed = not self._swept("tasks", "") and not self._swept("tasks", "dim")
+        scalar = isinstance(tasks, LinearRegression) and tasks.dim == 1
+        return self.recipe.loss == "exact" and fixed and scalar
 
     def is_number(self, field: Field) -> bool:
         """Whether a field is an input of the program, not part of it."""
-        return field.array is not None or (
-            self.tabulated and (field.owner, field.name) == ("tasks", "shots")
-        )
+        shots = self.tabulated and (field.owner, field.name) == _SHOTS
+        return field.array is not None or shots
+
+    @cached_property
+    def batched(self) -> tuple[bool, ...]:
+        """Of every dimension, whether all runs along it share a program."""
+        return (*(all(self.is_number(f) for f in d.fields) for d in self.dims), True)
 
     @cached_property
     def shots(self) -> tuple[int | None, ...]:
         """The numbers of shots in the table, a row each."""
-        for dim in self.dims:
-            for field in dim.fields:
-                if (field.owner, field.name) == ("tasks", "shots"):
-                    return field.values
-        return (self.base["tasks"].shots,)
+        found = [f.values for _, f in self._fields if (f.owner, f.name) == _SHOTS]
+        return found[0] if found else (self.base.tasks.shots,)
+
+    @cached_property
+    def structures(self) -> tuple[tuple[int, ...], ...]:
+        """The start of the runs of every program."""
+        ranges = [
+            range(1 if batched else size)
+            for size, batched in zip(self.shape, self.batched, strict=True)
+        ]
+        return tuple(itertools.product(*ranges))
+
+    def structure_of(self, where: tuple[int, ...]) -> tuple[int, ...]:
+        """The start of the runs that share a program with those at ``where``."""
+        return tuple(0 if b else i for i, b in zip(where, self.batched, strict=True))
+
+    def at(self, index: tuple[int, ...]) -> Problem:
+        """The problem at one point of the sweep, through its checks."""
+        problem = self.base
+        for d, field in self._fields:
+            value = field.values[index[d]]
+            value = value[1] if field.name == "" else value
+            problem = put(problem, field.owner, field.name, value)
+        return problem
 
     @cached_property
     def inputs(self) -> int:
-        """The largest input dimension."""
-        return max(s.widths[0] for s in self.structures.values())
+        """The longest end-to-end vector; 0 where a model in the sweep has none."""
+        problems = [self.at(index) for index in self.structures]
+        if not all(p.linear for p in problems):
+            return 0
+        return max(p.model.shape(getattr(p.tasks, "dim", None))[0] for p in problems)
 
     @cached_property
-    def structures(self) -> dict[tuple[int, ...], Structure]:
-        """The structure at every combination of structural values, by their indices."""
-        ranges = [range(1 if self.batches(d) else d.size) for d in self.dims]
-        return {index: self._structure(self.at(index)) for index in itertools.product(*ranges)}
+    def _recipes(self) -> dict[tuple[int, ...], tuple[Recipe, ShotsTable | None]]:
+        found = {}
+        for index in self.structures:
+            problem, table = self.at(index), None
+            if self.tabulated:
+                shape = jax.eval_shape(lambda p=problem: start(p, 0, self.recipe.dtype)[:2])
+                table = shots_table(self.shots, len(shape[0]), shape[1].steps)
+            quiet = not self._swept("tasks", "noise_std") and is_noiseless(problem.tasks)
+            recipe = self.recipe._replace(
+                tabulated=self.tabulated, noiseless=quiet, inputs=self.inputs
+            )
+            found[index] = (recipe, table)
+        return found
 
-    def at(self, index: tuple[int, ...]) -> dict[str, Any]:
-        """The settings at one point of the sweep, through their checks."""
-        settings = dict(self.base)
-        # Whole settings first, so that fields are then put into the right ones.
-        entries = [
-            (f, f.values[i]) for d, i in zip(self.dims, index, strict=True) for f in d.fields
-        ]
-        for field, value in sorted(entries, key=lambda entry: entry[0].name != ""):
-            settings = put(settings, field.owner, field.name, value)
-        return settings
+    def recipe_at(self, where: tuple[int, ...]) -> tuple[Recipe, ShotsTable | None]:
+        """What is compiled into the program that serves ``where``, and its table of shots."""
+        return self._recipes[self.structure_of(where)]
 
-    def _structure(self, settings: Mapping[str, Any]) -> Structure:
-        tasks, rule = settings["tasks"], settings["rule"]
-        made = callable(rule)
-        noise_swept = any(f.name == "noise_std" for d in self.dims for f in d.fields)
-        noise = getattr(tasks, "noise_std", None)
-        structure = Structure(
-            widths=settings["model"].shape(tasks.dim),
-            inputs=0,
-            num_steps=self.num_steps,
-            record_every=self.record_every,
-            loss="nodes" if self.tabulated else self.loss,
-            num_tasks=settings["loss"]["num_tasks"],
-            num_queries=settings["loss"]["num_queries"],
-            eval_tasks=self.eval_tasks,
-            noiseless=noise is not None and not noise_swept and float(np.asarray(noise)) == 0,
-            learn_rule=self.learn_rule,
-            make_rule=rule if made else None,
-            tolerance=self.tolerance,
-            dtype=self.dtype.name,
-        )
-        if self.tabulated and not made:
-            finite = [k for k in self.shots if k is not None]
-            depth = len(structure.widths) - 1
-            worst = replace(tasks, shots=finite[0] if finite else None)
-            nodes = count_nodes(worst, depth, rule.steps)
-            if nodes > MAX_NODES:
-                raise ValueError(
-                    f"an exact expectation at depth={depth}, steps={rule.steps} needs {nodes:.3g} "
-                    f"nodes, more than MAX_NODES = {MAX_NODES}; use loss='sampled'"
-                )
-        return structure
+    def inputs_for(self, chunk: Chunk, size: int) -> tuple[Inputs, tuple[int | None, ...]]:
+        """The numbers of a chunk's runs, batched, and which leaves of them vary from run to run.
 
-    def structure_at(self, start: tuple[int, ...]) -> Structure:
-        """The program that serves the runs at ``start``."""
-        key = tuple(0 if self.batches(d) else i for d, i in zip(self.dims, start[:-1], strict=True))
-        return replace(self.structures[key], inputs=self.inputs)
-
-    def table(self, structure: Structure, settings: Settings) -> ShotsTable | None:
-        """The table of shots that goes with a program."""
-        if structure.loss != "nodes":
-            return None
-        steps = 0 if settings.rule is None else settings.rule.steps
-        return shots_table(self.shots, len(structure.widths) - 1, steps)
-
-    def inputs_for(
-        self, chunk: Chunk, size: int, padded: int
-    ) -> tuple[Settings, np.ndarray, tuple[int | None, ...]]:
-        """The numbers of a chunk's runs, batched: settings, seeds, and which leaves vary.
-
-        The last chunk along a dimension may be short: it is filled up to ``size`` (and to
-        ``padded``, a multiple of the devices) with copies of its last run, so that one program
-        serves all.
+        The last chunk along a dimension may be short: it is filled up to ``size`` with copies of
+        its last run, so that one program serves all.
         """
-        flat = np.minimum(np.arange(padded), prod(chunk.shape) - 1)
+        flat = np.minimum(np.arange(size), prod(chunk.shape) - 1)
         offsets = np.unravel_index(flat, chunk.shape)
-        index = [a + o for a, o in zip(chunk.start, offsets, strict=True)]
-        settings = dict(self.base)
-        fields = [(f, i) for d, i in zip(self.dims, index[:-1], strict=True) for f in d.fields]
+        where = [a + o for a, o in zip(chunk.start, offsets, strict=True)]
         row: Any = np.int32(0)
-        for field, where in sorted(fields, key=lambda entry: entry[0].name != ""):
+        problem = marked = self.base
+        for d, field in self._fields:
             if field.array is not None:
-                settings = put_array(settings, field.owner, field.name, field.array[where])
+                leaf = field.array[where[d]]
+                problem = put_leaf(problem, field.owner, field.name, leaf)
+                marked = put_leaf(marked, field.owner, field.name, _VARIES)
             elif self.is_number(field):
-                row = where.astype(np.int32)
+                row = where[d].astype(np.int32)
             else:
-                settings = put(settings, field.owner, field.name, field.values[where[0]])
-        if self.tabulated:  # structure only: the table holds the shots
-            settings = put_array(settings, "tasks", "shots", None)
-        made = callable(settings["rule"])
-        tree = Settings(
-            settings["tasks"],
-            None if made else settings["rule"],
-            settings["optimizer"],
-            settings["model"].scale,
-            row,
-        )
-        marks = self._marks(tree, row)
-        return tree, self.seeds[index[-1]], marks
-
-    def _marks(self, tree: Settings, row: Any) -> tuple[int | None, ...]:
-        swept = {(f.owner, f.name) for d in self.dims for f in d.fields if f.array is not None}
-        marks: list[int | None] = []
-        for path, _ in jax.tree_util.tree_leaves_with_path(tree):
-            owner = path[0].name
-            last = path[-1]
-            name = str(getattr(last, "name", getattr(last, "key", "")))
-            owner, name = ("model", "scale") if owner == "scale" else (owner, name)
-            varies = (owner, name) in swept or (owner == "shots_row" and np.ndim(row) > 0)
-            marks.append(0 if varies else None)
-        return tuple(marks)
+                value = field.values[chunk.start[d]]
+                value = value[1] if field.name == "" else value
+                problem = put(problem, field.owner, field.name, value)
+                marked = put(marked, field.owner, field.name, value)
+        if self.tabulated:  # the table holds the shots
+            problem, marked = (put_leaf(p, *_SHOTS, None) for p in (problem, marked))
+        seeds = self.seeds[where[-1]].astype(np.int32)
+        marks = Inputs(marked, _VARIES if np.ndim(row) else row, _VARIES)
+        axes = tuple(0 if leaf is _VARIES else None for leaf in jax.tree.leaves(marks))
+        return Inputs(problem, row, seeds), axes
 
     @cached_property
     def costs(self) -> dict[tuple[int, ...], Cost]:
@@ -225,55 +176,25 @@ class Plan:
         known: dict[Any, Cost] = {}
         found = {}
         for index in self.structures:
-            start = (*index, 0)
-            structure = self.structure_at(start)
-            stop = tuple(i + 1 for i in start)
-            settings, seeds, marks = self.inputs_for(Chunk(start, stop), 1, 1)
-            table = self.table(structure, settings)
-            leaves, treedef = jax.tree.flatten(settings)
-            key = (structure, treedef, marks)
+            stop = tuple(i + 1 for i in index)
+            inputs, axes = self.inputs_for(Chunk(index, stop), 1)
+            recipe, table = self.recipe_at(index)
+            leaves, treedef = jax.tree.flatten(inputs)
+            key = (treedef, axes, recipe)
             if key not in known:
-                one = [x[0] if m == 0 else x for x, m in zip(leaves, marks, strict=True)]
+                one = [x[0] if axis == 0 else x for x, axis in zip(leaves, axes, strict=True)]
                 known[key] = cost(
-                    lambda s, k, t, structure=structure: train(s, k, t, structure),
+                    lambda i, t, recipe=recipe: train(i, t, recipe, unrolled=True),
                     jax.tree.unflatten(treedef, one),
-                    seeds[0],
                     table,
                 )
             found[index] = known[key]
         return found
 
-    def block(self, memory: int, devices: int, most: int | None = None) -> tuple[int, ...]:
-        """The sides of a chunk: within ``memory`` bytes, and small enough to be lost."""
-        worst = max(c.bytes for c in self.costs.values())
-        fit = memory // max(worst, 1)
-        if fit < devices:
-            raise ValueError(
-                f"memory must allow for one run a device, {worst * devices:,} bytes "
-                f"with {devices} devices, got {memory:,}"
-            )
-        work = max(c.work for c in self.costs.values())
-        limit = min(fit, most or max(devices, min(MOST_RUNS, int(MOST_WORK // max(work, 1)))))
-        sides: list[int] = []
-        for dim in (None, *self.dims[::-1]):  # the seed first, then from the last dimension on
-            size = self.seeds.size if dim is None else dim.size
-            side = min(size, max(1, limit // prod(sides)))
-            if dim is not None and not self.batches(dim):
-                side = 1
-            sides.append(ceil(size / ceil(size / side)))
-        return tuple(reversed(sides))
-
-    def chunks(self, block: tuple[int, ...]) -> Iterator[Chunk]:
-        """All chunks, structure by structure."""
-        order = sorted(range(len(self.dims)), key=lambda d: self.batches(self.dims[d]))
-        order.append(len(self.dims))
-        steps = [range(0, self.shape[d], block[d]) for d in order]
-        for corner in itertools.product(*steps):
-            start = [0] * len(order)
-            for d, value in zip(order, corner, strict=True):
-                start[d] = value
-            stop = tuple(min(a + b, n) for a, b, n in zip(start, block, self.shape, strict=True))
-            yield Chunk(tuple(start), stop)
+    @property
+    def programs(self) -> int:
+        """How many programs are compiled."""
+        return len({id(cost) for cost in self.costs.values()})
 
     def describe(self) -> dict[str, Any]:
         """All that decides the numbers, as plain JSON."""
@@ -281,62 +202,62 @@ class Plan:
             d.name: {f"{f.owner}.{f.name}".rstrip("."): describe(f.values) for f in d.fields}
             for d in self.dims
         }
+        recipe = self.recipe
         return {
-            **{owner: describe(setting) for owner, setting in self.base.items()},
+            **{owner: describe(getattr(self.base, owner)) for owner in OWNERS},
             "over": over,
             "seeds": describe(self.seeds.tolist() if self.seed_is_axis else int(self.seeds[0])),
-            "num_steps": self.num_steps,
-            "record_every": self.record_every,
-            "loss_kind": self.loss,
-            "eval_tasks": self.eval_tasks if self.loss == "sampled" else None,
-            "learn_rule": self.learn_rule,
-            "tolerance": self.tolerance,
-            "dtype": self.dtype.name,
+            "num_steps": recipe.num_steps,
+            "record_every": recipe.record_every,
+            "loss_kind": recipe.loss,
+            "eval_tasks": recipe.eval_tasks if recipe.loss == "sampled" else None,
+            "learn_rule": recipe.learn_rule,
+            "tolerance": recipe.tolerance,
+            "dtype": recipe.dtype,
         }
 
 
+def shortened(plan: Plan, num_steps: int) -> Plan:
+    """The same programs at so few iterations that they can be timed."""
+    recipe = plan.recipe._replace(num_steps=num_steps, record_every=num_steps)
+    return replace(plan, recipe=recipe)
+
+
 def make_plan(
-    over: Mapping[str, Any],
-    base: Mapping[str, Any],
+    over: Mapping[str, Any], base: Problem, seeds: Any, recipe: Mapping[str, Any]
+) -> Plan:
+    """Check all that a sweep is made of; ``recipe`` holds the arguments of ``sweep``."""
+    checked = _check_recipe(**recipe)
+    plan = Plan(base, parse(over, base), _seeds(seeds), seeds is not None, checked)
+    _check_values(plan)
+    return plan
+
+
+def _check_recipe(
     *,
     loss: str,
     num_steps: int,
     record_every: int | None,
-    seeds: Any,
     eval_tasks: int,
     learn_rule: bool,
     tolerance: float,
     dtype: Any,
-) -> Plan:
-    """Check all that a sweep is made of."""
+) -> Recipe:
     checks.integer("num_steps", num_steps, minimum=1)
     checks.integer("eval_tasks", eval_tasks, minimum=1)
     checks.scalar("tolerance", tolerance, minimum=0.0)
+    checks.instance("learn_rule", learn_rule, bool)
     if record_every is None:
         record_every = next(
-            k for k in range(1, num_steps + 1) if num_steps / k <= 100 and not num_steps % k
+            k for k in range(-(-num_steps // 100), num_steps + 1) if not num_steps % k
         )
     checks.integer("record_every", record_every, minimum=1)
     if num_steps % record_every:
         raise ValueError(f"record_every must divide num_steps={num_steps}, got {record_every}")
     if loss not in ("exact", "sampled"):
         raise ValueError(f"loss must be 'exact' or 'sampled', got {loss!r}")
-    dims = parse(over, base)
-    plan = Plan(
-        base=base,
-        dims=dims,
-        seeds=_seeds(seeds),
-        seed_is_axis=seeds is not None,
-        num_steps=num_steps,
-        record_every=record_every,
-        loss=loss,
-        eval_tasks=eval_tasks,
-        learn_rule=learn_rule,
-        tolerance=float(tolerance),
-        dtype=float_dtype(dtype),
-    )
-    _check_settings(plan)
-    return plan
+    numbers = (num_steps, record_every, loss, eval_tasks, learn_rule)
+    return Recipe(*numbers, float(tolerance), float_dtype(dtype).name)
 
 
 def _seeds(seeds: Any) -> np.ndarray:
@@ -355,21 +276,17 @@ def _seeds(seeds: Any) -> np.ndarray:
     return array
 
 
-def _check_settings(plan: Plan) -> None:
-    """Every value of every axis passes the checks of the setting that it goes into."""
-    origin = (0,) * len(plan.dims)
+def _check_values(plan: Plan) -> None:
+    """Every value of every axis passes the checks of the part that it goes into."""
+    origin = (0,) * len(plan.shape)
+    plan.at(origin)
     for number, dim in enumerate(plan.dims):
         for index in _telling(dim):
-            settings = plan.at((*origin[:number], index, *origin[number + 1 :]))
-            checks.instance("tasks", settings["tasks"], (LinearRegression, BinaryClassification))
-            checks.integer("num_tasks", settings["loss"]["num_tasks"], minimum=1)
-            if settings["loss"]["num_queries"] is not None:
-                checks.integer("num_queries", settings["loss"]["num_queries"], minimum=1)
-    if plan.loss == "exact" and not isinstance(plan.at(origin)["tasks"], LinearRegression):
-        raise ValueError(
-            "loss='exact' serves linear regression in sweeps; use loss='sampled' for "
-            f"{type(plan.at(origin)['tasks']).__name__}"
-        )
+            plan.at((*origin[:number], index, *origin[number + 1 :]))
+    if plan.recipe.loss == "exact":
+        for where in plan.structures:
+            if not plan.at(where).linear:
+                raise ValueError("loss='exact' serves the deep linear model; use loss='sampled'")
 
 
 def _telling(dim: Dimension) -> list[int]:
@@ -382,19 +299,3 @@ def _telling(dim: Dimension) -> list[int]:
         bad = np.flatnonzero(~np.isfinite(field.array))
         found |= {int(field.array.argmin()), int(field.array.argmax()), *bad[:1].tolist()}
     return sorted(found)
-
-
-def parse_memory(memory: int | float | str) -> int:
-    """A number of bytes, or text such as "512 MiB" or "2GB".
-
-    Raises:
-        ValueError: neither, or not positive.
-    """
-    if isinstance(memory, str):
-        match = re.fullmatch(r"\s*([0-9.]+)\s*([kKmMgGtT]?)(i?)[bB]?\s*", memory)
-        if match:
-            base = 1024 if match[3] else 1000
-            memory = float(match[1]) * base ** " KMGT".index(match[2].upper() or " ")
-    if not isinstance(memory, int | float) or not memory > 0:
-        raise ValueError(f"memory must be a size such as '2GiB' or '512MB', got {memory!r}")
-    return int(memory)

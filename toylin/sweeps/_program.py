@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,14 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
-from toylin import autodiff, closed_form
 from toylin._internal.shapes import Array, Bool, Float
 from toylin.landscape import distance_to_minimum
-from toylin.models import end_to_end, init
-from toylin.quadrature import gauss_gamma, gauss_normal, nodes_for_degree
-from toylin.rules import MAML
-from toylin.tasks import Batch, LinearRegression, estimate_and_posterior, loss_degrees
-from toylin.training import SampledLoss
+from toylin.models import DeepLinear, end_to_end, predict
+from toylin.rules import MAML, Rule
+from toylin.sweeps._problem import Problem
+from toylin.sweeps._shots import ShotsTable, nodes_at
+from toylin.tasks import LinearRegression, loss_degrees
+from toylin.training import ExactLoss, SampledLoss
+from toylin.training._drawing import block_size, in_parts
+from toylin.training._joint import JointLoss, JointSampledLoss
+from toylin.training._loop import Loop, advance, begin
 
 DIVERGED = 1e3  # a final loss this many times the first counts as divergence
 
@@ -34,233 +35,197 @@ class Result(NamedTuple):
     weights: Float[Array, " inputs"]
     distance_to_minimum: Float[Array, ""]
     diverged: Bool[Array, ""]
+    diverged_at: Float[Array, ""]
     converged_at: Float[Array, ""]
 
 
-@dataclasses.dataclass(frozen=True)
-class Structure:
-    """All that is compiled in. Equal structures share a program, here and in later sweeps.
+class Recipe(NamedTuple):
+    """What is compiled in besides the structure of the problem.
 
-    ``loss`` is "nodes" (the expectation over one-dimensional tasks, any number of shots by a
-    table), "exact" (any other closed form) or "sampled".
+    ``loss`` is "exact" or "sampled"; ``tabulated``: the shots are a row of a table. ``inputs`` is
+    the length of ``Result.weights``; 0 where the model has no end-to-end vector.
     """
 
-    widths: tuple[int, ...]
-    inputs: int
     num_steps: int
     record_every: int
     loss: str
-    num_tasks: int
-    num_queries: int | None
     eval_tasks: int
-    noiseless: bool
     learn_rule: bool
-    make_rule: Callable[[Any], Any] | None
     tolerance: float
     dtype: str
+    tabulated: bool = False
+    noiseless: bool = False
+    inputs: int = 0
 
 
-class Settings(NamedTuple):
-    """The numbers of a run; ``shots_row`` is its row in the table of ``shots_table``."""
+class Inputs(NamedTuple):
+    """The numbers of a run: leaves of its problem, its row in the table of shots, its seed."""
 
-    tasks: Any
-    rule: Any
-    optimizer: Any
-    scale: Any
-    shots_row: Any
+    problem: Problem
+    row: Any
+    seed: Any
 
 
-class ShotsTable(NamedTuple):
-    """For each number of shots, the Gauss nodes of S / x_cov, their log weights, and 1/K."""
-
-    second_moment: Float[np.ndarray, "rows nodes"]
-    log_weight: Float[np.ndarray, "rows nodes"]
-    per_shot: Float[np.ndarray, " rows"]
+def model_function(model: Any) -> Any:
+    """The model as a function; the deep linear one as that for which there are formulas."""
+    return predict if isinstance(model, DeepLinear) else lambda params, x: model(params, x)
 
 
-def shots_table(shots: tuple[int | None, ...], depth: int, steps: int) -> ShotsTable:
-    """Nodes that are exact for every one of ``shots``; the population has S = x_cov throughout."""
-    finite = any(k is not None for k in shots)
-    num = nodes_for_degree(loss_degrees(depth, steps)[1]) if finite else 1
-    nodes, weights = [], []
-    for k in shots:
-        if k is None:
-            nodes.append(np.ones(num))
-            weights.append(np.full(num, -np.log(num)))
-        else:
-            g, weight = gauss_gamma(num, k / 2)
-            nodes.append(2 / k * g)
-            weights.append(weight)
-    per_shot = np.array([0.0 if k is None else 1 / k for k in shots])
-    return ShotsTable(np.stack(nodes), np.stack(weights), per_shot)
+def start(problem: Problem, seed: Any, dtype: str) -> tuple[Any, Rule, tuple[Array, Array]]:
+    """Where a run starts: parameters, rule, and the keys of its tasks and of its evaluation."""
+    key_init, key_train, key_eval = jax.random.split(jax.random.key(seed), 3)
+    params = problem.model.init(key_init, problem.tasks, np.dtype(dtype))
+    return params, problem.rule_for(params), (key_train, key_eval)
 
 
-def _nodes(settings: Settings, table: ShotsTable, structure: Structure) -> Batch:
-    """As ``quadrature_batch``, with the number of shots a number like others."""
-    dtype = np.dtype(structure.dtype)
-    degree, _ = loss_degrees(len(structure.widths) - 1, settings.rule.steps)
-    z, z_weight = gauss_normal(nodes_for_degree(degree))
-    ratio, log_weight, per_shot = (
-        jnp.asarray(column, dtype)[settings.shots_row] for column in table
-    )
-    spread = jnp.asarray(settings.tasks.x_cov, dtype).reshape(())
-    grids = jnp.meshgrid(jnp.asarray(z, dtype), spread * ratio)
-    grid_z, second_moment = (grid.ravel() for grid in grids)
-    weights = (log_weight[:, None] + jnp.asarray(z_weight, dtype)).ravel()
-    support, query = estimate_and_posterior(settings.tasks, second_moment, grid_z, dtype, per_shot)
-    return Batch(support, query, jnp.zeros((grid_z.size, 1), dtype), weights)
+class _Losses(NamedTuple):
+    """The loss to train on, and ``evaluate(params, rule, key)``, the one to report."""
+
+    train: Any
+    evaluate: Any
 
 
-class _Loss(NamedTuple):
-    """The loss of a run: ``draw(key)`` is what it samples (None where it is exact)."""
+def _losses(
+    inputs: Inputs, params: Any, rule: Rule, table: ShotsTable | None, recipe: Recipe
+) -> _Losses:
+    problem, tasks = inputs.problem, inputs.problem.tasks
+    if recipe.loss == "sampled":
+        model = model_function(problem.model)
+        sizes = (problem.loss.num_tasks, problem.loss.num_queries)
+        # A fresh point's loss in expectation is the population's: where the law and the model know
+        # that, evaluation draws no queries.
+        known = problem.linear and hasattr(tasks, "population")
+        eval_sizes = (recipe.eval_tasks, None if known else problem.loss.num_queries)
 
-    draw: Callable[[Any], Any]
-    value: Callable[[Any, Any, Any], Array]
-    evaluate: Callable[[Any, Any, Any], Array]
+        def score(params: Any, rule: Rule, key: Any) -> Array:
+            loss = SampledLoss(tasks, rule, *eval_sizes, model)
+            parts = loss.for_training(params, recipe.noiseless)
+            return parts.on(params, parts.draw(key))
 
-
-def _loss(settings: Settings, table: ShotsTable | None, structure: Structure) -> _Loss:
-    dtype = np.dtype(structure.dtype)
-    if structure.loss == "sampled":
-        tasks, num, queries = settings.tasks, structure.num_tasks, structure.num_queries
-        train = SampledLoss(tasks, settings.rule, num, queries, structure.noiseless)
-        # A fresh point's loss in expectation is the population's: evaluation draws no queries.
-        score = SampledLoss(tasks, settings.rule, structure.eval_tasks, None, structure.noiseless)
-        return _Loss(
-            lambda key: train.draw(key, dtype),
-            lambda params, rule, draw: autodiff.outer_loss(params, draw, rule),
-            lambda params, rule, key: autodiff.outer_loss(params, score.draw(key, dtype), rule),
-        )
-    tasks = settings.tasks
-    if structure.loss == "nodes":
+        train = SampledLoss(tasks, rule, *sizes, model).for_training(params, recipe.noiseless)
+        return _Losses(JointSampledLoss(train) if recipe.learn_rule else train, score)
+    if recipe.tabulated:
         assert table is not None
-        tasks = _nodes(settings, table, structure)
+        degree = loss_degrees(len(params), rule.steps)[0]
+        tasks = nodes_at(tasks, table, inputs.row, degree, np.dtype(recipe.dtype))
+    exact = ExactLoss(tasks, rule)
+    loss = JointLoss(exact) if recipe.learn_rule else exact
+    return _Losses(in_parts(loss, params), lambda params, rule, _: ExactLoss(tasks, rule)(params))
 
-    def value(params: Any, rule: Any, _: Any) -> Array:
-        return closed_form.outer_loss(params, tasks, rule)
 
-    return _Loss(lambda _: None, value, value)
+def _observe(tolerance: float) -> Any:
+    def since(state: Array, i: Array, _params: Any, _value: Array, norm: Array) -> Array:
+        # The first iteration of the present stretch of small gradients.
+        return jnp.where(norm <= tolerance, state, i + 1)
 
-
-def _norm(grads: Any) -> Array:
-    return jnp.sqrt(sum(jnp.sum(g**2) for g in jax.tree.leaves(grads)))
+    return since
 
 
 def train(
-    settings: Settings, seed: Array, table: ShotsTable | None, structure: Structure
+    inputs: Inputs,
+    table: ShotsTable | None,
+    recipe: Recipe,
+    *,
+    runs: int = 1,
+    unrolled: bool = False,
 ) -> Result:
-    """Meta-train one run and measure it."""
-    dtype = np.dtype(structure.dtype)
-    row = settings.shots_row
-    settings = jax.tree.map(lambda x: jnp.asarray(x, dtype), settings)._replace(shots_row=row)
-    key_init, key_train, key_eval = jax.random.split(jax.random.key(seed), 3)
-    params = init(key_init, structure.widths, settings.scale, dtype)
-    rule = settings.rule if structure.make_rule is None else structure.make_rule(params)
-    settings = settings._replace(rule=rule)
-    loss = _loss(settings, table, structure)
-    optimizer = settings.optimizer.build()
+    """Meta-train one run, of ``runs`` that are mapped together, and measure it.
 
-    def split(trained: Any) -> tuple[Any, Any]:
-        return trained if structure.learn_rule else (trained, rule)
-
-    def slope(trained: Any, draw: Any) -> tuple[Array, Any]:
-        return jax.value_and_grad(lambda t: loss.value(*split(t), draw))(trained)
-
-    every, records = structure.record_every, structure.num_steps // structure.record_every
-
-    def step(i: Array, carry: Any) -> Any:
-        trained, state, since, t, finite, keys, first = carry
-        # Drawn as they are needed: the runs of a chunk are many enough to fill the vector units.
-        value, grads = slope(trained, loss.draw(keys[i]))
-        norm = _norm(grads)
-        updates, state = optimizer.update(grads, state, trained)
-        trained = jax.tree.map(lambda p, u: (p + u).astype(p.dtype), trained, updates)
-        # `since` is the first iteration of the present stretch of small gradients.
-        since = jnp.where(norm <= structure.tolerance, since, t + 1)
-        finite &= jnp.isfinite(value) & jnp.isfinite(norm)
-        first = jax.tree.map(lambda new, old: jnp.where(i == 0, new, old), (value, norm), first)
-        return trained, state, since, t + 1, finite, keys, first
-
-    def record(carry: Any, block: Any) -> tuple[Any, tuple[Array, Array]]:
-        (trained, *rest), _ = carry
-        number, key = block
-        # The block after the last measures where training ended: one step, whose update is dropped.
-        count = jnp.where(number == records, 1, every)
-        keys = jax.random.split(key, every)
-        zero = jnp.zeros((), dtype)
-        *moved, _, first = jax.lax.fori_loop(0, count, step, (trained, *rest, keys, (zero, zero)))
-        return (tuple(moved), trained), first
-
-    keys = jax.random.split(key_train, records + 1)
-    trained = (params, rule) if structure.learn_rule else params
-    start = (trained, optimizer.init(trained), jnp.array(0), jnp.array(0), jnp.array(True))
-    (moved, trained), (values, norms) = jax.lax.scan(
-        record, (start, trained), (jnp.arange(records + 1), keys)
+    ``unrolled``: with trip counts that can be read off the traced program.
+    """
+    dtype = np.dtype(recipe.dtype)
+    problem = jax.tree.map(lambda x: jnp.asarray(x, dtype), inputs.problem)
+    inputs = inputs._replace(problem=problem)
+    params, rule, (key_train, key_eval) = start(problem, inputs.seed, recipe.dtype)
+    losses = _losses(inputs, params, rule, table, recipe)
+    steps = recipe.num_steps + 1  # the last one measures where training ended
+    key = key_train if recipe.loss == "sampled" else None
+    loop = Loop(
+        problem.optimizer.build(),
+        steps,
+        recipe.record_every,
+        trajectory=False,
+        observe=_observe(recipe.tolerance),
+        ahead=block_size(losses.train, key, steps, runs),
+        measure_end=True,
     )
-    _, _, since, _, finite = moved
-    params, rule = split(trained)
-    final = values[-1] if structure.loss != "sampled" else loss.evaluate(params, rule, key_eval)
-    diverged = ~finite | ~jnp.isfinite(final) | (final > DIVERGED * values[0])
+    trained = (params, rule) if recipe.learn_rule else params
+    carry = begin(loop, losses.train, trained, key, jnp.zeros((), jnp.int32))
+    carry = advance(loop, losses.train, carry, key, 0, steps if unrolled else jnp.int32(steps))
+    params, rule = carry.params if recipe.learn_rule else (carry.params, rule)
+    sampled = recipe.loss == "sampled"
+    final = losses.evaluate(params, rule, key_eval) if sampled else carry.loss[-1]
+    finite = carry.diverged_at == steps
+    diverged = ~finite | ~jnp.isfinite(final) | (final > DIVERGED * carry.loss[0])
     # Where the loss has overflowed its gradient may read 0, which is no convergence.
-    converged = (since <= structure.num_steps) & ~diverged
-    weights = end_to_end(params)[0]
-    missing = jnp.full(structure.inputs - weights.size, jnp.nan, dtype)
+    converged = (carry.observed <= recipe.num_steps) & ~diverged
     return Result(
         final_loss=final,
-        unadapted_loss=loss.evaluate(params, MAML(0.0, steps=0), key_eval),
-        loss=values,
-        grad_norm=norms,
-        weights=jnp.concatenate([weights, missing]),
-        distance_to_minimum=_distance(params, rule, settings, table, structure),
+        unadapted_loss=losses.evaluate(params, MAML(0.0, steps=0), key_eval),
+        loss=carry.loss,
+        grad_norm=carry.grad_norm,
+        weights=_weights(params, recipe),
+        distance_to_minimum=_distance(params, rule, inputs, table, recipe),
         diverged=diverged,
-        converged_at=jnp.where(converged, since.astype(dtype), jnp.nan),
+        diverged_at=jnp.where(finite, jnp.nan, carry.diverged_at.astype(dtype)),
+        converged_at=jnp.where(converged, carry.observed.astype(dtype), jnp.nan),
     )
+
+
+def _weights(params: Any, recipe: Recipe) -> Array:
+    """The end-to-end vector, filled up to the longest in the sweep."""
+    if not recipe.inputs:
+        return jnp.zeros(0, np.dtype(recipe.dtype))
+    weights = end_to_end(params)[0]
+    missing = jnp.full(recipe.inputs - weights.size, jnp.nan, weights.dtype)
+    return jnp.concatenate([weights, missing])
 
 
 def _distance(
-    params: Any, rule: Any, settings: Settings, table: ShotsTable | None, structure: Structure
+    params: Any, rule: Rule, inputs: Inputs, table: ShotsTable | None, recipe: Recipe
 ) -> Array:
-    nothing = jnp.full((), jnp.nan, np.dtype(structure.dtype))
-    if structure.learn_rule or not isinstance(settings.tasks, LinearRegression):
+    nothing = jnp.full((), jnp.nan, np.dtype(recipe.dtype))
+    tasks = inputs.problem.tasks
+    if recipe.learn_rule or not inputs.problem.linear or not isinstance(tasks, LinearRegression):
         return nothing
-    distance = distance_to_minimum(params, settings.tasks, rule)
+    distance = distance_to_minimum(params, tasks, rule)
     if distance is None:
         return nothing
     if len(params) == 1:
         return distance
-    if structure.loss == "nodes":
+    if recipe.tabulated:
         assert table is not None
-        per_shot = jnp.asarray(table.per_shot)[settings.shots_row]
-        return jnp.where(per_shot == 0, distance, jnp.nan)
+        return jnp.where(jnp.asarray(table.per_shot)[inputs.row] == 0, distance, jnp.nan)
     return distance
 
 
-@partial(jax.jit, static_argnames=("axes", "structure", "mesh"))
+@partial(jax.jit, static_argnames=("axes", "recipe", "mesh"))
 def run_chunk(
-    settings: Settings,
-    seeds: Array,
+    inputs: Inputs,
     table: ShotsTable | None,
     *,
     axes: tuple[int | None, ...],
-    structure: Structure,
+    recipe: Recipe,
     mesh: Mesh,
 ) -> Result:
     """``train`` for a chunk of runs, split over the devices of ``mesh``.
 
-    ``axes`` says of each leaf of ``settings`` whether it has a leading axis of runs (0) or is the
+    ``axes`` says of each leaf of ``inputs`` whether it has a leading axis of runs (0) or is the
     same for all (None). Every device maps over its own runs: they need nothing from each other.
     """
-    leaves, treedef = jax.tree.flatten(settings)
+    leaves, treedef = jax.tree.flatten(inputs)
 
-    def share(leaves: list[Array], seeds: Array, table: ShotsTable | None) -> Result:
-        def one(leaves: list[Array], seed: Array) -> Result:
-            return train(jax.tree.unflatten(treedef, leaves), seed, table, structure)
+    def share(leaves: list[Array], table: ShotsTable | None) -> Result:
+        runs = len(leaves[-1])  # of the seeds, which every run has its own of
 
-        return jax.vmap(one, in_axes=(list(axes), 0))(leaves, seeds)
+        def one(leaves: list[Array]) -> Result:
+            return train(jax.tree.unflatten(treedef, leaves), table, recipe, runs=runs)
 
-    runs, same = PartitionSpec("runs"), PartitionSpec()
-    per_leaf = [same if axis is None else runs for axis in axes]
+        return jax.vmap(one, in_axes=(list(axes),))(leaves)
+
+    many, same = PartitionSpec("runs"), PartitionSpec()
+    per_leaf = [same if axis is None else many for axis in axes]
     split = jax.shard_map(
-        share, mesh=mesh, in_specs=(per_leaf, runs, same), out_specs=runs, check_vma=False
+        share, mesh=mesh, in_specs=(per_leaf, same), out_specs=many, check_vma=False
     )
-    return split(leaves, seeds, table)
+    return split(leaves, table)

@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from toylin.sweeps._dataset import VARIABLES, attributes, coordinates, run_dims, sizes
-from toylin.sweeps._plan import Chunk, Plan
-from toylin.sweeps._settings import difference
+from toylin.sweeps._chunks import Chunk
+from toylin.sweeps._dataset import VARIABLES, attributes, coordinates, run_dims, sizes, variables
+from toylin.sweeps._describe import difference
+from toylin.sweeps._plan import Plan
 
 DONE = "computed"
 
@@ -136,7 +137,7 @@ class Store:
 
     def _remove_partial(self) -> None:
         """Remove files that a killed writer left half written."""
-        for name in (*VARIABLES, DONE):
+        for name in (*variables(self._plan), DONE):
             for left in (self.path / name).glob("*.partial"):
                 left.unlink(missing_ok=True)
 
@@ -212,7 +213,7 @@ def _write_skeleton(path: Path, plan: Plan, block: tuple[int, ...]) -> None:
         path, zarr_format=2, attributes={**attributes(plan), "block": list(block)}
     )
     # Numbers that are missing read as NaN. A fill value for booleans would make xarray mask them.
-    for name, about in VARIABLES.items():
+    for name, about in variables(plan).items():
         over = (*dims, *about.extra)
         group.create_array(
             name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil, prod
 from typing import Any
 
@@ -13,20 +13,22 @@ import jax
 import numpy as np
 from jax.typing import DTypeLike
 
-from toylin.rules import MAML, Rule, Tasks
+from toylin.models import DeepLinear
+from toylin.rules import MAML, Rule
+from toylin.sweeps._chunks import Chunk, all_chunks, choose_block, parse_memory
 from toylin.sweeps._dataset import Memory
-from toylin.sweeps._plan import Chunk, Plan, make_plan, parse_memory
-from toylin.sweeps._progress import Progress, duration
-from toylin.sweeps._run import _shared, compute, make_mesh, run
-from toylin.sweeps._settings import Model, Optimizer
+from toylin.sweeps._plan import Plan, make_plan, shortened
+from toylin.sweeps._problem import Problem, Sizes
+from toylin.sweeps._run import compute, make_mesh, run, shared
 from toylin.sweeps._store import Store, open_store
-from toylin.tasks import LinearRegression
+from toylin.tasks import LinearRegression, TaskLaw
+from toylin.training._optimizer import Optimizer
 
 _PROBE_STEPS = 20
 
 
 @dataclass(frozen=True)
-class Estimate:
+class SweepCost:
     """What a sweep would take: ``sweep(..., dry_run=True)``.
 
     Attributes:
@@ -50,16 +52,16 @@ class Estimate:
         return (
             f"{self.runs:,} runs in {self.chunks:,} chunks of up to {self.chunk_runs:,}, "
             f"{self.programs:,} programs to compile, at most {self.memory / 2**20:,.1f} MiB; about "
-            f"{duration(self.compile_seconds)} to compile and {duration(self.seconds)} to run"
+            f"{_duration(self.compile_seconds)} to compile and {_duration(self.seconds)} to run"
         )
 
 
 def sweep(
-    tasks: Tasks | None = None,
+    tasks: TaskLaw | None = None,
     rule: Rule | Callable[..., Any] | None = None,
     *,
     over: Mapping[str, Any],
-    model: Model | None = None,
+    model: Any | None = None,
     optimizer: Optimizer | str | None = None,
     loss: str = "exact",
     num_tasks: int = 32,
@@ -86,7 +88,8 @@ def sweep(
     chunks that fit in ``memory``, split over all devices of all processes.
 
     Args:
-        tasks: the distribution of tasks; ``LinearRegression()`` by default.
+        tasks: the law of tasks, any pytree with ``sample(key, num_tasks, num_queries)``;
+            ``LinearRegression()`` by default.
         rule: the adaptation rule, or a function of the initial parameters that makes it;
             ``MAML(0.1)`` by default.
         over: the axes. A field of ``tasks``, ``rule``, ``model``, ``optimizer`` or of the loss
@@ -95,7 +98,9 @@ def sweep(
             together are a product. A mapping of fields, all of one length, moves them together
             along one dimension: ``{"schedule": {"learning_rate": [...], "step_size": [...]}}``.
             Whole settings go by labels: ``{"rule": {"maml": tl.MAML(0.1), ...}}``.
-        model: depth, widths and scale of the start.
+        model: depth, widths and scale of the deep linear model, or any model that knows its start:
+            a pytree with ``init(key, tasks, dtype)``, called as ``model(params, x)``, whose fields
+            can be swept too.
         optimizer: an ``Optimizer``, or an optax name; Adam at 0.01 by default.
         loss: "exact" (the expectation, by ``closed_form.outer_loss``) or "sampled" (fresh tasks at
             every iteration).
@@ -105,7 +110,9 @@ def sweep(
         record_every: meta-iterations between records of loss and gradient norm; a divisor of
             ``num_steps``, by default one that leaves at most 100 records and the last.
         seeds: how many (0, 1, ...), or which; None runs seed 0 and has no such dimension. A seed
-            draws the start and the tasks, the same for all settings of one shape.
+            draws the start and the tasks, the same for all settings of one shape: of the keys
+            ``jax.random.split(jax.random.key(seed), 3)`` the first starts the model, the second is
+            that of ``meta_train``, the third draws the tasks of the final loss.
         eval_tasks: fresh tasks, scored on their population, for the final loss where it is sampled.
         learn_rule: meta-train the leaves of the rule too, from the values they have.
         tolerance: the gradient norm that counts as converged.
@@ -115,13 +122,13 @@ def sweep(
         chunk_runs: runs in a chunk, at most; chosen if None. A store keeps the one it began with.
         devices: JAX devices; all of them if None.
         progress: show runs done, rate and time left.
-        dry_run: return an ``Estimate`` and run nothing but a short probe.
+        dry_run: return a ``SweepCost`` and run nothing but a short probe.
 
     Returns:
         An ``xarray.Dataset`` with a dimension an axis, in the order of ``over``, then ``seed``; its
-        variables are final_loss, unadapted_loss, loss, grad_norm, weights, distance_to_minimum,
-        diverged and converged_at, each explained in its attributes. With ``store`` it reads from
-        there as it is used.
+        variables are final_loss, unadapted_loss, loss, grad_norm, weights (of the deep linear model
+        alone), distance_to_minimum, diverged, diverged_at and converged_at, each explained in its
+        attributes. With ``store`` it reads from there as it is used.
 
     Raises:
         ValueError: an axis or setting that is not what it must be; a store of another sweep.
@@ -134,38 +141,37 @@ def sweep(
     >>> ds.final_loss.dims, bool(ds.final_loss.sel(depth=2, step_size=0.5) < 0.01)
     (('depth', 'step_size'), True)
     """
-    optimizer = Optimizer(optimizer) if isinstance(optimizer, str) else optimizer
-    base = {
-        "tasks": LinearRegression() if tasks is None else tasks,
-        "rule": MAML(0.1) if rule is None else rule,
-        "model": Model() if model is None else model,
-        "optimizer": Optimizer() if optimizer is None else optimizer,
-        "loss": {"num_tasks": num_tasks, "num_queries": num_queries},
-    }
-    plan = make_plan(
-        over,
-        base,
-        loss=loss,
-        num_steps=num_steps,
-        record_every=record_every,
-        seeds=seeds,
-        eval_tasks=eval_tasks,
-        learn_rule=learn_rule,
-        tolerance=tolerance,
-        dtype=dtype,
+    base = Problem(
+        LinearRegression() if tasks is None else tasks,
+        MAML(0.1) if rule is None else rule,
+        DeepLinear() if model is None else model,
+        Optimizer() if optimizer is None else optimizer,
+        Sizes(num_tasks, num_queries),
     )
+    recipe = {
+        "loss": loss,
+        "num_steps": num_steps,
+        "record_every": record_every,
+        "eval_tasks": eval_tasks,
+        "learn_rule": learn_rule,
+        "tolerance": tolerance,
+        "dtype": dtype,
+    }
+    plan = make_plan(over, base, seeds, recipe)
     mesh = make_mesh(devices)
-    block = plan.block(parse_memory(memory), mesh.devices.size, chunk_runs)
+    costs = list(plan.costs.values())
+    limits = (parse_memory(memory), mesh.devices.size, chunk_runs)
+    block = choose_block(plan.shape, plan.batched, costs, *limits)
     if dry_run:
         return _estimate(plan, block, mesh)
-    show = Progress if progress and jax.process_index() == 0 else None
+    show = progress and jax.process_index() == 0
     if store is None:
         results = Memory(plan)
         run(plan, results, block, mesh, show)
         return results.dataset()
     writer = Store(store, plan, block) if jax.process_index() == 0 else None
     try:
-        block = tuple(_shared(np.array(writer.block if writer else block)).tolist())
+        block = tuple(shared(np.array(writer.block if writer else block)).tolist())
         run(plan, writer, block, mesh, show)
     finally:
         if writer is not None:
@@ -173,33 +179,40 @@ def sweep(
     return open_store(store)
 
 
-def _estimate(plan: Plan, block: tuple[int, ...], mesh: Any) -> Estimate:
+def _estimate(plan: Plan, block: tuple[int, ...], mesh: Any) -> SweepCost:
     """Time one chunk of the costliest program at a few iterations; take the rest in proportion."""
     devices = mesh.devices.size
     costs = plan.costs
     worst = max(costs, key=lambda index: costs[index].work)
-    every = min(plan.record_every, _PROBE_STEPS)
-    probe = replace(plan, num_steps=every, record_every=every)
-    start = tuple(0 if plan.batches(d) else i for d, i in zip(plan.dims, worst, strict=True))
-    stop = tuple(min(a + b, n) for a, b, n in zip((*start, 0), block, plan.shape, strict=True))
-    chunk = Chunk((*start, 0), stop)
+    every = min(plan.recipe.record_every, _PROBE_STEPS)
+    probe = shortened(plan, every)
+    stop = tuple(min(a + b, n) for a, b, n in zip(worst, block, plan.shape, strict=True))
+    chunk = Chunk(worst, stop)
     times = []
     for _ in range(2):
         begin = time.perf_counter()
         compute(probe, chunk, block, mesh)
         times.append(time.perf_counter() - begin)
     size = devices * ceil(prod(block) / devices)
-    chunks = list(plan.chunks(block))
+    chunks = len(list(all_chunks(plan.shape, plan.batched, block)))
     # Structures differ in cost; each has the same number of chunks.
     relative = sum(c.work for c in costs.values()) / (len(costs) * costs[worst].work)
-    scale = plan.num_steps / every
-    programs = len({(plan.structure_at((*i, 0)), costs[i]) for i in plan.structures})
-    return Estimate(
+    scale = plan.recipe.num_steps / every
+    return SweepCost(
         runs=plan.runs,
-        programs=programs,
-        chunks=len(chunks),
+        programs=plan.programs,
+        chunks=chunks,
         chunk_runs=prod(block),
         memory=max(c.bytes for c in costs.values()) * size,
-        seconds=times[1] * scale * relative * len(chunks),
-        compile_seconds=max(times[0] - times[1], 0.0) * programs,
+        seconds=times[1] * scale * relative * chunks,
+        compile_seconds=max(times[0] - times[1], 0.0) * plan.programs,
     )
+
+
+def _duration(seconds: float) -> str:
+    """Seconds for people."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -123,7 +123,8 @@ class BinaryMargins:
     in w sees, of the rest of the points, one combination only: with sigma_k the sigmoid of minus
     the k-th margin it adds -sqrt(sum sigma_k²)/K C (xi - its part along v), xi ~ N(0, I). Given w,
     loss and gradient together have the law that K fresh points give them. At two models they do
-    not, nor have second derivatives: this is for scoring fresh points once, by reverse mode.
+    not, nor have second derivatives, which are refused: this is for scoring fresh points once, by
+    reverse mode.
 
     ``root`` is C, or a number that stands for that multiple of the identity.
     """
@@ -155,5 +156,34 @@ class BinaryMargins:
         slope = jax.nn.sigmoid(-margins)
         spread = jnp.sqrt(jnp.sum(slope**2)) / margins.size
         across = spread * (self.rest - along * (along @ self.rest))
-        shift = jax.lax.stop_gradient(across) @ v
-        return jnp.mean(jax.nn.softplus(-margins)) - (shift - jax.lax.stop_gradient(shift))
+        return _less_slope(jnp.mean(jax.nn.softplus(-margins)), across, v)
+
+
+@jax.custom_vjp
+def _less_slope(value: Array, across: Array, v: Array) -> Array:
+    """``value``, with ``across`` subtracted from its gradient in ``v``."""
+    return value
+
+
+def _forward(value: Array, across: Array, v: Array) -> tuple[Array, Array]:
+    return value, across
+
+
+def _backward(across: Array, slope: Array) -> tuple[Array, None, Array]:
+    return slope, None, -slope * _once(across)
+
+
+_less_slope.defvjp(_forward, _backward)
+
+
+@jax.custom_jvp
+def _once(across: Array) -> Array:
+    return across
+
+
+@_once.defjvp
+def _refuse(primals: Any, tangents: Any) -> Any:
+    raise ValueError(
+        "margins of binary tasks have no second derivatives; to differentiate through training, "
+        "train on the points instead, loss = lambda params, key: sampled(params, key)"
+    )

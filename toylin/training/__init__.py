@@ -10,6 +10,7 @@ from toylin.training._losses import (
     sampled_loss,
 )
 from toylin.training._meta_train import Run, meta_train
+from toylin.training._optimizer import Optimizer
 from toylin.training._saved_runs import SavedRun, load_run, save_run
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "ExactLoss",
     "JointLoss",
     "JointSampledLoss",
+    "Optimizer",
     "Run",
     "SampledLoss",
     "SavedRun",

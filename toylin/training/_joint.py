@@ -8,58 +8,68 @@ from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
-from jax.typing import DTypeLike
 
-from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass
 from toylin._internal.shapes import Array, Float, PRNGKeyArray
-from toylin.models import Params
 from toylin.rules import Rule
-from toylin.tasks import Batch
-from toylin.training._losses import BatchLoss, ExactLoss, SampledLoss
+from toylin.training._drawing import draws, in_parts
+from toylin.training._losses import ScoredOnce, float_type
 
-Pair: TypeAlias = tuple[Params, Rule]
+Pair: TypeAlias = tuple[Any, Rule]
 
 
 @pytree_dataclass
 class JointLoss:
-    """``loss((params, rule))``: an exact or a fixed batch's loss, with the rule as an argument."""
+    """``loss((params, rule))``: a loss that draws nothing, with its rule as an argument."""
 
-    loss: ExactLoss | BatchLoss
+    loss: Any
 
     def __call__(self, pair: Pair) -> Float[Array, ""]:
         """The loss of the parameters with that rule."""
         params, rule = pair
-        return dataclasses.replace(self.loss, rule=rule)(params)
+        return _with_rule(self.loss, rule)(params)
 
 
 @pytree_dataclass
 class JointSampledLoss:
-    """``loss((params, rule), key)``: a sampled loss, with the rule as an argument."""
+    """``loss((params, rule), key)``: a loss that draws tasks, with its rule as an argument."""
 
-    loss: SampledLoss
+    loss: Any
 
-    def draw(self, key: PRNGKeyArray, dtype: DTypeLike | None = None) -> Batch:
+    def draw(self, key: PRNGKeyArray) -> Any:
         """The tasks of one evaluation."""
-        return self.loss.draw(key, dtype)
+        return self.loss.draw(key)
 
-    def on(self, pair: Pair, batch: Batch) -> Float[Array, ""]:
-        """The mean outer loss of the tasks in ``batch``."""
+    def on(self, pair: Pair, drawn: Any) -> Float[Array, ""]:
+        """The mean outer loss of the tasks in ``drawn``."""
         params, rule = pair
-        return dataclasses.replace(self.loss, rule=rule).on(params, batch)
+        return _with_rule(self.loss, rule).on(params, drawn)
 
     def __call__(self, pair: Pair, key: PRNGKeyArray) -> Float[Array, ""]:
         """The loss on freshly drawn tasks."""
-        return self.on(pair, self.draw(key, pair[0][0].dtype))
+        params, rule = pair
+        return _with_rule(self.loss, rule)(params, key)
+
+    def for_training(self, pair: Pair) -> JointSampledLoss:
+        """The same in law, for a loop that scores every draw once."""
+        return JointSampledLoss(in_parts(self.loss, pair[0]))
 
 
-def joint(
-    loss: ExactLoss | SampledLoss | BatchLoss, params: Params
-) -> tuple[JointLoss | JointSampledLoss, Pair]:
+def _with_rule(loss: Any, rule: Rule) -> Any:
+    if isinstance(loss, ScoredOnce):
+        return dataclasses.replace(loss, loss=_with_rule(loss.loss, rule))
+    if hasattr(loss, "_replace"):
+        return loss._replace(rule=rule)
+    return dataclasses.replace(loss, rule=rule)
+
+
+def joint(loss: Any, params: Any) -> tuple[JointLoss | JointSampledLoss, Pair]:
     """What ``meta_train`` needs to learn parameters and rule together.
 
     Args:
-        loss: an outer loss; its rule is where the rule starts.
+        loss: an outer loss with a field ``rule``, which is where the rule starts: ``ExactLoss``,
+            ``SampledLoss``, ``BatchLoss``, or a frozen pytree dataclass or named tuple of your own
+            (``loss(params)``, or with ``draw(key)`` and ``on(params, drawn)``).
         params: where the parameters start.
 
     Returns:
@@ -67,7 +77,7 @@ def joint(
         the precision of ``params``.
 
     Raises:
-        ValueError: another kind of loss.
+        ValueError: a loss without a rule.
 
     >>> import optax, toylin as tl
     >>> loss = tl.ExactLoss(tl.LinearRegression(), tl.MAML(step_size=0.1))
@@ -76,10 +86,13 @@ def joint(
     >>> print(f"{rule.step_size:.3f}")  # where one step is exact
     1.000
     """
-    checks.instance("loss", loss, (ExactLoss, SampledLoss, BatchLoss))
-    rule = jax.tree.map(lambda leaf: jnp.asarray(leaf, params[0].dtype), loss.rule)
-    function = JointSampledLoss(loss) if isinstance(loss, SampledLoss) else JointLoss(loss)
-    return function, (tuple(params), rule)
+    rule = getattr(loss, "rule", None)
+    if not isinstance(rule, Rule):
+        raise ValueError(f"loss must be an outer loss with a rule in its field rule, got {loss!r}")
+    dtype = float_type(params)
+    rule = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), rule)
+    params = tuple(params) if isinstance(params, list) else params
+    return JointSampledLoss(loss) if draws(loss) else JointLoss(loss), (params, rule)
 
 
 def separate(params_optimizer: Any, rule_optimizer: Any, frozen: Sequence[str] = ()) -> Any:

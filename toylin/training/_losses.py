@@ -5,8 +5,10 @@ Each is a pytree and a function, so that it passes through ``jit`` without a com
 
 from __future__ import annotations
 
+import inspect
 from functools import partial
 from math import comb
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,23 +19,28 @@ from toylin import autodiff, closed_form
 from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, Float, PRNGKeyArray
+from toylin.autodiff._outer import mean_over
 from toylin.closed_form import _scalar
-from toylin.models import Params, check_params, is_scalar
-from toylin.rules import Rule, Tasks, check_linear
+from toylin.models import Model, Params, check_params, is_scalar, predict
+from toylin.rules import Rule, Tasks, check_linear, check_problem
 from toylin.tasks import (
     Batch,
-    BinaryClassification,
     Data,
-    LinearRegression,
     RegressionMoments,
     RegressionPoints,
+    TaskLaw,
     weighted_mean,
 )
 
 
 @pytree_dataclass
 class ExactLoss:
-    """``loss(params)``: the expected outer loss, by ``closed_form.outer_loss``."""
+    """``loss(params)``: the expected outer loss of the deep linear model, by ``closed_form``.
+
+    Args:
+        tasks: a law of tasks that ``closed_form.outer_loss`` serves.
+        rule: the adaptation rule.
+    """
 
     tasks: Tasks
     rule: Rule
@@ -47,77 +54,164 @@ class ExactLoss:
 class SampledLoss:
     """``loss(params, key)``: the mean outer loss of freshly sampled tasks.
 
-    What is drawn is what the loss needs in place of the points behind it. For regression those are
-    the moments of support and query: the loss is equal in law, and several times cheaper. For
-    binary tasks the query points are ``BinaryMargins``: loss and gradient are equal in law at the
-    parameters that a key is used at. Make one with ``sampled_loss``.
-    """
-
-    tasks: Tasks
-    rule: Rule
-    num_tasks: int = static_field(default=32)
-    num_queries: int | None = static_field(default=10)
-    noiseless: bool = static_field(default=False)
-
-    def draw(self, key: PRNGKeyArray, dtype: DTypeLike | None = None) -> Batch:
-        """The tasks of one evaluation."""
-        if isinstance(self.tasks, LinearRegression):
-            return self.tasks.sample_moments(
-                key, self.num_tasks, self.num_queries, dtype, noiseless=self.noiseless
-            )
-        if self.num_queries is None:
-            return self.tasks.sample(key, self.num_tasks, None, dtype)
-        return self.tasks.sample_margins(key, self.num_tasks, self.num_queries, dtype)
-
-    def on(self, params: Params, batch: Batch) -> Float[Array, ""]:
-        """The mean outer loss of the tasks in ``batch``."""
-        return autodiff.outer_loss(params, batch, self.rule)
-
-    def __call__(self, params: Params, key: PRNGKeyArray) -> Float[Array, ""]:
-        """The loss on freshly drawn tasks."""
-        return self.on(params, self.draw(key, params[0].dtype))
-
-
-def sampled_loss(
-    tasks: Tasks, rule: Rule, num_tasks: int = 32, num_queries: int | None = 10
-) -> SampledLoss:
-    """An outer loss over tasks sampled anew at every call, ``loss(params, key)``.
+    For the deep linear model and ``LinearRegression`` what is drawn is what the loss needs in place
+    of the points behind it, the moments of support and query: the loss is equal in law, and several
+    times cheaper. ``meta_train`` and ``sweep`` do likewise for binary tasks, by draws of their own,
+    which are equal in law where a draw is scored once and differentiated once.
 
     Args:
-        tasks: the distribution of tasks.
+        tasks: the law of tasks, anything with ``sample(key, num_tasks, num_queries)``.
         rule: the adaptation rule.
         num_tasks: tasks an evaluation.
-        num_queries: query points a task; None scores on the population.
+        num_queries: query points a task; None scores on the population, where the law knows it.
+        model: the model, a function ``model(params, x)``.
 
     Raises:
         ValueError: an argument of the wrong kind, or a number below 1.
     """
-    checks.instance("tasks", tasks, (LinearRegression, BinaryClassification))
-    checks.instance("rule", rule, Rule)
-    checks.integer("num_tasks", num_tasks, minimum=1)
-    if num_queries is not None:
-        checks.integer("num_queries", num_queries, minimum=1)
+
+    tasks: TaskLaw
+    rule: Rule
+    num_tasks: int = static_field(default=32)
+    num_queries: int | None = static_field(default=10)
+    model: Model = static_field(default=predict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.tasks, TaskLaw):
+            raise ValueError(
+                "tasks must be a law of tasks, a pytree with a method "
+                f"sample(key, num_tasks, num_queries), got {self.tasks!r}"
+            )
+        checks.instance("rule", self.rule, Rule)
+        checks.integer("num_tasks", self.num_tasks, minimum=1)
+        if self.num_queries is not None:
+            checks.integer("num_queries", self.num_queries, minimum=1)
+        _check_model(self.model)
+
+    def draw(self, key: PRNGKeyArray, dtype: DTypeLike | None = None) -> Batch:
+        """The tasks of one evaluation.
+
+        Args:
+            key: a JAX random key.
+            dtype: of the draws, where the law takes one; JAX's default float type if None.
+        """
+        return _sample(self, key, dtype, is_noiseless(self.tasks), scored_once=False)
+
+    def on(self, params: Any, batch: Batch) -> Float[Array, ""]:
+        """The mean outer loss of the tasks in ``batch``."""
+        return autodiff.outer_loss(params, batch, self.rule, self.model)
+
+    def __call__(self, params: Any, key: PRNGKeyArray) -> Float[Array, ""]:
+        """The loss on freshly drawn tasks."""
+        return self.on(params, self.draw(key, float_type(params)))
+
+    def for_training(self, params: Any, noiseless: bool | None = None) -> ScoredOnce:
+        """The same in law, for a loop that scores every draw once, at models like ``params``."""
+        check_problem(params, self.tasks, self.rule, self.model)
+        quiet = is_noiseless(self.tasks) if noiseless is None else noiseless
+        return ScoredOnce(self, float_type(params).name, quiet)
+
+
+@pytree_dataclass
+class ScoredOnce:
+    """A ``SampledLoss`` by the cheapest draws that equal it in law where each is scored once.
+
+    ``noiseless`` saves drawing a noise that is known to be zero. It is compiled in, so it is
+    decided where the tasks' values are known, and does not outlive that call.
+    """
+
+    loss: SampledLoss
+    dtype: str = static_field()
+    noiseless: bool = static_field()
+
+    def draw(self, key: PRNGKeyArray) -> Batch:
+        """The tasks of one evaluation."""
+        return _sample(self.loss, key, self.dtype, self.noiseless, scored_once=True)
+
+    def on(self, params: Any, batch: Batch) -> Float[Array, ""]:
+        """The mean outer loss of the tasks in ``batch``."""
+        return mean_over(params, batch, self.loss.rule, self.loss.model)
+
+
+def _sample(
+    loss: SampledLoss,
+    key: PRNGKeyArray,
+    dtype: DTypeLike | None,
+    noiseless: bool,
+    scored_once: bool,
+) -> Batch:
+    tasks: Any = loss.tasks
+    sizes = (key, loss.num_tasks, loss.num_queries)
+    if loss.model is predict:
+        if hasattr(tasks, "sample_moments"):
+            return tasks.sample_moments(*sizes, dtype, noiseless=noiseless)
+        if scored_once and loss.num_queries is not None and hasattr(tasks, "sample_margins"):
+            return tasks.sample_margins(*sizes, dtype)
+    if "dtype" in inspect.signature(tasks.sample).parameters:
+        return tasks.sample(*sizes, dtype=dtype)
+    return tasks.sample(*sizes)
+
+
+def is_noiseless(tasks: Any) -> bool:
+    """Whether it is known that these tasks have no label noise."""
     noise = getattr(tasks, "noise_std", None)
-    noiseless = not isinstance(noise, jax.core.Tracer | None) and float(np.asarray(noise)) == 0
-    return SampledLoss(tasks, rule, num_tasks, num_queries, noiseless)
+    return not isinstance(noise, jax.core.Tracer | None) and not np.any(np.asarray(noise))
+
+
+def float_type(params: Any) -> np.dtype:
+    """The float type of the parameters (of the first array, where they differ)."""
+    return jnp.result_type(jax.tree.leaves(params)[0])
+
+
+def _check_model(model: Any) -> None:
+    if not callable(model):
+        raise ValueError(f"model must be a function model(params, x), got {model!r}")
+
+
+def sampled_loss(
+    tasks: TaskLaw,
+    rule: Rule,
+    num_tasks: int = 32,
+    num_queries: int | None = 10,
+    model: Model = predict,
+) -> SampledLoss:
+    """``SampledLoss(tasks, rule, num_tasks, num_queries, model)``."""
+    return SampledLoss(tasks, rule, num_tasks, num_queries, model)
 
 
 @pytree_dataclass
 class BatchLoss:
-    """``loss(params)``: the mean outer loss of one fixed batch of tasks."""
+    """``loss(params)``: the mean outer loss of one fixed batch of tasks.
+
+    Args:
+        batch: the tasks.
+        rule: the adaptation rule.
+        model: the model, a function ``model(params, x)``.
+
+    Raises:
+        ValueError: an argument of the wrong kind.
+    """
 
     batch: Batch
     rule: Rule
+    model: Model = static_field(default=predict)
 
-    def __call__(self, params: Params) -> Float[Array, ""]:
+    def __post_init__(self) -> None:
+        checks.instance("batch", self.batch, Batch)
+        checks.instance("rule", self.rule, Rule)
+        _check_model(self.model)
+
+    def __call__(self, params: Any) -> Float[Array, ""]:
         """The mean loss over the batch."""
-        return autodiff.outer_loss(params, self.batch, self.rule)
+        return autodiff.outer_loss(params, self.batch, self.rule, self.model)
 
-    def prepared(self, params: Params) -> BatchLoss | ScalarPolynomialLoss:
+    def prepared(self, params: Any) -> BatchLoss | ScalarPolynomialLoss:
         """The same function for models like ``params``, in the form that evaluates fastest."""
         data = (self.batch.support, self.batch.query)
         regression = all(isinstance(d, RegressionPoints | RegressionMoments) for d in data)
-        if regression and is_scalar(params) and self.rule.steps == 1 and self.rule.linear:
+        if self.model is not predict or not regression or not is_scalar(params):
+            return self
+        if self.rule.steps == 1 and self.rule.linear:
             return polynomial_loss(self.batch, self.rule, depth=len(params))
         return self
 

@@ -13,89 +13,158 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from toylin import rules
+from toylin._internal import checks
+from toylin._internal.files import npz_bytes, prepare, replace
 from toylin._internal.shapes import Array, Float
-from toylin.models import Params
-from toylin.rules import Rule
+from toylin.rules import RULES, Rule
+
+# What a file may name. Nothing else that it says is looked up anywhere.
+_RULES = {cls.__name__: cls for cls in RULES.values()}
+_NUMBERS = "biufc"
 
 
 class SavedRun(NamedTuple):
-    """What ``load_run`` returns: the trained pair, the loss at every iteration, the settings."""
+    """What ``load_run`` returns.
 
-    params: Params
+    Attributes:
+        params: the trained parameters.
+        rule: the rule that goes with them.
+        loss: the loss at every recorded iteration.
+        settings: what was asked.
+        model: the name of the model, where one was given to ``save_run``; the file does not hold
+            the model itself.
+    """
+
+    params: Any
     rule: Rule
-    loss: Float[Array, " steps"]
+    loss: Float[Array, " records"]
     settings: dict[str, Any]
+    model: str | None = None
 
 
 def save_run(
     path: str | Path,
-    params: Params,
+    params: Any,
     rule: Rule,
-    loss: Float[Array, " steps"] | np.ndarray,
+    loss: Float[Array, " records"] | np.ndarray,
     settings: Mapping[str, Any],
+    model: Any = None,
 ) -> Path:
     """Write a meta-training run as one .npz file, readable by ``load_run`` and by NumPy alone.
 
     Args:
         path: the file; its folder is made if it is missing, and an older file is replaced in one
             step.
-        params: the trained parameters.
+        params: the trained parameters, arrays in tuples, lists and dicts (with names as keys). A
+            named tuple is written as a dict.
         rule: the rule that goes with them.
-        loss: the loss at every iteration.
+        loss: the loss at every recorded iteration.
         settings: what was asked; anything that JSON can hold.
+        model: the model that the parameters are of, if not the linear one; its name is written.
 
     Raises:
-        ValueError: a rule that is none of toylin's or holds a function (``GBML``), settings that
-            JSON cannot hold, or a folder that cannot be written.
+        ValueError: parameters of another kind, a rule that is none of toylin's or holds a function
+            (``GBML``), settings that JSON cannot hold, or a folder that cannot be written.
     """
-    from toylin._internal.files import npz_bytes, prepare, replace
-
-    kind = type(rule).__name__
-    if getattr(rules, kind, None) is not type(rule) or isinstance(rule, rules.GBML):
-        raise ValueError(f"rule must be one that a file can hold, a rule of toylin, got {kind}")
-    fields = dataclasses.fields(rule)  # type: ignore[arg-type]
-    structure = {f.name: getattr(rule, f.name) for f in fields if f.metadata.get("static")}
+    checks.instance("rule", rule, Rule)
+    arrays: dict[str, np.ndarray] = {"loss": np.asarray(loss)}
+    about = {
+        "params": _write("params", params, arrays),
+        "rule": _write_rule("rule", rule, arrays),
+        "settings": dict(settings),
+        "model": getattr(model, "__name__", type(model).__name__) if model is not None else None,
+    }
     try:
-        about = json.dumps({"rule": kind, "structure": structure, "settings": dict(settings)})
+        text = json.dumps(about)
     except TypeError as error:
         raise ValueError(f"settings must be what JSON can hold: {error}") from None
-    data = {"about": np.asarray(about), "loss": np.asarray(loss)}
-    data |= {f"params/{i}": np.asarray(w) for i, w in enumerate(params)}
-    for keys, leaf in jax.tree_util.tree_leaves_with_path(rule):
-        data["/".join(["rule", keys[0].name, *(str(k.idx) for k in keys[1:])])] = np.asarray(leaf)
     path = Path(path)
     prepare(path.parent)
-    replace(path, npz_bytes(data))
+    replace(path, npz_bytes({"about": np.asarray(text), **arrays}))
     return path
 
 
+def _write(name: str, tree: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """Put the arrays of ``tree`` into ``arrays``; return its structure for JSON, None for one."""
+    if hasattr(tree, "_asdict"):
+        tree = tree._asdict()
+    if isinstance(tree, dict):
+        if not all(isinstance(key, str) for key in tree):
+            raise ValueError(f"{name} must have names as keys, got {list(tree)!r}")
+        return {"dict": {k: _write(f"{name}/{k}", v, arrays) for k, v in tree.items()}}
+    if isinstance(tree, tuple | list):
+        kind = "list" if isinstance(tree, list) else "tuple"
+        return {kind: [_write(f"{name}/{i}", v, arrays) for i, v in enumerate(tree)]}
+    if tree is None:
+        return "none"
+    array = np.asarray(tree) if isinstance(tree, jax.Array | np.ndarray | float | int) else None
+    if array is None or array.dtype.kind not in _NUMBERS:
+        raise ValueError(
+            f"{name} must be what a file can hold, arrays in tuples, lists and dicts, got {tree!r}"
+        )
+    if name in arrays:
+        raise ValueError(f"{name} must have keys without '/', got two entries of that name")
+    arrays[name] = array
+    return None
+
+
+def _write_rule(name: str, rule: Rule, arrays: dict[str, np.ndarray]) -> Any:
+    kind = type(rule).__name__
+    if _RULES.get(kind) is not type(rule):
+        raise ValueError(f"rule must be one that a file can hold, a rule of toylin, got {kind}")
+    fields: dict[str, Any] = {}
+    for field in dataclasses.fields(rule):  # type: ignore[arg-type]
+        value, where = getattr(rule, field.name), f"{name}/{field.name}"
+        if isinstance(value, Rule):
+            fields[field.name] = {"rule": _write_rule(where, value, arrays)}
+        elif field.metadata.get("static"):
+            fields[field.name] = {"static": value}
+        else:
+            fields[field.name] = {"tree": _write(where, value, arrays)}
+    return {"kind": kind, "fields": fields}
+
+
 def load_run(path: str | Path) -> SavedRun:
-    """Read what ``save_run`` wrote.
+    """Read what ``save_run`` wrote. Nothing in the file is run, and no name in it is looked up.
 
     Raises:
         ValueError: a file that is missing or is no saved run.
     """
     try:
-        with np.load(path) as file:
-            data = dict(file)
-        about = json.loads(str(data.pop("about")))
-        kind = getattr(rules, about["rule"])
-        tree = _nest({tuple(key.split("/")): value for key, value in data.items()})
-        structure = about["structure"].items()
-        static = {name: tuple(v) if isinstance(v, list) else v for name, v in structure}
-        rule = kind(**tree.get("rule", {}), **static)
-        return SavedRun(tree["params"], rule, tree["loss"], about["settings"])
-    except (OSError, KeyError, AttributeError, ValueError, zipfile.BadZipFile) as error:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        about = json.loads(str(arrays["about"]))
+        return SavedRun(
+            _read("params", about["params"], arrays),
+            _read_rule("rule", about["rule"], arrays),
+            jnp.asarray(arrays["loss"]),
+            about["settings"],
+            about["model"],
+        )
+    except (OSError, KeyError, TypeError, AttributeError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"path must be a run that save_run wrote, got {path}: {error}") from None
 
 
-def _nest(flat: Mapping[tuple[str, ...], np.ndarray]) -> Any:
-    """Arrays by path as nested dicts and, where the keys are numbers, tuples."""
-    if () in flat:
-        return jnp.asarray(flat[()])
-    names = list(dict.fromkeys(path[0] for path in flat))
-    tree = {n: _nest({p[1:]: x for p, x in flat.items() if p[0] == n}) for n in names}
-    if all(name.isdigit() for name in names):
-        return tuple(tree[name] for name in sorted(names, key=int))
-    return tree
+def _read(name: str, structure: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+    if structure is None:
+        return jnp.asarray(arrays[name])
+    if structure == "none":
+        return None
+    ((kind, inside),) = structure.items()
+    if kind == "dict":
+        return {key: _read(f"{name}/{key}", part, arrays) for key, part in inside.items()}
+    parts = [_read(f"{name}/{i}", part, arrays) for i, part in enumerate(inside)]
+    return {"tuple": tuple, "list": list}[kind](parts)
+
+
+def _read_rule(name: str, about: Any, arrays: Mapping[str, np.ndarray]) -> Rule:
+    fields = {}
+    for field, value in about["fields"].items():
+        ((kind, inside),) = value.items()
+        if kind == "static":
+            fields[field] = tuple(inside) if isinstance(inside, list) else inside
+        else:
+            read = {"rule": _read_rule, "tree": _read}[kind]
+            fields[field] = read(f"{name}/{field}", inside, arrays)
+    rule: Rule = _RULES[about["kind"]](**fields)
+    return rule

@@ -1,0 +1,70 @@
+"""The deep linear model as one object: its shape and its random start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+from jax.typing import DTypeLike
+
+from toylin._internal import checks
+from toylin._internal.pytree import pytree_dataclass, static_field
+from toylin._internal.shapes import Array, Float, PRNGKeyArray
+from toylin.models._linear import Params, init, predict
+
+
+@pytree_dataclass
+class DeepLinear:
+    """A deep linear model by its shape: a function ``model(params, x)`` that knows its start.
+
+    Args:
+        depth: L, the number of layers.
+        width: the width of every hidden layer.
+        widths: all widths (d_0, ..., d_L) instead; ``depth`` and ``width`` are then ignored.
+        scale: the scale of the random start, as in ``init``; a leaf.
+
+    Raises:
+        ValueError: a size that is no positive integer, or a bad scale.
+
+    >>> import toylin as tl
+    >>> model = DeepLinear(depth=3, width=4)
+    >>> [w.shape for w in model.init(jax.random.key(0), tl.LinearRegression(dim=2))]
+    [(4, 2), (4, 4), (1, 4)]
+    """
+
+    depth: int = static_field(default=2)
+    width: int = static_field(default=1)
+    widths: tuple[int, ...] | None = static_field(default=None)
+    scale: float | jax.Array = 1.0
+
+    def __post_init__(self) -> None:
+        checks.integer("depth", self.depth, minimum=1)
+        checks.integer("width", self.width, minimum=1)
+        checks.scalar("scale", self.scale, minimum=0.0)
+        if self.widths is None:
+            return
+        if not isinstance(self.widths, tuple | list) or len(self.widths) < 2:
+            raise ValueError(f"widths must be (d_0, ..., d_L), two at least, got {self.widths!r}")
+        for width in self.widths:
+            checks.integer("every entry of widths", width, minimum=1)
+        object.__setattr__(self, "widths", tuple(self.widths))
+
+    def shape(self, dim: int | None) -> tuple[int, ...]:
+        """(d_0, ..., d_L) for inputs of dimension ``dim``."""
+        if self.widths is None:
+            if dim is None:
+                raise ValueError("widths must be given for tasks that do not name their dim")
+            return (dim, *[self.width] * (self.depth - 1), 1)
+        if dim not in (None, self.widths[0]):
+            raise ValueError(f"widths must start with the tasks' dim={dim}, got {self.widths}")
+        return self.widths
+
+    def init(self, key: PRNGKeyArray, tasks: Any, dtype: DTypeLike | None = None) -> Params:
+        """A random start for these tasks, as ``toylin.init`` draws it."""
+        return init(key, self.shape(getattr(tasks, "dim", None)), self.scale, dtype)
+
+    def __call__(
+        self, params: Params, x: Float[Array, "*points inputs"]
+    ) -> Float[Array, "*points"] | Float[Array, "*points outputs"]:
+        """What ``toylin.predict`` computes."""
+        return predict(params, x)
