@@ -137,15 +137,14 @@ def _finish(loop: Loop, carry: Carry, done: int) -> Run:
     def first_rows(buffer: Array) -> Array:
         return buffer if len(buffer) == rows else buffer[:rows]
 
-    records = jax.tree.map(first_rows, (carry.loss, carry.grad_norm))
-    path = jax.tree.map(first_rows, carry.trajectory)
     return Run(
-        carry.params,
-        *records,
-        iteration,
-        path,
-        _diverged_at(loop, carry, done),
-        done < loop.num_steps,
+        params=carry.params,
+        loss=first_rows(carry.loss),
+        grad_norm=first_rows(carry.grad_norm),
+        iteration=np.arange(rows) * loop.record_every,
+        trajectory=jax.tree.map(first_rows, carry.trajectory),
+        diverged_at=_diverged_at(loop, carry, done),
+        interrupted=done < loop.num_steps,
     )
 
 
