@@ -32,7 +32,7 @@ learning_rate = 0.05
 momentum = 0.5
 [over]
 depth = [1, 2]
-shots = [5, "none"]
+shots = [5, "population"]
 [over.schedule]
 theta_mean = "0:1:3"
 scale = "0.1:10:3:log"
@@ -143,7 +143,7 @@ def test_bad_input_is_one_line(tmp_path, monkeypatch, args, words):
 
 
 def test_values():
-    assert config.parse_values("1,2.5,none,20-20-1,true,word") == [
+    assert config.parse_values("1,2.5,population,20-20-1,true,word") == [
         1, 2.5, None, (20, 20, 1), True, "word",
     ]  # fmt: skip
     np.testing.assert_allclose(config.parse_values("0.01:100:5:log"), 10.0 ** np.arange(-2, 3))

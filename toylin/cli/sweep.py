@@ -49,7 +49,7 @@ def command(
     CONFIG is a TOML file; flags add to it, and suffice without it. `toylin sweep depth` is built
     in: depth against inner step size, drawn as the figure phase_diagram.
 
-    VALUES are a,b,c or start:stop:count (:log for equal ratios); `none` shots are the population.
+    VALUES are a,b,c or start:stop:count (:log for equal ratios); shots may be the word population.
     An axis is a field of the tasks, the rule, the model or the optimizer; rules go by the names of
     `toylin train`. Results go to --store as
     they come: the same command resumes there, also after a crash. Ctrl-C stops after the chunk
@@ -58,7 +58,7 @@ def command(
     \b
     Examples:
       toylin sweep depth
-      toylin sweep --over depth=1,2,3 --over step_size=-0.5:1.5:41 --over shots=5,none \\
+      toylin sweep --over depth=1,2,3 --over step_size=-0.5:1.5:41 --over shots=5,population \\
         --set noise_std=0.1 --set num_steps=500 --set seeds=8 --store runs.zarr
       toylin sweep question.toml --store runs.zarr --dry-run
 

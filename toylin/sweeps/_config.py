@@ -29,10 +29,10 @@ RUN = (
 
 
 def parse_value(text: Any) -> Any:
-    """A value of a setting: a number, true, false, "none", widths such as 20-20-1, or a word."""
+    """A value of a setting: a number, true, false, "population", widths such as 20-20-1, or a word."""
     if not isinstance(text, str):
         return text
-    words = {"none": None, "population": None, "inf": None, "true": True, "false": False}
+    words = {"population": None, "true": True, "false": False}
     if text.lower() in words:
         return words[text.lower()]
     for kind in (int, float):
