@@ -176,10 +176,10 @@ def closed_forms(path: Path) -> None:
     write(
         path,
         "# What has a closed form\n\n"
-        "The routes of `tl.closed_form.outer_loss`, `outer_grad` and `outer_value_and_grad`, in the "
-        "order in which they are tried: the first that serves is taken, and "
-        "`tl.closed_form.route(params, tasks, rule)` says which. They serve the deep linear model "
-        "with one output. A combination that none of them serves raises `NoClosedFormError`, which "
+        "The routes of `tl.closed_form.outer_loss`, `outer_grad` and `outer_value_and_grad`, in "
+        "the order in which they are tried: the first that serves is taken, and "
+        "`tl.closed_form.route(params, tasks, rule)` says which. They serve the deep linear "
+        "model with one output. A combination that none of them serves raises `NoClosedFormError`, which "
         "names what does; nothing falls back to sampling in silence.\n\n"
         f"| route | what it serves | accuracy |\n|---|---|---|\n{rows}\n\n"
         "A rule is *linear* where its update is one linear map of every layer's gradient, the same "

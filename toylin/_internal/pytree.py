@@ -13,7 +13,11 @@ _SHOWN = 4  # arrays of more entries are shown by their shape
 
 
 def static_field(**kwargs: Any) -> Any:
-    """A dataclass field that is part of the structure (hashable, compiled in), not a leaf."""
+    """A dataclass field that is part of the structure (hashable, compiled in), not a leaf.
+
+    Args:
+        **kwargs: as for ``dataclasses.field``, ``default`` above all.
+    """
     return dataclasses.field(metadata={"static": True}, **kwargs)
 
 
@@ -23,6 +27,10 @@ def pytree_dataclass(cls: type[_Class]) -> type[_Class]:
 
     Unflattening skips ``__init__`` and so ``__post_init__``: leaves may then be tracers, batched
     arrays or the placeholders that JAX itself puts there, which no argument check should see.
+
+    Args:
+        cls: a class with annotated fields. Those made by ``static_field`` are structure, all
+            others leaves.
     """
     cls = dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
     if "__repr__" not in vars(cls):

@@ -34,7 +34,13 @@ def inner_loss(params: Any, support: Data, model: Model = predict) -> Float[Arra
 
 @compiled("model")
 def inner_grad(params: Any, support: Data, model: Model = predict) -> Any:
-    """The gradient of ``inner_loss`` with respect to every layer, by reverse mode."""
+    """The gradient of ``inner_loss`` with respect to every layer, by reverse mode.
+
+    Args:
+        params: as for ``inner_loss``.
+        support: as for ``inner_loss``.
+        model: as for ``inner_loss``.
+    """
     check_support(params, support, model)
     return jax.grad(support.loss)(params, model)
 

@@ -23,7 +23,15 @@ def task_losses(
     *,
     remat: bool = False,
 ) -> Float[Array, " tasks"]:
-    """Every task's query loss after adaptation: what ``outer_loss`` is the mean of."""
+    """Every task's query loss after adaptation: what ``outer_loss`` is the mean of.
+
+    Args:
+        params: as for ``outer_loss``.
+        tasks: as for ``outer_loss``.
+        rule: as for ``outer_loss``.
+        model: as for ``outer_loss``.
+        remat: as for ``outer_loss``.
+    """
     return _losses(params, as_batch(params, tasks, rule, model), rule, model, remat)
 
 
@@ -67,6 +75,13 @@ def outer_grad(
 
     It is the direction in which the rule learns: that of a first-order rule, or of ``Reptile``, is
     no gradient of the loss.
+
+    Args:
+        params: as for ``outer_loss``.
+        tasks: as for ``outer_loss``.
+        rule: as for ``outer_loss``.
+        model: as for ``outer_loss``.
+        remat: as for ``outer_loss``.
     """
     batch = as_batch(params, tasks, rule, model)
     return jax.grad(mean_over)(params, batch, rule, model, remat)
@@ -81,7 +96,15 @@ def outer_value_and_grad(
     *,
     remat: bool = False,
 ) -> tuple[Float[Array, ""], Any]:
-    """``outer_loss`` and ``outer_grad`` in one pass."""
+    """``outer_loss`` and ``outer_grad`` in one pass.
+
+    Args:
+        params: as for ``outer_loss``.
+        tasks: as for ``outer_loss``.
+        rule: as for ``outer_loss``.
+        model: as for ``outer_loss``.
+        remat: as for ``outer_loss``.
+    """
     batch = as_batch(params, tasks, rule, model)
     return jax.value_and_grad(mean_over)(params, batch, rule, model, remat)
 

@@ -101,6 +101,11 @@ def inner_grad(params: Any, support: Data, model: Model = predict) -> Params:
     population of a binary task -(A m - B C w)', C the covariance of its inputs, with the Gaussian
     integrals A = E s(-z) and B = E s(z) s(-z) over the margin (Stein's lemma). Arguments and
     errors are those of ``inner_loss``.
+
+    Args:
+        params: as for ``inner_loss``.
+        support: as for ``inner_loss``.
+        model: as for ``inner_loss``.
     """
     return _layers.grad(*_door(params, support, model))
 

@@ -21,6 +21,12 @@ from toylin.tasks import Batch, TaskLaw
 def route(params: Any, tasks: TaskLaw | Batch, rule: Rule, model: Model = predict) -> Route:
     """Which closed form serves ``outer_loss(params, tasks, rule)``.
 
+    Args:
+        params: as for ``outer_loss``.
+        tasks: as for ``outer_loss``.
+        rule: as for ``outer_loss``.
+        model: as for ``outer_loss``.
+
     Returns:
         An entry of ``ROUTES``, the table; its ``name``, ``description`` and ``accuracy`` are for
         people, and printed it says the first two.
@@ -48,6 +54,13 @@ def task_losses(
     """Every task's (or quadrature node's) query loss after adaptation.
 
     Arguments and errors are those of ``outer_loss``, but that a law of tasks must have nodes.
+
+    Args:
+        params: as for ``outer_loss``.
+        tasks: as for ``outer_loss``.
+        rule: as for ``outer_loss``.
+        model: as for ``outer_loss``.
+        remat: as for ``outer_loss``.
     """
     check_linear_model(model)
     batch = as_batch(params, tasks, rule, model)
@@ -98,6 +111,13 @@ def outer_grad(
     with ``rule.first_order`` it multiplies by I. For ``Reptile`` it is the expected params -
     adapted. These two are biased: the difference from a second-order rule's is how much. Arguments
     and errors are those of ``outer_loss``.
+
+    Args:
+        params: as for ``outer_loss``.
+        tasks: as for ``outer_loss``.
+        rule: as for ``outer_loss``.
+        model: as for ``outer_loss``.
+        remat: as for ``outer_loss``.
     """
     return _evaluate(Route.grad, params, tasks, rule, model, remat)
 
@@ -106,6 +126,13 @@ def outer_value_and_grad(
     params: Any, tasks: TaskLaw | Batch, rule: Rule, model: Model = predict, *, remat: bool = False
 ) -> tuple[Float[Array, ""], Params]:
     """``outer_loss`` and ``outer_grad`` in one pass. Arguments and errors are those of the former.
+
+    Args:
+        params: as for ``outer_loss``.
+        tasks: as for ``outer_loss``.
+        rule: as for ``outer_loss``.
+        model: as for ``outer_loss``.
+        remat: as for ``outer_loss``.
 
     >>> import jax.numpy as jnp, toylin as tl
     >>> tasks, rule = tl.LinearRegression(), tl.MAML(0.1)

@@ -50,6 +50,9 @@ def imbalance(params: Params) -> Float[Array, " layers"]:
     that start balanced (zero) stay so, and finite steps of size alpha change it at order alpha².
     Map it over a trajectory with ``jax.vmap``.
 
+    Args:
+        params: (W_1, ..., W_L), one output.
+
     Source: Arora, Cohen and Hazan, ICML 2018, Theorem 1; Du, Hu and Lee, NeurIPS 2018.
     """
     check_params(params)

@@ -45,6 +45,10 @@ def induced_preconditioner(params: Params, rule: Rule) -> Float[Array, "dim dim"
 def matrix_angle(first: Float[Array, "*shape"], second: Float[Array, "*shape"]) -> Float[Array, ""]:
     """The angle between two matrices in degrees, by the Frobenius inner product: scale-free.
 
+    Args:
+        first: a matrix, or any array.
+        second: another of its shape.
+
     Raises:
         ValueError: arrays of different shapes.
     """

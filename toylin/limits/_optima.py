@@ -23,6 +23,10 @@ def shallow_optimum(
 
     What adaptation leaves of the error w - theta is a linear map of it that does not depend on w,
     and label noise has mean zero, so the outer loss is a quadratic around mu.
+
+    Args:
+        tasks: linear regression, of any dimension and number of shots.
+        dtype: of the result; JAX's default float type if None.
     """
     checks.instance("tasks", tasks, LinearRegression)
     mean = jnp.asarray(tasks.theta_mean, float_dtype(dtype))
@@ -33,6 +37,11 @@ def shallow_floor(
     tasks: LinearRegression, rule: Rule, dtype: DTypeLike | None = None
 ) -> Float[Array, ""]:
     """The lowest outer loss of the shallow model, with the label noise.
+
+    Args:
+        tasks: linear regression, of any dimension and number of shots.
+        rule: the adaptation rule.
+        dtype: of the result; JAX's default float type if None.
 
     Raises:
         ValueError: an argument of the wrong kind.
@@ -89,6 +98,12 @@ def deep_floor(
     In the population sigma²/2, at any depth and positive step size (a traced one is taken to be
     positive). With two layers and K shots it is certified, and depends on the step size where theta
     has a mean. Nothing else is served: see ``deep_optimum``, whose arguments and errors these are.
+
+    Args:
+        tasks: as for ``deep_optimum``.
+        rule: as for ``deep_optimum``.
+        depth: as for ``deep_optimum``.
+        dtype: of the result; JAX's default float type if None.
 
     >>> round(float(deep_floor(LinearRegression(shots=5), MAML(0.1))), 6)  # 1 / (K + 2)
     0.142857

@@ -92,7 +92,11 @@ def check_params(params: Params, dim: int | None = None, outputs: int | None = 1
 
 
 def end_to_end(params: Params) -> Float[Array, "outputs inputs"]:
-    """The matrix W = W_L ... W_1 that the model computes."""
+    """The matrix W = W_L ... W_1 that the model computes.
+
+    Args:
+        params: (W_1, ..., W_L), W_l of shape (d_l, d_{l-1}).
+    """
     return reduce(lambda below, above: above @ below, params)
 
 
@@ -102,6 +106,10 @@ def predict(
     """The deep linear model, f(x) = W_L ... W_1 x for each row of ``x``: the default model.
 
     One output (W_L has one row) is a number a point, several are a row a point.
+
+    Args:
+        params: (W_1, ..., W_L), W_l of shape (d_l, d_{l-1}).
+        x: inputs, shape (..., d_0).
     """
     w = end_to_end(params)
     return x @ w[0] if w.shape[0] == 1 else x @ w.T

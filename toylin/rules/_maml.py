@@ -51,6 +51,10 @@ class MAML(GradientDescent):
 def FOMAML(step_size: float | jax.Array, steps: int = 1) -> MAML:  # noqa: N802
     """First-order MAML: ``MAML(step_size, steps, first_order=True)``.
 
+    Args:
+        step_size: as for ``MAML``.
+        steps: as for ``MAML``.
+
     Source: Finn, Abbeel and Levine, "Model-Agnostic Meta-Learning", ICML 2017, section 5.2.
     """
     return MAML(step_size, steps, first_order=True)

@@ -29,7 +29,7 @@ RUN = (
 
 
 def parse_value(text: Any) -> Any:
-    """A value of a setting: a number, true, false, "population", widths such as 20-20-1, or a word."""
+    """A number, true, false, "population" (None), widths such as 20-20-1, or a word."""
     if not isinstance(text, str):
         return text
     words = {"population": None, "true": True, "false": False}

@@ -236,12 +236,24 @@ def _adapted_product(
 
 
 def outer_loss(weights: Sequence[Any], tasks: LinearRegression, rule: MAML) -> Rational:
-    """The value of ``outer_value_and_grad``."""
+    """The value of ``outer_value_and_grad``.
+
+    Args:
+        weights: as for ``outer_value_and_grad``.
+        tasks: as for ``outer_value_and_grad``.
+        rule: as for ``outer_value_and_grad``.
+    """
     return outer_value_and_grad(weights, tasks, rule)[0]
 
 
 def outer_grad(weights: Sequence[Any], tasks: LinearRegression, rule: MAML) -> tuple[Rational, ...]:
-    """The gradient of ``outer_value_and_grad``."""
+    """The gradient of ``outer_value_and_grad``.
+
+    Args:
+        weights: as for ``outer_value_and_grad``.
+        tasks: as for ``outer_value_and_grad``.
+        rule: as for ``outer_value_and_grad``.
+    """
     return outer_value_and_grad(weights, tasks, rule)[1]
 
 

@@ -71,6 +71,10 @@ class BinaryMoments:
 
     The margin y f(x) is Gaussian with mean w.mean and variance w' cov w, w the end-to-end vector,
     so loss and accuracy are one-dimensional Gaussian integrals.
+
+    Args:
+        mean: the mean of the class +1, shape (dim,), with a leading axis of tasks in a ``Batch``.
+        cov: the covariance of either class, shape (dim, dim).
     """
 
     kind: ClassVar[str] = "binary"

@@ -75,6 +75,12 @@ class RegressionMoments:
     points or over the population. In theory's symbols xx is S (or Sigma) and xe is n. They serve
     the deep linear model, of one output, only.
 
+    Args:
+        xx: shape (dim, dim), with a leading axis of tasks in a ``Batch``, as all of these.
+        theta: shape (dim,), the point about which the moments are taken.
+        xe: shape (dim,).
+        ee: shape ().
+
     Raises:
         ValueError: numbers that are not finite and real, or shapes that disagree. When used: a
             model that is not the linear one.
