@@ -13,7 +13,7 @@ from toylin.cli._common import SHOTS, report, use_float64
 from toylin.models import Params, init
 from toylin.rules import RULES, Rule, make_rule
 from toylin.tasks import BinaryClassification, LinearRegression
-from toylin.training import joint, meta_train, sampled_loss, save_run, separate
+from toylin.training import Run, joint, meta_train, sampled_loss, save_run, separate
 
 # What a rule takes beyond its step size and number of steps: refused with a rule that does not.
 _OPTIONS = ("psd", "adapt_transform", "hyper_step_size", "layers")
@@ -94,7 +94,10 @@ def command(out: Path, **settings: Any) -> None:
         optimizer = separate(
             optax.adam(settings["learning_rate"]), optax.adam(settings["rule_learning_rate"])
         )
-        run = meta_train(*joint(loss, params), optimizer, settings["num_steps"], key_tasks)
+        run = meta_train(
+            *joint(loss, params), optimizer, settings["num_steps"], key_tasks, progress=True
+        )
+        _check_finite(run)
         losses = np.asarray(run.loss)
         params, rule = run.params
         written.append(save_run(out, params, rule, losses, settings))
@@ -103,6 +106,18 @@ def command(out: Path, **settings: Any) -> None:
         click.echo(
             f"loss {losses[:tenth].mean():.6g} over the first tenth of the iterations, "
             f"{losses[-tenth:].mean():.6g} over the last"
+        )
+    click.echo(f"next: python -c \"import toylin as tl; print(tl.load_run('{out}'))\"")
+
+
+def _check_finite(run: Run) -> None:
+    """A run that diverged, or was stopped before it began, is an error, and nothing is saved."""
+    if not len(run.loss):
+        raise click.Abort
+    if run.diverged_at is not None and int(run.diverged_at) < len(run.loss):
+        raise click.ClickException(
+            f"the run diverged at meta-iteration {int(run.diverged_at)}: nothing is saved; try a "
+            "smaller --learning-rate or --step-size"
         )
 
 
