@@ -107,6 +107,9 @@ def command(out: Path, **settings: Any) -> None:
             f"loss {losses[:tenth].mean():.6g} over the first tenth of the iterations, "
             f"{losses[-tenth:].mean():.6g} over the last"
         )
+    if run.interrupted:
+        click.echo(f"stopped after {len(losses)} meta-iterations, which are saved", err=True)
+        raise click.Abort
     click.echo(f"next: python -c \"import toylin as tl; print(tl.load_run('{out}'))\"")
 
 
@@ -114,7 +117,7 @@ def _check_finite(run: Run) -> None:
     """A run that diverged, or was stopped before it began, is an error, and nothing is saved."""
     if not len(run.loss):
         raise click.Abort
-    if run.diverged_at is not None and int(run.diverged_at) < len(run.loss):
+    if run.diverged_at is not None:
         raise click.ClickException(
             f"the run diverged at meta-iteration {int(run.diverged_at)}: nothing is saved; try a "
             "smaller --learning-rate or --step-size"
