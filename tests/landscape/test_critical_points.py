@@ -210,6 +210,18 @@ def test_a_double_root_along_a_diagonal_is_found_once():
     assert found.eigenvalues[flat].tolist() == [[0.0, 28.0]] * 2
 
 
+def test_a_double_root_off_the_diagonals_is_found_once():
+    # q = 4 / (1 + p²), and V' = a_0' + 32 p / (1 + p²)² has a double root at p = 1/2.
+    a0 = (0, -14884, -5971, 0, 0, 0, 2000)
+    found = solved(PolynomialLoss(a0, (-16000,), (2000, 0, 2000), 2000))
+    flat = found.points[found.degenerate]
+    assert len(flat) == 4
+    np.testing.assert_allclose(flat[:, 0] * flat[:, 1], 0.5, rtol=1e-15)
+    np.testing.assert_allclose(np.sum(flat**2, axis=1), 3.2, rtol=1e-15)
+    assert np.all(found.eigenvalues[found.degenerate, 0] == 0)
+    assert np.all(found.eigenvalues[found.degenerate, 1] > 0)
+
+
 def test_a_subset_fails_the_index_theorem():
     class Orbit:
         def __init__(self, count, eigenvalues):
@@ -255,6 +267,16 @@ class OwnMAML(tl.MAML):
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_sign_that_underflows_is_kept():
+    # The origin's eigenvalues, -2 alpha s⁴ tau², are -2e-361.
+    found = tl.solve_critical_points(tl.LinearRegression(x_cov=1e-180), tl.MAML(0.1))
+    origin = np.flatnonzero(np.all(found.points == 0, axis=1))
+    assert found.eigenvalues[origin].tolist() == [[-5e-324, -5e-324]]
+    assert not np.any(found.degenerate)
+    minima, saddles, maxima = found.census()
+    assert minima - saddles + maxima == 1
 
 
 def test_numbers_beyond_float64_are_refused():

@@ -130,9 +130,7 @@ def _on_diagonal(loss: PolynomialLoss, side: int) -> Iterator[_Orbit]:
         size = u.value()
         if size <= 0:
             continue
-        curvature = Fraction(0)
-        if u.multiplicity == 1:
-            curvature = 2 * size * u.value_of(derivative(slope))
+        curvature = 2 * size * u.value_of(derivative(slope))
         eigenvalues = (curvature / loss.denominator, 4 * u.value_of(across) / loss.denominator)
         r = _float(_root(size))
         value = u.value_of(along) / loss.denominator
@@ -189,10 +187,8 @@ def _curvatures(
     l_pp = second[0] + second[1] * q + second[2] * q * q
     l_pq = p.value_of(derivative(a1)) + 2 * p.value_of(derivative(a2)) * q
     total = (l_pp * q + 8 * at * l_pq + 4 * q * l_qq) / denominator
-    product = Fraction(0)
-    if p.multiplicity == 1:
-        slope = p.value_of(derivative(_eliminated(loss))) / denominator**2
-        product = 4 * plus * minus * slope / l_qq
+    slope = p.value_of(derivative(_eliminated(loss))) / denominator**2
+    product = 4 * plus * minus * slope / l_qq
     apart = _root(max(total**2 - 4 * product, Fraction(0)))
     larger = (total + (apart if total > 0 else -apart)) / 2
     return _ascending(product / larger, larger)
