@@ -38,6 +38,7 @@ from .limits import bayes_loss as bayes_loss
 from .limits import deep_floor as deep_floor
 from .limits import deep_optimum as deep_optimum
 from .limits import estimate as estimate
+from .limits import estimate_value_and_grad as estimate_value_and_grad
 from .limits import shallow_floor as shallow_floor
 from .limits import shallow_optimum as shallow_optimum
 from .limits import tails as tails
