@@ -11,6 +11,10 @@ from ._internal.errors import NoClosedFormError as NoClosedFormError
 from ._internal.pytree import pytree_dataclass as pytree_dataclass
 from ._internal.pytree import static as static
 
+# Whether the routes agree
+from .checking import RoutesReport as RoutesReport
+from .checking import check_routes as check_routes
+
 # What depth does to a step
 from .depth import BestPreconditioner as BestPreconditioner
 from .depth import angle as angle

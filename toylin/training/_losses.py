@@ -25,6 +25,7 @@ from toylin.tasks import (
     RegressionPoints,
 )
 
+
 @pytree_dataclass
 class ExactLoss:
     """``loss(params)``: the expected outer loss, by ``closed_form.outer_loss``."""
