@@ -55,7 +55,7 @@ class RoutesReport(NamedTuple):
 
     @property
     def abstains(self) -> bool:
-        """Whether finite differences cannot tell: their own rounding exceeds what they are held to."""
+        """Whether finite differences cannot tell, their own rounding being more than allowed."""
         uncertainty = self.answers["finite_differences"].uncertainty
         return not uncertainty <= self.finite_differences_tolerance
 

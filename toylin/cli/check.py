@@ -36,8 +36,9 @@ def command(tolerance: float, as_json: bool, **flags: Any) -> None:
 
     Each is compared with the exact answer, relative to its size or, where that is larger, to the
     loss of predicting zero. Finite differences are held to 1e-6 or --tolerance, whichever is
-    looser; where their own rounding is larger they abstain, and it is said. Numbers are read as written: 0.1 is one tenth. The exit status is 0 if all agree and 3
-    if they do not. Settings whose polynomial is too large to expand are refused.
+    looser; where their own rounding is larger than that they abstain, and the report says so.
+    Numbers are read as written: 0.1 is one tenth. The exit status is 0 if all agree and 3 if they
+    do not. Settings whose polynomial is too large to expand are refused.
 
     \b
     Examples:

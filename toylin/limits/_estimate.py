@@ -81,8 +81,9 @@ def estimate(
         num_tasks: how many tasks, 16 times a power of two for "qmc", else a multiple of 16.
         method: "mc" draws task parameters independently. "qmc" takes them from 16 copies of a Sobol
             sequence, each shifted at random (a digital shift): each copy's mean is unbiased, and
-            their spread gives the standard error, of 15 degrees of freedom, which falls faster than 1 / sqrt(num_tasks) where
-            the loss is smooth in the parameters and the supports are the population.
+            their spread gives the standard error, of 15 degrees of freedom. It falls faster than
+            1 / sqrt(num_tasks) where the loss is smooth in the parameters and the supports are the
+            population.
 
     Returns:
         An ``Estimate``. It differentiates: ``jax.grad`` of its mean estimates the outer gradient.
