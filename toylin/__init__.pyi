@@ -11,6 +11,10 @@ from ._internal.errors import NoClosedFormError as NoClosedFormError
 from ._internal.pytree import pytree_dataclass as pytree_dataclass
 from ._internal.pytree import static_field as static_field
 
+# Whether the routes agree
+from .checking import RoutesReport as RoutesReport
+from .checking import check_routes as check_routes
+
 # What depth does to a step
 from .depth import BestPreconditioner as BestPreconditioner
 from .depth import best_preconditioner as best_preconditioner
@@ -38,6 +42,7 @@ from .limits import bayes_loss as bayes_loss
 from .limits import deep_floor as deep_floor
 from .limits import deep_optimum as deep_optimum
 from .limits import estimate as estimate
+from .limits import estimate_value_and_grad as estimate_value_and_grad
 from .limits import shallow_floor as shallow_floor
 from .limits import shallow_optimum as shallow_optimum
 from .limits import tails as tails

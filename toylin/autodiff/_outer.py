@@ -113,7 +113,7 @@ def mean_over(
     params: Any, batch: Batch, rule: Rule, model: Model = predict, remat: bool = False
 ) -> Float[Array, ""]:
     """``outer_loss`` of a batch, without its checks: for losses that drew the batch themselves."""
-    return mean_loss(_losses(params, batch, rule, model, remat), batch)
+    return mean_loss(_losses(params, batch, rule, model, remat), batch, (params, rule))
 
 
 def _losses(params: Any, batch: Batch, rule: Rule, model: Model, remat: bool) -> Array:

@@ -4,51 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any, NamedTuple
+from math import isfinite
+from typing import Any
 
 import click
 import jax
-import jax.numpy as jnp
 
 from toylin import autodiff, closed_form
 from toylin.cli._common import compile_quickly, finite, use_float64
 from toylin.cli._problem import Problem, make_problem, problem_options
-from toylin.limits import tails
+from toylin.limits import estimate_value_and_grad, tails
 from toylin.models import Params
-from toylin.tasks import Batch
-
-_BLOCK = 10_000
-
-
-class Estimate(NamedTuple):
-    """A sampled mean and its standard error, for the loss and for each gradient."""
-
-    loss: tuple[float, float]
-    grad: tuple[list[float], list[float]]
-
-
-def sampled(problem: Problem, num_tasks: int, seed: int) -> Estimate:
-    """The outer loss and gradient by averaging sampled tasks, in blocks of bounded memory."""
-    params, tasks, rule = problem
-
-    def one(batch: Batch) -> jax.Array:
-        task = jax.tree.map(lambda x: x[None], batch)
-        loss, grad = jax.value_and_grad(autodiff.outer_loss)(params, task, rule)
-        return jnp.concatenate([loss[None], *(g[0] for g in grad)])
-
-    def block(total: tuple[jax.Array, jax.Array], key: jax.Array) -> Any:
-        values = jax.vmap(one)(tasks.sample_moments(key, size))
-        return (total[0] + values.sum(0), total[1] + (values**2).sum(0)), None
-
-    blocks = -(-num_tasks // _BLOCK)
-    size = -(-num_tasks // blocks)
-    keys = jax.random.split(jax.random.key(seed), blocks)
-    zero = jnp.zeros(1 + len(params))
-    (first, second), _ = jax.jit(lambda k: jax.lax.scan(block, (zero, zero), k))(keys)
-    count = blocks * size
-    mean = first / count
-    error = jnp.sqrt(jnp.maximum(second / count - mean**2, 0.0) / count)
-    return Estimate((float(mean[0]), float(error[0])), (mean[1:].tolist(), error[1:].tolist()))
 
 
 def _flat(grads: Params) -> list[float]:
@@ -57,7 +23,7 @@ def _flat(grads: Params) -> list[float]:
 
 def routes(problem: Problem, num_tasks: int, seed: int) -> dict[str, Any]:
     """Every route's loss and gradient, and the tail diagnostics, as plain numbers."""
-    estimate = sampled(problem, num_tasks, seed)
+    sampled, sampled_grad = estimate_value_and_grad(*problem, jax.random.key(seed), num_tasks)
     tail = tails(*problem)
     exact, differentiated = (
         jax.jit(lambda *p, route=route: (route.outer_loss(*p), route.outer_grad(*p)))(*problem)
@@ -68,16 +34,16 @@ def routes(problem: Problem, num_tasks: int, seed: int) -> dict[str, Any]:
         "closed_form_grad": _flat(exact[1]),
         "autodiff": float(differentiated[0]),
         "autodiff_grad": _flat(differentiated[1]),
-        "sampled": estimate.loss[0],
-        "sampled_stderr": estimate.loss[1],
-        "sampled_grad": estimate.grad[0],
-        "sampled_grad_stderr": estimate.grad[1],
+        "sampled": float(sampled.mean),
+        "sampled_stderr": float(sampled.stderr),
+        "sampled_grad": [float(g.mean[0, 0]) for g in sampled_grad],
+        "sampled_grad_stderr": [float(g.stderr[0, 0]) for g in sampled_grad],
         "sampled_tasks": num_tasks,
         "median": float(tail.median),
         "divergence_probability": float(tail.divergence_probability),
         "tail_share": float(tail.tail_share),
         "tail_dominated": tail.dominated,
-        "warning": tail.message() if tail.dominated else None,
+        "warning": tail.message() if tail.dominated or not isfinite(float(tail.mean)) else None,
     }
 
 
@@ -126,8 +92,13 @@ def _print_table(answer: dict[str, Any]) -> None:
     errors = [answer["sampled_stderr"], *answer["sampled_grad_stderr"]]
     click.echo(f"{'  +- std. error':<16}" + "".join(f"{x:>22.2g}" for x in errors))
     click.echo(f"\n{answer['sampled_tasks']} sampled tasks; one task's loss after adaptation:")
-    click.echo(f"  median                     {answer['median']:.4g}")
-    click.echo(f"  P(adaptation diverges)     {answer['divergence_probability']:.2g}")
-    click.echo(f"  worst 0.1% carry           {answer['tail_share']:.1%} of the exact mean")
+    for key, label, form in (
+        ("median", "  median                     ", ".4g"),
+        ("divergence_probability", "  P(adaptation diverges)     ", ".2g"),
+        ("tail_share", "  worst 0.1% carry           ", ".1%"),
+    ):
+        end = " of the exact mean" if key == "tail_share" else ""
+        known = isfinite(answer[key])
+        click.echo(label + (f"{answer[key]:{form}}{end}" if known else "beyond floats"))
     if answer["warning"]:
         click.secho(f"warning: {answer['warning']}", fg="yellow")

@@ -15,7 +15,7 @@ from toylin.closed_form import _layers, _scalar
 from toylin.closed_form._inner import differentiable, has_formulas
 from toylin.models import Params, is_scalar
 from toylin.rules import Rule
-from toylin.tasks import Batch, mean_loss, weighted_mean
+from toylin.tasks import Batch, weighted_mean
 
 
 def serves(batch: Batch) -> bool:
@@ -42,7 +42,7 @@ def outer_loss(
     each: ModuleType, params: Params, batch: Batch, rule: Rule, remat: bool
 ) -> Float[Array, ""]:
     """The mean query loss after adaptation."""
-    return mean_loss(task_losses(each, params, batch, rule, remat), batch)
+    return weighted_mean(task_losses(each, params, batch, rule, remat), batch)
 
 
 def outer_value_and_grad(
@@ -51,7 +51,7 @@ def outer_value_and_grad(
     """The mean query loss and its gradient, in one pass through the inner loop."""
     support, query = (jax.vmap(differentiable)(data) for data in (batch.support, batch.query))
     losses, grads = each.losses_and_grads(params, support, query, rule, remat)
-    return mean_loss(losses, batch), tuple(weighted_mean(g, batch) for g in grads)
+    return weighted_mean(losses, batch), tuple(weighted_mean(g, batch) for g in grads)
 
 
 def loss_by_layers(params: Params, batch: Batch, rule: Rule) -> Float[Array, ""]:

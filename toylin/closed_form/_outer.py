@@ -15,7 +15,7 @@ from toylin.closed_form._inner import check_linear_model, check_one_output
 from toylin.closed_form._routes import Route, choose
 from toylin.models import Model, Params, predict
 from toylin.rules import Reptile, Rule, as_batch, check_batch, check_problem, with_gradient
-from toylin.tasks import Batch, TaskLaw
+from toylin.tasks import Batch, TaskLaw, beyond_floats_infinite
 
 
 def route(params: Any, tasks: TaskLaw | Batch, rule: Rule, model: Model = predict) -> Route:
@@ -109,7 +109,8 @@ def outer_grad(
     Going back through the inner loop multiplies by I - H_t U', H_t the Hessian of the support loss
     before step t and U the rule's linear map (alpha I for MAML), for which there are formulas too;
     with ``rule.first_order`` it multiplies by I. For ``Reptile`` it is the expected params -
-    adapted. These two are biased: the difference from a second-order rule's is how much. Arguments
+    adapted. These two are biased: the difference from a second-order rule's is how much. An entry
+    that leaves the range of floats on its way is inf or NaN; one that is finite is right. Arguments
     and errors are those of ``outer_loss``.
 
     Args:
@@ -146,16 +147,26 @@ def outer_value_and_grad(
 def _loss(found: Route, params: Params, tasks: Any, rule: Rule, remat: bool) -> Array:
     if isinstance(rule, Reptile):
         return _value_and_grad(found, params, tasks, rule, remat)[0]
-    return found.loss(params, tasks, rule, remat)
+    return _infinite_beyond(found.loss(params, tasks, rule, remat), params, tasks, rule)
 
 
 def _value_and_grad(
     found: Route, params: Params, tasks: Any, rule: Rule, remat: bool
 ) -> tuple[Array, Params]:
     value, grads = found.value_and_grad(params, tasks, rule, remat)
+    value = _infinite_beyond(value, params, tasks, rule)
     if isinstance(rule, Reptile):
         value = with_gradient(value, params, grads)
     return value, grads
+
+
+def _infinite_beyond(loss: Array, params: Params, tasks: Any, rule: Rule) -> Array:
+    """Expectations; drawn tasks are averaged as they are."""
+    if not isinstance(tasks, Batch):
+        return beyond_floats_infinite(loss, (params, tasks, rule))
+    if tasks.log_weight is None:
+        return loss
+    return beyond_floats_infinite(loss, (params, tasks.support, tasks.query, rule))
 
 
 def _evaluate(

@@ -12,6 +12,7 @@ import numpy as np
 from toylin._internal import checks
 from toylin._internal.shapes import Array, Float
 from toylin.training import BatchLoss
+from toylin.training._losses import PreparedLoss
 
 # Points evaluated at once: bounds the memory of a surface whatever its resolution.
 _AT_ONCE = 1024
@@ -35,8 +36,10 @@ def surface(
     """Evaluate ``loss`` on the plane through ``params`` that two directions span.
 
     One compiled program whatever the resolution, in blocks of bounded memory. A ``BatchLoss`` of
-    scalar regression tasks at one inner step is first rewritten as a polynomial in the weights
-    (equal to rounding), whose cost does not depend on the number of tasks.
+    scalar regression tasks at one inner step is first rewritten as a polynomial in the weights,
+    whose cost does not depend on the number of tasks. At points where the bound on the polynomial's
+    rounding exceeds sqrt(eps) of the loss (3e-4 in float32, 1.5e-8 in float64) the tasks are summed
+    one by one instead: most points of a deep model, and zero losses.
 
     Args:
         loss: a function ``loss(params)``.
@@ -105,10 +108,17 @@ def _ranges(extent: Any) -> tuple[tuple[float, float], tuple[float, float]]:
 def _grid(
     loss: Any, params: Any, directions: tuple[Any, Any], first: Array, second: Array
 ) -> Array:
-    def at(point: tuple[Array, Array]) -> Array:
-        a, b = point
-        return loss(jax.tree.map(lambda p, u, v: p + a * u + b * v, params, *directions))
+    def block(at: tuple[Array, Array]) -> Array:
+        def move(p: Array, u: Array, v: Array) -> Array:
+            a, b = (x.reshape(-1, *[1] * p.ndim) for x in at)
+            return p + a * u + b * v
+
+        models = jax.tree.map(move, params, *directions)
+        return loss.block(models) if isinstance(loss, PreparedLoss) else jax.vmap(loss)(models)
 
     grid = jnp.meshgrid(first, second, indexing="ij")
-    flat = (grid[0].ravel(), grid[1].ravel())
-    return jax.lax.map(at, flat, batch_size=_AT_ONCE).reshape(grid[0].shape)
+    size = grid[0].size
+    at_once = min(_AT_ONCE, size)
+    pad = (0, -size % at_once)
+    blocks = tuple(jnp.pad(x.ravel(), pad, mode="edge").reshape(-1, at_once) for x in grid)
+    return jax.lax.map(block, blocks).ravel()[:size].reshape(grid[0].shape)

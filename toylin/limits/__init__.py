@@ -1,7 +1,7 @@
 """What is best possible, what is typical, and what is only an estimate."""
 
 from toylin.limits._bayes import bayes_loss
-from toylin.limits._estimate import Estimate, estimate
+from toylin.limits._estimate import Estimate, estimate, estimate_value_and_grad
 from toylin.limits._optima import (
     deep_floor,
     deep_optimum,
@@ -20,6 +20,7 @@ __all__ = [
     "deep_floor",
     "deep_optimum",
     "estimate",
+    "estimate_value_and_grad",
     "shallow_floor",
     "shallow_optimum",
     "tails",

@@ -7,12 +7,14 @@ adaptation diverges: exact, and never seen by any sample of reasonable size.
 from __future__ import annotations
 
 import warnings
+from functools import lru_cache
 from math import sqrt
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.stats import norm
 
 from toylin import closed_form
 from toylin._internal.errors import NoClosedFormError
@@ -27,18 +29,19 @@ _GRID_S, _GRID_Z = 801, 401
 
 
 class TailWarning(UserWarning):
-    """The exact mean is carried by rare supports; a sampled estimate will not see them."""
+    """The exact mean is carried by rare outcomes; a sampled estimate will not see them."""
 
 
 class Tail(NamedTuple):
     """The distribution of one task's post-adaptation loss, in four numbers.
 
     Attributes:
-        mean: the exact expectation, ``closed_form.outer_loss``.
-        median: half of all tasks do better than this.
-        divergence_probability: how often adaptation *raises* the task's own support loss.
-        tail_share: the share of ``mean`` that the worst one in a thousand outcomes carry (about
-            0.01 for a squared Gaussian error).
+        mean: the exact expectation, ``closed_form.outer_loss``; inf where it leaves floats.
+        median: half of all tasks do better than this; inf where it leaves floats.
+        divergence_probability: how often adaptation *raises* the task's own support loss. NaN where
+            the prediction at the start is itself beyond floats.
+        tail_share: the share of ``mean`` that the worst one in a thousand tasks carry (about 0.01
+            for a squared Gaussian error). NaN where more tasks than these leave floats.
     """
 
     mean: Float[Array, ""]
@@ -49,20 +52,31 @@ class Tail(NamedTuple):
     @property
     def dominated(self) -> bool:
         """Whether rare outcomes carry more than a tenth of the mean."""
-        return not float(self.tail_share) <= DOMINATED
+        return float(self.tail_share) > DOMINATED
 
     def warn(self) -> None:
-        """Issue a ``TailWarning`` if the mean is dominated by its tail."""
-        if self.dominated:
+        """Issue a ``TailWarning`` if the mean is dominated by its tail, or beyond floats."""
+        if self.dominated or not np.isfinite(float(self.mean)):
             warnings.warn(self.message(), TailWarning, stacklevel=2)
 
     def message(self) -> str:
-        """What to beware of, in one sentence."""
+        """What the mean stands for, in one sentence."""
+        mean, median, diverges, share = map(float, self)
+        chance = (
+            "" if np.isnan(diverges) else f", adaptation diverges with probability {diverges:.2g}"
+        )
+        if self.dominated:
+            return (
+                f"the exact mean {mean:.6g} is carried by rare outcomes: the worst {RARE:.1%} of "
+                f"tasks make up {share:.0%} of it{chance}, and half of all tasks end below "
+                f"{median:.3g}; a sampled mean will miss the tail"
+            )
+        if np.isnan(share):
+            below = "" if np.isinf(median) else f", and half of all tasks end below {median:.3g}"
+            return f"more than {RARE:.1%} of tasks end beyond the range of floats{chance}{below}"
         return (
-            f"the exact mean {float(self.mean):.6g} is carried by rare supports: the worst "
-            f"{RARE:.1%} of outcomes make up {float(self.tail_share):.0%} of it, adaptation "
-            f"diverges with probability {float(self.divergence_probability):.2g}, and half of all "
-            f"tasks end below {float(self.median):.3g}; a sampled mean will miss the tail"
+            f"the exact mean {mean:.6g} is typical: the worst {RARE:.1%} of tasks make up "
+            f"{share:.1%} of it{chance}, and half of all tasks end below {median:.3g}"
         )
 
 
@@ -70,8 +84,8 @@ def tails(params: Params, tasks: LinearRegression, rule: Rule) -> Tail:
     """Mean, median, divergence and tail of the post-adaptation loss of the scalar problem.
 
     The mean is exact. The rest integrates the joint density of the support's second moment and the
-    least-squares estimate on a grid, so that probabilities far in the tail keep their relative
-    accuracy, about two digits.
+    least-squares estimate on a grid, and that of the task given those in closed form. It is right
+    to about two digits, probabilities of divergence down to 1e-25 (smaller ones can read 0).
 
     Args:
         params: scalar weights, L matrices of shape (1, 1).
@@ -90,14 +104,17 @@ def tails(params: Params, tasks: LinearRegression, rule: Rule) -> Tail:
             "quantiles of autodiff.task_losses(params, tasks.sample(key, num_tasks), rule)"
         )
     mean = closed_form.outer_loss(params, tasks, rule)
-    return Tail(mean, *_distribution(tuple(params), tasks, rule, mean))
+    grid = _grid(*loss_degrees(len(params), rule.steps), tasks.shots)
+    return Tail(mean, *_distribution(tuple(params), tasks, rule, grid))
 
 
 @jax.jit
 def _distribution(
-    params: Params, tasks: LinearRegression, rule: Rule, mean: Array
+    params: Params, tasks: LinearRegression, rule: Rule, grid: _Grid
 ) -> tuple[Array, Array, Array]:
-    support, query, weight = _outcomes(len(params), tasks, rule, params[0].dtype)
+    """Median, probability of divergence and share of the tail."""
+    grid = jax.tree.map(lambda x: x.astype(params[0].dtype), grid)
+    support, query = _outcomes(tasks, grid)
 
     def product(data: RegressionMoments) -> Array:
         return jnp.prod(jnp.concatenate(closed_form.adapt(params, data, rule)))
@@ -105,22 +122,39 @@ def _distribution(
     before, after = jnp.prod(jnp.concatenate(params)), jax.vmap(product)(support)
     estimate = support.theta[:, 0]
     worse = _finite_or_inf(jnp.abs(after - estimate)) - jnp.abs(before - estimate)
+    diverges = _probability(worse.reshape(grid.weight.shape), grid.weight)
 
-    spread = query.xx[:, 0, 0]
-    error = _finite_or_inf(jnp.abs(after - query.theta[:, 0]))
-    loss = weight.ravel() * 0.5 * (spread * error**2 + query.ee)
-    order = jnp.argsort(-error)
-    rare = jnp.cumsum(weight.ravel()[order]) <= RARE
-    share = jnp.sum(jnp.where(rare, loss[order], 0.0)) / jnp.sum(loss)
-
-    noise = jnp.asarray(tasks.noise_std, loss.dtype) ** 2
-    posterior_std = jnp.sqrt(jnp.maximum((query.ee - noise) / spread, 0.0))
-    radius = _median_radius(error, posterior_std, weight.ravel())
-    return (
-        0.5 * (spread[0] * radius**2 + noise),
-        _probability(worse.reshape(weight.shape), weight),
-        jnp.where(jnp.isfinite(mean) & jnp.isfinite(share), share, 1.0),
+    noise = jnp.asarray(tasks.noise_std, worse.dtype) ** 2
+    outcomes = _Outcomes(
+        error=_finite_or_inf(jnp.abs(after - query.theta[:, 0])),
+        std=_posterior_std(tasks, support, noise),
+        weight=grid.weight.ravel(),
     )
+    radii = _quantiles(outcomes, np.array([0.5, 1 - RARE]))
+
+    def loss(square: Array, mass: Array | float) -> Array:
+        return 0.5 * (query.xx[0, 0, 0] * square + noise * mass)
+
+    total = loss(jnp.sum(outcomes.weight * (outcomes.error**2 + outcomes.std**2)), 1.0)
+    mass, square = outcomes.inside(radii[1])
+    # The outcomes that are a point each, where nothing is spread, go in part to either side.
+    rest = loss(square, mass) - (mass - (1 - RARE)) * loss(radii[1] ** 2, 1.0)
+    largest = float(jnp.finfo(rest.dtype).max)
+    beyond = jnp.where(rest < 1e-3 * largest, 1 - rest / largest, jnp.nan)
+    return (
+        loss(radii[0] ** 2, 1.0),
+        jnp.where(jnp.isfinite(before), diverges, jnp.nan),
+        jnp.where(jnp.isfinite(total), 1 - rest / total, beyond),
+    )
+
+
+def _posterior_std(tasks: LinearRegression, support: RegressionMoments, noise: Array) -> Array:
+    """The standard deviation of theta given the least-squares estimate."""
+    if tasks.shots is None:
+        return jnp.zeros_like(support.ee)
+    prior = jnp.reshape(jnp.asarray(tasks.theta_cov, noise.dtype), ())
+    error = noise / (tasks.shots * support.xx[:, 0, 0])
+    return jnp.sqrt(prior * (error / (prior + error)))
 
 
 def _finite_or_inf(x: Array) -> Array:
@@ -142,47 +176,83 @@ def _probability(margin: Array, weight: Array) -> Array:
     return jnp.sum(cells * share) / jnp.sum(cells)
 
 
-def _outcomes(
-    depth: int, tasks: LinearRegression, rule: Rule, dtype: np.dtype
-) -> tuple[RegressionMoments, RegressionMoments, Array]:
-    """A grid of supports with their queries and probabilities, wide enough to hold the mean."""
-    degree, degree_in_s = loss_degrees(depth, rule.steps)
+class _Grid(NamedTuple):
+    """Standard coordinates of outcomes, wide enough to hold the mean, and their probabilities.
+
+    ``z`` is the standardised estimate (the parameter itself in the population), and ``g`` the
+    second moment as a Gamma variable of shape K/2, along the first axis of ``weight``.
+    """
+
+    z: Array
+    g: Array
+    weight: Array
+
+
+@lru_cache(maxsize=8)
+def _grid(degree: int, degree_in_s: int, shots: int | None) -> _Grid:
     reach = 12 + sqrt(2 * degree)
-    z = np.linspace(-reach, reach, _GRID_Z if tasks.shots else _GRID_S * 5)
-    log_density = -(z[:, None] ** 2) / 2
+    z = np.linspace(-reach, reach, _GRID_Z if shots else _GRID_S * 5)
+    log_density, root_g = -(z**2) / 2, np.zeros(0)
+    if shots is not None:
+        shape = shots / 2
+        # In the root of g the grid is fine where the density is.
+        high = shape + degree_in_s
+        root_g = sqrt(high + 10 * sqrt(high) + 40) * (np.arange(_GRID_S) + 0.5) / _GRID_S
+        log_density = np.add.outer((2 * shape - 1) * np.log(root_g) - root_g**2, log_density)
+    weight = np.exp(log_density - log_density.max())
+    return _Grid(z, root_g**2, weight / weight.sum())
+
+
+def _outcomes(tasks: LinearRegression, grid: _Grid) -> tuple[RegressionMoments, RegressionMoments]:
+    """The supports of a grid and their queries."""
+    dtype = grid.z.dtype
     if tasks.shots is None:
         theta = jnp.reshape(jnp.asarray(tasks.theta_mean, dtype), ())
         root = jnp.sqrt(jnp.reshape(jnp.asarray(tasks.theta_cov, dtype), ()))
-        support = query = tasks.population((theta + root * jnp.asarray(z, dtype))[:, None])
-    else:
-        shape = tasks.shots / 2
-        # S follows g ~ Gamma(shape); in its root the grid is fine where the density is.
-        high = shape + degree_in_s
-        root_g = sqrt(high + 10 * sqrt(high) + 40) * (np.arange(_GRID_S) + 0.5) / _GRID_S
-        log_density = np.add.outer((2 * shape - 1) * np.log(root_g) - root_g**2, log_density[:, 0])
-        spread = jnp.reshape(jnp.asarray(tasks.x_cov, dtype), ())
-        grid_z, grid_g = (jnp.asarray(a.ravel(), dtype) for a in np.meshgrid(z, root_g**2))
-        second_moment = 2 * spread / tasks.shots * grid_g
-        support, query = estimate_and_posterior(tasks, second_moment, grid_z, dtype)
-    weight = np.exp(log_density - log_density.max())
-    return support, query, jnp.asarray(weight / weight.sum(), dtype)
+        moments = tasks.population((theta + root * grid.z)[:, None])
+        return moments, moments
+    spread = jnp.reshape(jnp.asarray(tasks.x_cov, dtype), ())
+    z, g = (x.ravel() for x in jnp.meshgrid(grid.z, grid.g))
+    return estimate_and_posterior(tasks, 2 * spread / tasks.shots * g, z, dtype)
 
 
-def _median_radius(error: Array, std: Array, weight: Array) -> Array:
-    """The median of |error + std u| over the outcomes and u ~ N(0, 1), by bisection of its log."""
-    positive = std > 0
-    safe = jnp.where(positive, std, 1.0)
+class _Outcomes(NamedTuple):
+    """Weighted errors of the adapted product, each spread as |error + std u|, u ~ N(0, 1)."""
 
-    def below(radius: Array) -> Array:
-        cdf = jax.scipy.stats.norm.cdf
-        mass = cdf((radius - error) / safe) - cdf((-radius - error) / safe)
-        return jnp.sum(weight * jnp.where(positive, mass, error <= radius))
+    error: Array
+    std: Array
+    weight: Array
+
+    def inside(self, radius: Array) -> tuple[Array, Array]:
+        """Probability and second moment of the errors of at most ``radius``."""
+        finite = jnp.isfinite(self.error**2)
+        error = jnp.where(finite, self.error, 0.0)
+        spread = self.std > 0
+        std = jnp.where(spread, self.std, 1.0)
+        high, low = (radius - error) / std, (radius + error) / std
+        mass = norm.cdf(high) - norm.cdf(-low)
+        edges = (radius + error) * norm.pdf(high) + (radius - error) * norm.pdf(low)
+        within = (error <= radius).astype(error.dtype)
+        square = jnp.where(spread, (error**2 + std**2) * mass - std * edges, within * error**2)
+        weight = jnp.where(finite, self.weight, 0.0)
+        return jnp.sum(weight * jnp.where(spread, mass, within)), jnp.sum(weight * square)
+
+
+def _quantiles(outcomes: _Outcomes, levels: np.ndarray) -> Array:
+    """Radii that hold these probabilities, by bisection of their logarithms; inf beyond floats."""
+    bounds = jnp.finfo(outcomes.error.dtype)
+    target = jnp.asarray(levels, outcomes.error.dtype)
+
+    def enough(log_radius: Array) -> Array:
+        return jax.lax.map(lambda r: outcomes.inside(jnp.exp(r))[0], log_radius) >= target
 
     def halve(_: int, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = bracket
         middle = 0.5 * (low + high)
-        enough = below(jnp.exp(middle)) >= 0.5
-        return jnp.where(enough, low, middle), jnp.where(enough, middle, high)
+        reached = enough(middle)
+        return jnp.where(reached, low, middle), jnp.where(reached, middle, high)
 
-    bracket = (jnp.asarray(-40.0, error.dtype), jnp.asarray(80.0, error.dtype))
-    return jnp.exp(jax.lax.fori_loop(0, 60, halve, bracket)[1])
+    low = jnp.full_like(target, 0.5 * np.log(float(bounds.tiny)))
+    high = jnp.full_like(target, 0.5 * np.log(float(bounds.max)))
+    found = jax.lax.fori_loop(0, 30, halve, (low, high))[1]
+    return jnp.where(enough(high), jnp.exp(found), jnp.inf)

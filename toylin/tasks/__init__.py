@@ -1,6 +1,6 @@
 """Laws of tasks, what a task shows, batches of them, and nodes that stand for a whole law."""
 
-from toylin.tasks._batch import Batch, mean_loss, weighted_mean
+from toylin.tasks._batch import Batch, beyond_floats_infinite, mean_loss, weighted_mean
 from toylin.tasks._binary_classification import BinaryClassification
 from toylin.tasks._binary_data import BinaryMargins, BinaryMoments, BinaryPoints
 from toylin.tasks._covariance import Covariance, covariance_matrix, covariance_root
@@ -29,6 +29,7 @@ __all__ = [
     "RegressionMoments",
     "RegressionPoints",
     "TaskLaw",
+    "beyond_floats_infinite",
     "count_nodes",
     "covariance_matrix",
     "covariance_root",

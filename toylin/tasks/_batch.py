@@ -91,13 +91,33 @@ def weighted_mean(values: Float[Array, " tasks *shape"], batch: Batch) -> Float[
     return jnp.sum(root * (root * values), axis=0)
 
 
-def mean_loss(losses: Float[Array, " tasks"], batch: Batch) -> Float[Array, ""]:
+def mean_loss(losses: Float[Array, " tasks"], batch: Batch, given: Any) -> Float[Array, ""]:
     """``weighted_mean``, but ``inf`` where adaptation at a node leaves the range of floats.
 
-    NaN parameters, which spoil every node, still show as NaN.
+    ``given`` is what the losses were computed from beside the batch: the parameters and the rule.
     """
     mean = weighted_mean(losses, batch)
     if batch.log_weight is None:
         return mean
-    overflow = ~jnp.all(jnp.isfinite(losses)) & ~jnp.all(jnp.isnan(losses))
-    return jnp.where(overflow, jnp.inf, mean)
+    return beyond_floats_infinite(mean, (given, batch.support, batch.query))
+
+
+def beyond_floats_infinite(loss: Float[Array, ""], given: Any) -> Float[Array, ""]:
+    """A loss that is NaN though all it is computed from is finite has left floats: ``inf``.
+
+    NaN parameters still show as NaN. Its gradient stays what it is: NaN or infinite in every entry
+    that left floats too.
+    """
+    finite = [jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(given)]
+    return _infinite_where(jnp.isnan(loss) & jnp.all(jnp.stack(finite)), loss)
+
+
+@jax.custom_jvp
+def _infinite_where(overflow: Array, loss: Array) -> Array:
+    """``where(overflow, inf, loss)``, which would have a gradient of zero."""
+    return jnp.where(overflow, jnp.inf, loss)
+
+
+@_infinite_where.defjvp
+def _infinite_where_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    return _infinite_where(*primals), tangents[1]

@@ -1,12 +1,11 @@
 """Meta-training: outer losses as objects, the loop that minimises them, runs on disk."""
 
+from toylin.closed_form._batch_polynomial import BatchPolynomial, polynomial_loss
 from toylin.training._joint import JointLoss, JointSampledLoss, joint, separate
 from toylin.training._losses import (
     BatchLoss,
     ExactLoss,
     SampledLoss,
-    ScalarPolynomialLoss,
-    polynomial_loss,
     sampled_loss,
 )
 from toylin.training._meta_train import Run, meta_train
@@ -15,6 +14,7 @@ from toylin.training._saved_runs import SavedRun, load_run, save_run
 
 __all__ = [
     "BatchLoss",
+    "BatchPolynomial",
     "ExactLoss",
     "JointLoss",
     "JointSampledLoss",
@@ -22,7 +22,6 @@ __all__ = [
     "Run",
     "SampledLoss",
     "SavedRun",
-    "ScalarPolynomialLoss",
     "joint",
     "load_run",
     "meta_train",

@@ -6,8 +6,6 @@ Each is a pytree and a function, so that it passes through ``jit`` without a com
 from __future__ import annotations
 
 import inspect
-from functools import partial
-from math import comb
 from typing import Any
 
 import jax
@@ -20,16 +18,14 @@ from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, Float, PRNGKeyArray
 from toylin.autodiff._outer import mean_over
-from toylin.closed_form import _scalar
-from toylin.models import Model, Params, check_params, is_scalar, predict
-from toylin.rules import Rule, Tasks, check_linear, check_problem
+from toylin.closed_form._batch_polynomial import BatchPolynomial, polynomial_loss
+from toylin.models import Model, Params, is_scalar, predict
+from toylin.rules import Rule, Tasks, check_problem
 from toylin.tasks import (
     Batch,
-    Data,
     RegressionMoments,
     RegressionPoints,
     TaskLaw,
-    weighted_mean,
 )
 
 
@@ -205,114 +201,42 @@ class BatchLoss:
         """The mean loss over the batch."""
         return autodiff.outer_loss(params, self.batch, self.rule, self.model)
 
-    def prepared(self, params: Any) -> BatchLoss | ScalarPolynomialLoss:
+    def prepared(self, params: Any) -> BatchLoss | PreparedLoss:
         """The same function for models like ``params``, in the form that evaluates fastest."""
         data = (self.batch.support, self.batch.query)
         regression = all(isinstance(d, RegressionPoints | RegressionMoments) for d in data)
         if self.model is not predict or not regression or not is_scalar(params):
             return self
         if self.rule.steps == 1 and self.rule.linear:
-            return polynomial_loss(self.batch, self.rule, depth=len(params))
+            polynomial = polynomial_loss(self.batch, self.rule, depth=len(params))
+            return PreparedLoss(polynomial, self)
         return self
 
 
 @pytree_dataclass
-class ScalarPolynomialLoss:
-    """The loss of scalar regression tasks after one inner step, as a polynomial in the weights.
+class PreparedLoss:
+    """A ``BatchLoss`` at many models: a polynomial where that is accurate, else the tasks' mean.
 
-    With b = S theta + n, c_i the product of all weights but w_i and g = S p - b, the adapted
-    product is prod_i (w_i - a_i g c_i) = sum_k e_k g^k, a_i the step size of layer i. Its square
-    meets the tasks only through ``quadratic[i, j]`` = E[xx S^i (-b)^j], itself through ``linear[i,
-    j]`` = E[(xx theta + xe) S^i (-b)^j] (xx, theta and xe the query's); both are taken once, so
-    that the cost of an evaluation does not depend on the number of tasks.
+    The polynomial serves where the bound on its rounding is below sqrt(eps) of its value (3e-4 in
+    float32, 1.5e-8 in float64); it is far closer as a rule.
     """
 
-    quadratic: Float[Array, "powers powers"]
-    linear: Float[Array, "powers powers"]
-    constant: Float[Array, ""]
-    step_sizes: tuple[Array, ...]
+    polynomial: BatchPolynomial
+    loss: BatchLoss
 
-    def __call__(self, params: Params) -> Float[Array, ""]:
-        """The mean loss over the tasks behind the tables."""
-        check_params(params, dim=1)
-        weights = tuple(w[0, 0] for w in params)
-        others = _scalar.others(weights)
-        product = weights[0] * others[0]
-        adapted = [jnp.ones_like(product)]
-        for w, a, c in zip(weights, self.step_sizes, others, strict=True):
-            adapted = _multiply(adapted, [w, -a * c])
-        squared = _contract(_multiply(adapted, adapted), self.quadratic, product)
-        return 0.5 * squared - _contract(adapted, self.linear, product) + self.constant
+    def block(self, models: Params) -> Float[Array, " models"]:
+        """The losses of models stacked along a leading axis."""
+        value = jax.vmap(self.polynomial)(models)
+        accurate = jax.vmap(self.polynomial.error_bound)(models) <= accuracy(value.dtype) * value
+
+        def one(at: tuple[Array, Array, Params]) -> Array:
+            accurate, value, params = at
+            return jax.lax.cond(accurate, lambda: value, lambda: self.loss(params))
+
+        every = (accurate, value, models)
+        return jax.lax.cond(jnp.all(accurate), lambda: value, lambda: jax.lax.map(one, every))
 
 
-def polynomial_loss(batch: Batch, rule: Rule, depth: int) -> ScalarPolynomialLoss:
-    """``BatchLoss(batch, rule)`` for scalar models of that depth, equal to rounding.
-
-    Raises:
-        ValueError: not one inner step, or tasks that are not scalar regression.
-        NoClosedFormError: a rule that is not ``linear``.
-    """
-    checks.integer("depth", depth, minimum=1)
-    for data in (batch.support, batch.query):
-        checks.instance("data in batch", data, (RegressionPoints, RegressionMoments))
-    if rule.steps != 1 or batch.truth.shape[-1] != 1:
-        raise ValueError(
-            "a polynomial loss needs steps=1 and dim=1, "
-            f"got steps={rule.steps} and dim={batch.truth.shape[-1]}"
-        )
-    check_linear(rule)
-    return _collect(batch, rule, depth)
-
-
-@partial(jax.jit, static_argnames="depth")
-def _collect(batch: Batch, rule: Rule, depth: int) -> ScalarPolynomialLoss:
-    support, query = (_moments(data, batch) for data in (batch.support, batch.query))
-    theta = support.theta[:, 0]
-    s = support.xx[:, 0, 0]
-    b = s * theta + support.xe[:, 0]
-    q_theta, q_xx, q_xe = query.theta[:, 0], query.xx[:, 0, 0], query.xe[:, 0]
-    slope = q_xx * q_theta + q_xe
-    powers = range(2 * depth + 1)
-
-    def table(factor: Array) -> Array:
-        return jnp.stack(
-            [
-                jnp.stack([weighted_mean(factor * s**i * (-b) ** j, batch) for j in powers])
-                for i in powers
-            ]
-        )
-
-    constant = 0.5 * (q_xx * q_theta**2 + 2 * q_xe * q_theta + query.ee)
-    return ScalarPolynomialLoss(
-        table(q_xx),
-        table(slope),
-        weighted_mean(constant, batch),
-        _scalar.step_sizes(rule, depth, s.dtype),
-    )
-
-
-def _moments(data: Data, batch: Batch) -> RegressionMoments:
-    if isinstance(data, RegressionPoints):
-        return jax.vmap(RegressionPoints.moments)(data, batch.truth)
-    assert isinstance(data, RegressionMoments)
-    return data
-
-
-def _contract(polynomial: list[Array], table: Array, product: Array) -> Array:
-    """E[sum_k e_k g^k] with g = S p - b, by the binomial theorem and the moments in ``table``."""
-    total = jnp.zeros_like(product)
-    for k, coefficient in enumerate(polynomial):
-        inner = jnp.zeros_like(product)
-        for i in range(k, -1, -1):  # Horner in p
-            inner = inner * product + comb(k, i) * table[i, k - i]
-        total = total + coefficient * inner
-    return total
-
-
-def _multiply(a: list[Array], b: list[Array]) -> list[Array]:
-    """The product of two polynomials given by their coefficients."""
-    product: list[Array] = [jnp.zeros_like(a[0])] * (len(a) + len(b) - 1)
-    for i, x in enumerate(a):
-        for j, y in enumerate(b):
-            product[i + j] = product[i + j] + x * y
-    return product
+def accuracy(dtype: DTypeLike) -> float:
+    """The rounding that a ``PreparedLoss`` allows relative to the loss: half of the digits."""
+    return float(jnp.finfo(dtype).eps) ** 0.5

@@ -1,0 +1,269 @@
+"""The loss of a fixed batch of scalar tasks after one inner step, as a polynomial in the weights.
+
+Its cost does not depend on the number of tasks. With g = S (p - t) - r for a task whose support has
+second moment S and, about a reference parameter t, noise moment r, c_i the product of all weights
+but w_i and p that of all, the adapted product is prod_i (w_i - a_i g c_i), a_i the step size of
+layer i. Around the mean task, g = m + d with m = E S (p - t) - E r, it is prod_i (v_i - a_i c_i d),
+v_i = w_i - a_i m c_i: a polynomial in d, whose expectations follow from the central moments of S
+and r. About the mean they are small where the tasks are alike, and cancel little where they are
+not; how much is known from the sizes of the terms.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from math import comb
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from toylin._internal import checks
+from toylin._internal.pytree import pytree_dataclass, static_field
+from toylin._internal.rounding import Rounded, unit_roundoff
+from toylin._internal.shapes import Array, Float
+from toylin.closed_form import _scalar
+from toylin.models import Params, check_params
+from toylin.rules import Rule, check_linear
+from toylin.tasks import Batch, Data, RegressionMoments, RegressionPoints, weighted_mean
+
+_GROUP = 32
+
+
+@pytree_dataclass
+class Moments:
+    """The moments of a factor f over the tasks, as far as a polynomial in d needs them.
+
+    With s = S - E S and r' = E r - r: ``table[i, j]`` = C(i + j, i) E[f s^i r'^j] for i + j at most
+    the degree, ``s_norms[k]`` = (E |f s^k|)^(1/k) and ``r_norms`` likewise (E |f| at k = 0): by
+    Minkowski's inequality E |f d^k| is at most (|p - t| s_norms[k] + r_norms[k])^k.
+    """
+
+    table: Float[Array, "powers powers"]
+    s_norms: Float[Array, " powers"]
+    r_norms: Float[Array, " powers"]
+    roundings: int = static_field()
+
+    def means(self, away: Array, degree: int) -> list[Array]:
+        """E[f d^k] for k = 0, ..., ``degree``, d = s away + r'."""
+        means = []
+        for k in range(degree + 1):
+            total = self.table[k, 0]
+            for i in range(k - 1, -1, -1):  # Horner in ``away``
+                total = total * away + self.table[i, k - i]
+            means.append(total)
+        return means
+
+    def rounded_means(self, away: Array, size: Array, degree: int) -> list[Rounded]:
+        """The same with bounds, where ``away`` has relative rounding to numbers of that size."""
+        found = []
+        for k, mean in enumerate(self.means(away, degree)):
+            norm = self.r_norms[k] if k == 0 else (size * self.s_norms[k] + self.r_norms[k]) ** k
+            error = self.roundings * unit_roundoff(away) * norm
+            found.append(Rounded(mean, error + float(jnp.finfo(away.dtype).tiny)))
+        return found
+
+
+@pytree_dataclass
+class BatchPolynomial:
+    """``loss(params)``: the mean outer loss of the tasks behind the moments. See the module.
+
+    Attributes:
+        reference: t, the parameter of least squared error over all support points.
+        mean_s: E S.
+        mean_r: E r.
+        quadratic: moments of the query's second moment.
+        linear: moments of the query's noise moment about t.
+        constant: the loss of predicting t.
+        step_sizes: a_1, ..., a_L.
+    """
+
+    reference: Float[Array, ""]
+    mean_s: Float[Array, ""]
+    mean_r: Float[Array, ""]
+    quadratic: Moments
+    linear: Moments
+    constant: Float[Array, ""]
+    step_sizes: tuple[Array, ...]
+
+    def __call__(self, params: Params) -> Float[Array, ""]:
+        """The mean loss over the tasks, within ``error_bound(params)``."""
+        weights = _weights(params)
+        others = _scalar.others(weights)
+        away = weights[0] * others[0] - self.reference
+        error = self._error(weights, others, lambda x: x)
+        squared = _dot(_multiply(error, error), self.quadratic.means(away, 2 * len(weights)))
+        linear = _dot(error, self.linear.means(away, len(weights)))
+        return 0.5 * squared - linear + self.constant
+
+    def error_bound(self, params: Params) -> Float[Array, ""]:
+        """How far the value can be from that of exact arithmetic on the tasks' moments.
+
+        Not in it is the rounding of the moments themselves, which any way of computing the loss
+        shares; neither does it bound derivatives.
+        """
+        weights = _weights(params)
+        others = _scalar.others(weights)
+        product = weights[0] * others[0]
+        sizes = (product - self.reference, jnp.abs(product) + jnp.abs(self.reference))
+        slack = len(weights) * unit_roundoff(product)
+        rounded = [Rounded(c, slack * jnp.abs(c)) for c in others]
+        error = self._error([*map(_exactly, weights)], rounded, _exactly)
+        squares = self.quadratic.rounded_means(*sizes, 2 * len(weights))
+        linear = _dot(error, self.linear.rounded_means(*sizes, len(weights)))
+        unit = self.linear.roundings * unit_roundoff(product)
+        constant = Rounded(self.constant, unit * self.constant)
+        half = _exactly(jnp.asarray(0.5, product.dtype))
+        return (half * _dot(_multiply(error, error), squares) - linear + constant).error
+
+    def _error(self, weights: Any, others: Any, number: Any) -> list[Any]:
+        """The adapted product less t, as a polynomial in d, in plain or rounded arithmetic."""
+        reference = number(self.reference)
+        away = weights[0] * others[0] - reference
+        mean_slope = number(self.mean_s) * away - number(self.mean_r)
+        adapted: list[Any] = []
+        for w, a, c in zip(weights, self.step_sizes, others, strict=True):
+            step = number(-a) * c
+            factor = [w + step * mean_slope, step]
+            adapted = _multiply(adapted, factor) if adapted else factor
+        return [adapted[0] - reference, *adapted[1:]]
+
+
+def polynomial_loss(batch: Batch, rule: Rule, depth: int) -> BatchPolynomial:
+    """``BatchLoss(batch, rule)`` for scalar models, at a cost that does not depend on the tasks.
+
+    Args:
+        batch: scalar regression tasks, sampled or the nodes of a quadrature.
+        rule: a rule of one inner step that is ``linear``.
+        depth: L, the number of layers of the models that the loss is for.
+
+    Returns:
+        A function of ``params`` that is also a pytree. The expanded polynomial cancels where the
+        loss is small beside its terms, the more the deeper the model: ``error_bound(params)`` of
+        what is returned bounds the rounding in its value (``surface`` sums over the tasks where the
+        bound is too large). Gradients by JAX lose digits in the same places.
+
+    Raises:
+        ValueError: not one inner step, or tasks that are not scalar regression.
+        NoClosedFormError: a rule that is not ``linear``.
+
+    >>> import toylin as tl
+    >>> batch = tl.LinearRegression(shots=5).sample(jax.random.key(0), num_tasks=1000)
+    >>> loss = polynomial_loss(batch, tl.MAML(step_size=0.1), depth=2)
+    >>> params = (jnp.array([[0.7]]), jnp.array([[-0.9]]))
+    >>> exact = tl.BatchLoss(batch, tl.MAML(step_size=0.1))(params)
+    >>> bool(abs(loss(params) - exact) <= loss.error_bound(params) + 1e-6 * exact)
+    True
+    """
+    checks.integer("depth", depth, minimum=1)
+    for data in (batch.support, batch.query):
+        checks.instance("data in batch", data, (RegressionPoints, RegressionMoments))
+    if rule.steps != 1 or batch.truth.shape[-1] != 1:
+        raise ValueError(
+            "a polynomial loss needs steps=1 and dim=1, "
+            f"got steps={rule.steps} and dim={batch.truth.shape[-1]}"
+        )
+    check_linear(rule)
+    return _collect(batch, rule, depth)
+
+
+@partial(jax.jit, static_argnames="depth")
+def _collect(batch: Batch, rule: Rule, depth: int) -> BatchPolynomial:
+    xx, xe, _ = _about(batch.support, jnp.zeros(()))
+    mean_xx = weighted_mean(xx, batch)
+    reference = weighted_mean(xe, batch) / jnp.where(mean_xx > 0, mean_xx, 1.0)
+    s, r, _ = _about(batch.support, reference)
+    mean_s, mean_r = weighted_mean(s, batch), weighted_mean(r, batch)
+    q_xx, q_xe, q_ee = _about(batch.query, reference)
+    moments = partial(_moments, s - mean_s, mean_r - r, batch)
+    return BatchPolynomial(
+        reference,
+        mean_s,
+        mean_r,
+        moments(q_xx, 2 * depth),
+        moments(q_xe, depth),
+        moments(0.5 * q_ee, 0).table[0, 0],
+        _scalar.step_sizes(rule, depth, s.dtype),
+    )
+
+
+def _about(data: Data, reference: Array) -> tuple[Array, Array, Array]:
+    """xx, xe and ee of every task, the residual e = y - reference x."""
+    if isinstance(data, RegressionPoints):
+        x, e = data.x[..., 0], data.y - data.x[..., 0] * reference.astype(data.y.dtype)
+        return jnp.mean(x**2, -1), jnp.mean(x * e, -1), jnp.mean(e**2, -1)
+    assert isinstance(data, RegressionMoments)
+    xx, xe, shift = data.xx[:, 0, 0], data.xe[:, 0], data.theta[:, 0] - reference
+    return xx, xe + xx * shift, data.ee + shift * (2 * xe + xx * shift)
+
+
+def _moments(s: Array, r: Array, batch: Batch, factor: Array, degree: int) -> Moments:
+    """Tasks are summed in groups and groups in pairs, so that rounding grows with a logarithm.
+
+    A weight enters by its root twice, for the reason that ``weighted_mean`` gives.
+    """
+    if batch.log_weight is None:
+        root = jnp.full_like(factor, batch.num_tasks**-0.5)
+    else:
+        root = jnp.exp(0.5 * batch.log_weight).astype(factor.dtype)
+    s_powers, r_powers = _powers(s, degree), _powers(r, degree)
+    table = _sum_tasks(root * s_powers, root * factor * r_powers)
+    sizes = jnp.concatenate([s_powers, r_powers])
+    sizes = _sum_tasks(jnp.abs(root * sizes), jnp.abs(root * factor)[None])[:, 0]
+    k = np.arange(degree + 1)
+    norms = sizes ** jnp.asarray(1 / np.maximum(np.tile(k, 2), 1), factor.dtype)
+    binomials = [[comb(i + j, i) if i + j <= degree else 0 for j in k] for i in k]
+    # A power and its base, both sums, the weight and the binomial; then Horner, ``away`` anew
+    # each time; then a margin for the norms' own.
+    roundings = 4 * degree + _GROUP + batch.num_tasks.bit_length() + 8
+    roundings += degree * (degree // 2 + 5) + 10
+    table = jnp.asarray(binomials, factor.dtype) * table
+    return Moments(table, norms[: degree + 1], norms[degree + 1 :], roundings)
+
+
+def _powers(x: Array, degree: int) -> Array:
+    powers = [jnp.ones_like(x)]
+    for _ in range(degree):
+        powers.append(powers[-1] * x)
+    return jnp.stack(powers)
+
+
+def _sum_tasks(left: Array, right: Array) -> Array:
+    """sum_n left[i, n] right[j, n]."""
+    groups = 1 << (-(-left.shape[1] // _GROUP) - 1).bit_length()
+    pad = ((0, 0), (0, groups * _GROUP - left.shape[1]))
+    left, right = (jnp.pad(x, pad).reshape(-1, groups, _GROUP) for x in (left, right))
+    total = jnp.einsum("ign,jgn->gij", left, right, precision="highest")
+    while total.shape[0] > 1:
+        total = total[::2] + total[1::2]
+    return total[0]
+
+
+def _weights(params: Params) -> tuple[Array, ...]:
+    check_params(params, dim=1)
+    return tuple(w[0, 0] for w in params)
+
+
+def _exactly(x: Array) -> Rounded:
+    return Rounded(x, None)
+
+
+def _multiply(a: list[Any], b: list[Any]) -> list[Any]:
+    """The product of two polynomials given by their coefficients."""
+    terms: list[list[Any]] = [[] for _ in range(len(a) + len(b) - 1)]
+    for i, x in enumerate(a):
+        for j, y in enumerate(b):
+            terms[i + j].append(x * y)
+    return [_sum(t) for t in terms]
+
+
+def _dot(a: list[Any], b: list[Any]) -> Any:
+    return _sum([x * y for x, y in zip(a, b, strict=True)])
+
+
+def _sum(terms: list[Any]) -> Any:
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
