@@ -29,6 +29,7 @@ def everything(docs: Path, tl: ModuleType) -> None:
     commands(docs / "api" / "commands.md")
     closed_forms(docs / "closed-forms.md")
     derivations(docs / "mathematics" / "derivations.md", tl)
+    closed_forms(docs / "closed-forms.md", tl)
     explorer(docs / "_static" / "explorer.html")
 
 
@@ -218,6 +219,30 @@ def derivations(path: Path, tl: ModuleType) -> None:
     for depth, steps, shots, title in DERIVED:
         latex = tl.derive(depth, steps, shots).format("latex").strip()
         parts.append(f"## {title}\n\n{latex}")
+    write(path, "\n\n".join(parts) + "\n")
+
+
+def closed_forms(path: Path, tl: ModuleType) -> None:
+    """The table of routes."""
+    rows = [
+        f"| {plain(r.name)} | {plain(r.description)} | {plain(r.accuracy)} |"
+        for r in tl.closed_form.ROUTES
+    ]
+    parts = [
+        "# What has a closed form\n\nThe expected outer loss and its gradient, for the deep linear "
+        "model with one output, by `toylin.closed_form.outer_loss`, `outer_grad` and "
+        "`outer_value_and_grad`. Of the routes that serve a call the first in this table is taken; "
+        "`toylin.closed_form.route(params, tasks, rule)` says which. A linear rule is one whose "
+        "update is one linear map of the gradient, the same at every step: MAML, FOMAML, ANIL, "
+        "Reptile, Meta-SGD, Meta-Curvature, and Meta-KFO whose factors do not adapt.",
+        "\n".join(["| route | serves | accuracy |", "|---|---|---|", *rows]),
+        "On one task's data, points or moments of regression with one output or of a binary task, "
+        "`inner_loss`, `inner_grad` and `adapt` are formulas for any depth and widths.",
+        "Nothing falls back to sampling in silence: all else raises `NoClosedFormError`, whose "
+        "message names what serves it. That is `toylin.autodiff` on sampled tasks, for any model, "
+        "data and rule, or `toylin.estimate`, which averages the exact inner loop over drawn tasks "
+        "and returns a standard error.",
+    ]
     write(path, "\n\n".join(parts) + "\n")
 
 

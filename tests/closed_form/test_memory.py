@@ -15,9 +15,9 @@ PARAMS = tl.init(jax.random.key(0), (30, 40, 40, 1))
 BATCH = TASKS.sample(jax.random.key(1), 8, 5)
 
 
-def memory(steps, remat):
+def memory(steps, remat, route=tl.autodiff):
     """Bytes that the compiled outer gradient needs beyond its arguments and results."""
-    grad = jax.jit(tl.autodiff.outer_grad, static_argnames="remat")
+    grad = jax.jit(route.outer_grad, static_argnames="remat")
     compiled = grad.lower(PARAMS, BATCH, tl.MAML(0.01, steps), remat=remat).compile()
     return compiled.memory_analysis().temp_size_in_bytes
 
@@ -27,6 +27,29 @@ def test_fifty_steps_do_not_cost_fifty_times_the_memory():
     assert stored > 10 * one
     assert recomputed < 8 * one
     assert recomputed < stored / 3
+
+
+def test_the_formula_too_holds_little():
+    """It stores the parameters before every step, and nothing else of it."""
+    stored, recomputed = (memory(400, remat, tl.closed_form) for remat in (False, True))
+    assert recomputed < stored / 3
+
+
+@pytest.mark.parametrize("steps", [0, 7, 9])
+@pytest.mark.parametrize("widths", [(30, 4, 1), (1, 1, 1)])
+def test_recomputing_changes_no_value_of_the_formulas(widths, steps):
+    tasks = tl.LinearRegression(dim=widths[0], noise_std=0.1, shots=5)
+    batch = tasks.sample(jax.random.key(1), 3, 5)
+    params, rule = tl.init(jax.random.key(0), widths), tl.MAML(0.01, steps)
+    both = [
+        (
+            tl.closed_form.outer_value_and_grad(params, batch, rule, remat=remat),
+            tl.closed_form.task_losses(params, batch, rule, remat=remat),
+            jax.grad(lambda p, r=remat: tl.closed_form.outer_loss(p, batch, rule, remat=r))(params),
+        )
+        for remat in (True, False)
+    ]
+    assert_close(*both, 1e-12)
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2, 7, 9, 50])

@@ -111,12 +111,20 @@ def _knows_direction(rule: Rule) -> bool:
 
 
 def _wick_loss(params: Params, tasks: LinearRegression, rule: MAML, remat: bool) -> Array:
-    if not rule.first_order:
-        return _wick.outer_loss(params, tasks, rule.step_size)
-    loss, grads = _wick.outer_value_and_grad(params, tasks, rule.step_size, first_order=True)
-    # First order in the start alone: at one step all else enters beside the inner gradient.
-    fixed = _wick.outer_loss(jax.lax.stop_gradient(params), tasks, rule.step_size)
-    return with_gradient(loss, params, grads) + fixed - jax.lax.stop_gradient(fixed)
+    if rule.first_order:
+        return _wick_value_and_grad(params, tasks, rule, remat)[0]
+    return _wick.outer_loss(params, tasks, rule.step_size)
+
+
+def _wick_value_and_grad(
+    params: Params, tasks: LinearRegression, rule: MAML, remat: bool
+) -> tuple[Array, Params]:
+    loss, grads = _wick.outer_value_and_grad(params, tasks, rule.step_size, rule.first_order)
+    if rule.first_order:
+        # In the start alone: at one step all else enters beside the inner gradient.
+        fixed = _wick.outer_loss(jax.lax.stop_gradient(params), tasks, rule.step_size)
+        loss = with_gradient(loss, params, grads) + fixed - jax.lax.stop_gradient(fixed)
+    return loss, grads
 
 
 def _binary_loss(params: Params, tasks: BinaryClassification, rule: Rule, remat: bool) -> Array:
@@ -154,9 +162,7 @@ ROUTES = (
         "rounding",
         _is_two_layers,
         _wick_loss,
-        lambda params, tasks, rule, remat: _wick.outer_value_and_grad(
-            params, tasks, rule.step_size, rule.first_order
-        ),
+        _wick_value_and_grad,
     ),
     Route(
         "binary quadrature",
@@ -173,7 +179,7 @@ ROUTES = (
         "scalar nodes",
         "LinearRegression; layers of one number each; any depth, steps, shots and noise; any "
         f"linear rule; up to {MAX_NODES} nodes",
-        "rounding, by a Gauss rule that is exact for the polynomial that the loss is",
+        "rounding: the Gauss rule is exact for the polynomial that the loss is",
         lambda params, tasks, rule: is_scalar(params) and _has_nodes(params, tasks, rule),
         lambda params, tasks, rule, remat: _batch.outer_loss(
             _scalar, params, _nodes(params, tasks, rule), rule, remat
@@ -186,7 +192,7 @@ ROUTES = (
         "layered nodes",
         "LinearRegression; any depth and widths; the population in any dimension, K shots in one; "
         f"any number of steps of any linear rule; up to {MAX_NODES} nodes",
-        "rounding, by a Gauss rule that is exact for the polynomial that the loss is",
+        "rounding: the Gauss rule is exact for the polynomial that the loss is",
         _has_nodes,
         lambda params, tasks, rule, remat: _batch.outer_loss(
             _layers, params, _nodes(params, tasks, rule), rule, remat
