@@ -27,7 +27,6 @@ def everything(docs: Path, tl: ModuleType) -> None:
     tutorials(docs / "tutorials", docs.parent / "notebooks")
     api(docs / "api", tl)
     commands(docs / "api" / "commands.md")
-    closed_forms(docs / "closed-forms.md")
     derivations(docs / "mathematics" / "derivations.md", tl)
     closed_forms(docs / "closed-forms.md", tl)
     explorer(docs / "_static" / "explorer.html")
@@ -167,27 +166,6 @@ def documented(name: str, obj: Any) -> str:
         options = "\n   :members:" if kind == "class" else ""
     heading = f"## {name}\n\n" if "." not in name else f"### {name.rpartition('.')[2]}\n\n"
     return f"{heading}```{{eval-rst}}\n.. auto{kind}:: toylin.{name}{options}\n```"
-
-
-def closed_forms(path: Path) -> None:
-    """What has a closed form: the table of routes, as the code has it."""
-    from toylin.closed_form import ROUTES
-
-    rows = "\n".join(f"| {r.name} | {r.description} | {r.accuracy} |" for r in ROUTES)
-    write(
-        path,
-        "# What has a closed form\n\n"
-        "The routes of `tl.closed_form.outer_loss`, `outer_grad` and `outer_value_and_grad`, in "
-        "the order in which they are tried: the first that serves is taken, and "
-        "`tl.closed_form.route(params, tasks, rule)` says which. They serve the deep linear "
-        "model with one output. A combination that none of them serves raises "
-        "`NoClosedFormError`, which names what does; nothing falls back to sampling in silence.\n\n"
-        f"| route | what it serves | accuracy |\n|---|---|---|\n{rows}\n\n"
-        "A rule is *linear* where its update is one linear map of every layer's gradient, the same "
-        "at all steps: MAML, ANIL, Reptile, Meta-SGD, Meta-Curvature and Meta-KFO are, as long as "
-        "their factors do not adapt within a task. Everything else, any model, any tasks and any "
-        "rule, is served by `tl.autodiff` on sampled tasks.\n",
-    )
 
 
 def commands(path: Path) -> None:

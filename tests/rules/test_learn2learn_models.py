@@ -6,6 +6,7 @@ softmax loss are written here.
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -16,8 +17,8 @@ import pytest
 
 import toylin as tl
 
-FILE = Path(__file__).parents[1] / "data" / "learn2learn_models.json"
-CASES = json.loads(FILE.read_text())["cases"]
+FILE = Path(__file__).parents[1] / "data" / "learn2learn_models.json.gz"
+CASES = json.loads(gzip.decompress(FILE.read_bytes()))["cases"]
 FACTORS = {1: 1, 2: 2, 4: 3}  # of Meta-Curvature, by the number of axes
 
 
