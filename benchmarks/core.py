@@ -89,7 +89,7 @@ def works() -> dict[str, tuple[int, dict[str, Callable[[int], Any]]]]:
     """For each work, what one run does and the programs that do it."""
     w = jnp.array([0.7, -0.9])
     starts = jax.random.normal(jax.random.key(7), (STARTS, 2))
-    sampled = tl.sampled_loss(PROBLEM, RULE, TASKS, QUERIES)
+    sampled = tl.SampledLoss(PROBLEM, RULE, TASKS, QUERIES)
     one = partial(toylin_train, sampled)
     bare, bare_many = jax.jit(bare_train), jax.jit(jax.vmap(bare_train))
     many = jax.jit(jax.vmap(one))

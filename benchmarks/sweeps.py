@@ -68,7 +68,7 @@ def bare(w: Any, key: jax.Array, steps: int = ITERATIONS) -> Any:
 def toylin(w: Any, key: jax.Array) -> Any:
     """W3 through the public interface."""
     tasks = tl.BinaryClassification(dim=DIM, shots=POINTS)
-    loss = tl.sampled_loss(tasks, tl.MAML(STEP), TASKS, POINTS)
+    loss = tl.SampledLoss(tasks, tl.MAML(STEP), TASKS, POINTS)
     return tl.meta_train(loss, w, ADAM, ITERATIONS, key).loss
 
 

@@ -118,7 +118,7 @@ assert tl.end_to_end(shallow_start) == tl.end_to_end(deep_start) == 0
 
 # %%
 tasks = tl.LinearRegression(noise_std=0.1, shots=10)
-on_samples = tl.sampled_loss(tasks, rule, num_tasks=32, num_queries=10)
+on_samples = tl.SampledLoss(tasks, rule, num_tasks=32, num_queries=10)
 
 
 @jax.jit
@@ -257,7 +257,7 @@ np.testing.assert_allclose(
 
 # %%
 binary = tl.BinaryClassification(dim=20, mean_std=0.5, shots=10)
-binary_loss = tl.sampled_loss(binary, tl.MAML(0.03), num_tasks=32)
+binary_loss = tl.SampledLoss(binary, tl.MAML(0.03), num_tasks=32)
 
 
 def binary_curve(widths, num_steps=300):

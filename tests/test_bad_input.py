@@ -169,9 +169,9 @@ def test_sample(tasks):
     with refused("num_queries must be an integer of at least 1, got -3"):
         tasks.sample(KEY, 4, -3)
     with refused("num_tasks must be an integer of at least 1, got 0"):
-        tl.sampled_loss(tasks, RULE, num_tasks=0)
+        tl.SampledLoss(tasks, RULE, num_tasks=0)
     with refused("num_queries must be an integer of at least 1, got 0"):
-        tl.sampled_loss(tasks, RULE, num_queries=0)
+        tl.SampledLoss(tasks, RULE, num_queries=0)
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda r: r.__name__)
@@ -215,7 +215,7 @@ def test_polynomial_loss():
 def test_meta_train():
     loss, adam = tl.ExactLoss(TASKS, RULE), optax.adam(0.1)
     with refused("key must be a JAX random key, since the loss samples; got None"):
-        tl.meta_train(tl.sampled_loss(TASKS, RULE), PARAMS, adam, 10)
+        tl.meta_train(tl.SampledLoss(TASKS, RULE), PARAMS, adam, 10)
     with refused("num_steps must be an integer of at least 1, got 0"):
         tl.meta_train(loss, PARAMS, adam, 0)
     with refused("optimizer must be an optax.GradientTransformation, got 0.1"):

@@ -95,7 +95,6 @@ from .training import joint as joint
 from .training import load_run as load_run
 from .training import meta_train as meta_train
 from .training import polynomial_loss as polynomial_loss
-from .training import sampled_loss as sampled_loss
 from .training import save_run as save_run
 from .training import separate as separate
 

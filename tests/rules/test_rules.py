@@ -379,14 +379,14 @@ def test_a_sampled_loss_trains_rule_and_params_as_its_definition_says():
     tasks = tl.LinearRegression(shots=4, noise_std=0.1)
     params = normals(0, [(1, 1), (1, 1)])
     loss, pair = tl.joint(
-        tl.sampled_loss(tasks, tl.MetaSGD.identity(params, 0.1), num_tasks=4), params
+        tl.SampledLoss(tasks, tl.MetaSGD.identity(params, 0.1), num_tasks=4), params
     )
     keys = jax.random.split(jax.random.key(2), 130)
     run = tl.meta_train(loss, pair, optax.sgd(0.1), 130, jax.random.key(2), trajectory=True)
 
     @jax.jit
     def step(pair, key):
-        grads = jax.grad(lambda q: tl.sampled_loss(tasks, q[1], num_tasks=4)(q[0], key))(pair)
+        grads = jax.grad(lambda q: tl.SampledLoss(tasks, q[1], num_tasks=4)(q[0], key))(pair)
         return jax.tree.map(lambda p, g: p - 0.1 * g, pair, grads)
 
     for i, key in enumerate(keys[:3]):

@@ -68,7 +68,7 @@ def test_equals_a_python_loop(loss, optimizer):
 @pytest.mark.parametrize("num_steps", [99, 101, 250, 307])
 def test_drawing_ahead_changes_nothing(num_steps):
     """Tasks are drawn in blocks of many iterations, whole or not."""
-    loss = tl.sampled_loss(TASKS, RULE, num_tasks=4)
+    loss = tl.SampledLoss(TASKS, RULE, num_tasks=4)
     want = python_loop(loss, PARAMS, SGD, num_steps, KEY)
     got = tl.meta_train(loss, PARAMS, SGD, num_steps, KEY, trajectory=True)
     assert got.loss.shape == (num_steps,)
@@ -86,7 +86,7 @@ def test_loss_is_that_before_each_update():
 
 
 def test_starts_side_by_side():
-    loss = tl.sampled_loss(TASKS, RULE, num_tasks=4)
+    loss = tl.SampledLoss(TASKS, RULE, num_tasks=4)
     starts = scalar_params(WEIGHTS[:2]), scalar_params([0.1, 1.4]), scalar_params([-0.5, 0.2])
     keys = jax.random.split(KEY, 3)
     train = lambda start, key: tl.meta_train(loss, start, ADAM, 120, key)  # noqa: E731
@@ -114,7 +114,7 @@ def test_over_the_leaves_of_the_loss():
 
 @pytest.mark.parametrize("num_steps", [40, 130])
 def test_same_key_same_run_bit_for_bit(num_steps):
-    loss = tl.sampled_loss(TASKS, RULE, num_tasks=4)
+    loss = tl.SampledLoss(TASKS, RULE, num_tasks=4)
     first, again, other = (
         tl.meta_train(loss, PARAMS, SGD, num_steps, key) for key in (KEY, KEY, jax.random.key(4))
     )
@@ -125,7 +125,7 @@ def test_same_key_same_run_bit_for_bit(num_steps):
 
 def test_every_iteration_has_fresh_tasks():
     """With no outer step the losses are independent draws around the exact one."""
-    loss = tl.sampled_loss(TASKS, tl.MAML(0.05), num_tasks=16)
+    loss = tl.SampledLoss(TASKS, tl.MAML(0.05), num_tasks=16)
     losses = np.asarray(tl.meta_train(loss, PARAMS, optax.sgd(0.0), 600, KEY).loss)
     assert len(np.unique(losses)) == 600
     exact = tl.closed_form.outer_loss(PARAMS, TASKS, tl.MAML(0.05))

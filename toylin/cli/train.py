@@ -13,7 +13,7 @@ from toylin.cli._common import SHOTS, report, use_float64
 from toylin.models import Params, init
 from toylin.rules import RULES, Rule, make_rule
 from toylin.tasks import BinaryClassification, LinearRegression
-from toylin.training import Run, joint, meta_train, sampled_loss, save_run, separate
+from toylin.training import Run, SampledLoss, joint, meta_train, save_run, separate
 
 # What a rule takes beyond its step size and number of steps: refused with a rule that does not.
 _OPTIONS = ("psd", "adapt_transform", "hyper_step_size", "layers")
@@ -90,7 +90,7 @@ def command(out: Path, **settings: Any) -> None:
         dim = settings["dim"]
         params = init(key_start, (*[dim] * settings["depth"], 1))
         rule = _rule(params, settings)
-        loss = sampled_loss(_tasks(settings), rule, settings["num_tasks"])
+        loss = SampledLoss(_tasks(settings), rule, settings["num_tasks"])
         optimizer = separate(
             optax.adam(settings["learning_rate"]), optax.adam(settings["rule_learning_rate"])
         )

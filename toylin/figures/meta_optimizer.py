@@ -16,7 +16,7 @@ from toylin.figures._meta_optimizer_panels import draw as draw
 from toylin.models import Params, add_linear_layers
 from toylin.rules import MAML, MetaKFO, MetaSGD, Rule
 from toylin.tasks import BinaryClassification, LinearRegression
-from toylin.training import ExactLoss, Run, joint, meta_train, sampled_loss
+from toylin.training import ExactLoss, Run, SampledLoss, joint, meta_train
 
 SETTINGS: dict[str, Any] = {
     "dim": 4,
@@ -89,7 +89,7 @@ def _train_classifiers(name: str, depth: int) -> Run:
         shots=SETTINGS["shots"],
     )
     params = _model(depth)
-    sampled = sampled_loss(tasks, _rule(name, params), SETTINGS["num_tasks"], num_queries=None)
+    sampled = SampledLoss(tasks, _rule(name, params), SETTINGS["num_tasks"], num_queries=None)
     loss, pair = joint(sampled, params)
     optimizer = optax.adam(SETTINGS["learning_rate"])
     # The same keys, hence the same tasks, for every contender.

@@ -16,7 +16,7 @@ from toylin.limits import bayes_loss, shallow_floor
 from toylin.models import Params, init
 from toylin.rules import MAML
 from toylin.tasks import BinaryClassification, LinearRegression
-from toylin.training import meta_train, sampled_loss
+from toylin.training import SampledLoss, meta_train
 
 STEPS = 4
 SETTINGS: dict[str, Any] = {
@@ -106,7 +106,7 @@ def _train(tasks: Any, rule: MAML, settings: dict[str, Any], model: str) -> tupl
     """Checkpoints of every seed's parameters, and the iterations they were taken at."""
     import optax
 
-    loss = sampled_loss(tasks, rule, SETTINGS["tasks_per_iteration"], SETTINGS["queries"])
+    loss = SampledLoss(tasks, rule, SETTINGS["tasks_per_iteration"], SETTINGS["queries"])
     optimizer = optax.adam(settings["learning_rate"])
     iterations = settings["num_steps"]
     at = np.unique(np.linspace(0, iterations - 1, _CHECKPOINTS).astype(int))

@@ -104,7 +104,7 @@ def sweep(
         optimizer: an ``Optimizer``, or an optax name; Adam at 0.01 by default.
         loss: "exact" (the expectation, by ``closed_form.outer_loss``) or "sampled" (fresh tasks at
             every iteration).
-        num_tasks: of a sampled loss, as in ``sampled_loss``.
+        num_tasks: of a sampled loss, as in ``SampledLoss``.
         num_queries: as ``num_tasks``.
         num_steps: meta-iterations.
         record_every: meta-iterations between records of loss and gradient norm; a divisor of

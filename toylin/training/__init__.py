@@ -6,7 +6,6 @@ from toylin.training._losses import (
     BatchLoss,
     ExactLoss,
     SampledLoss,
-    sampled_loss,
 )
 from toylin.training._meta_train import Run, meta_train
 from toylin.training._optimizer import Optimizer
@@ -26,7 +25,6 @@ __all__ = [
     "load_run",
     "meta_train",
     "polynomial_loss",
-    "sampled_loss",
     "save_run",
     "separate",
 ]

@@ -164,17 +164,6 @@ def _check_model(model: Any) -> None:
         raise ValueError(f"model must be a function model(params, x), got {model!r}")
 
 
-def sampled_loss(
-    tasks: TaskLaw,
-    rule: Rule,
-    num_tasks: int = 32,
-    num_queries: int | None = 10,
-    model: Model = predict,
-) -> SampledLoss:
-    """``SampledLoss(tasks, rule, num_tasks, num_queries, model)``."""
-    return SampledLoss(tasks, rule, num_tasks, num_queries, model)
-
-
 @pytree_dataclass
 class BatchLoss:
     """``loss(params)``: the mean outer loss of one fixed batch of tasks.
