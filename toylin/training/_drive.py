@@ -59,8 +59,8 @@ class _Program:
 _programs: OrderedDict[Any, _Program] = OrderedDict()
 
 
-def _program(loop: Loop, arguments: tuple[Any, ...], mapped: bool) -> _Program:
-    runs = mapped_size(arguments) if traced(arguments) else 1
+def _program(loop: Loop, arguments: tuple[Any, ...], mapped: bool, inside: bool) -> _Program:
+    runs = mapped_size(arguments) if inside else 1
     same = (ByStructure(loop.optimizer), loop._replace(optimizer=None))
     name = (*same, _structure(arguments), mapped, runs)
     if name in _programs:
@@ -79,14 +79,16 @@ def _program(loop: Loop, arguments: tuple[Any, ...], mapped: bool) -> _Program:
 def _structure(tree: Any) -> Any:
     leaves, treedef = jax.tree.flatten(tree)
     return treedef, tuple(
-        (jnp.shape(x), str(jnp.result_type(x)), getattr(x, "weak_type", True)) for x in leaves
+        (getattr(x, "shape", ()), getattr(x, "dtype", type(x)), getattr(x, "weak_type", False))
+        for x in leaves
     )
 
 
 def traced(*trees: Any) -> bool:
     """Whether these arguments show a transformation of JAX under way."""
-    leaves = (*jax.tree.leaves(trees), jnp.zeros(()))
-    return any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(trees)):
+        return True
+    return isinstance(jnp.zeros(()), jax.core.Tracer)  # inside jit nothing is concrete
 
 
 def drive(
@@ -116,8 +118,9 @@ def drive(
         progress: show a bar.
     """
     arguments = (loss, params, key, observed)
-    program = _program(loop, arguments, mapped)
-    if traced(arguments):
+    inside = traced(arguments)
+    program = _program(loop, arguments, mapped, inside)
+    if inside:
         return program.whole(*arguments), loop.num_steps
     done, size = 0, program.piece()
     with (

@@ -14,7 +14,7 @@ from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, Float, Int, PRNGKeyArray
 from toylin.training._drawing import in_parts, takes_key
-from toylin.training._drive import all_finite, drive, traced
+from toylin.training._drive import all_finite, drive
 from toylin.training._loop import Carry, Loop, num_records
 
 
@@ -150,7 +150,7 @@ def _finish(loop: Loop, carry: Carry, done: int) -> Run:
 
 def _diverged_at(loop: Loop, carry: Carry, done: int) -> Any:
     at = carry.diverged_at
-    if not traced(carry):
+    if not isinstance(at, jax.core.Tracer):
         return int(at) if at < loop.num_steps else None if all_finite(carry.params) else done
     finite = jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(carry.params)])
     return jnp.where(at < loop.num_steps, at, jnp.where(jnp.all(finite), -1, loop.num_steps))
