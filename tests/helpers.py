@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from types import ModuleType
 
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import toylin as tl
+from toylin.cli import main
 
 WEIGHTS = (0.7, -0.9, 1.1, 0.8, -1.2)
 
@@ -42,3 +44,15 @@ def assert_close(got, want, rtol, scale=0.0) -> None:
 
 
 ROUTES = (tl.closed_form, tl.autodiff)
+
+
+def run_command(monkeypatch, capsys, *arguments):
+    """Exit code, standard output and standard error of ``toylin *arguments``."""
+    monkeypatch.setattr(sys, "argv", ["toylin", *arguments])
+    code = 0
+    try:
+        main()
+    except SystemExit as stop:
+        code = stop.code
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err

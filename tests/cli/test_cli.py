@@ -9,8 +9,9 @@ import sys
 
 import pytest
 from click.testing import CliRunner
+from helpers import run_command
 
-from toylin.cli import cli, main
+from toylin.cli import cli
 
 PROBLEM = [
     *("loss", "--weights", "0.7,-0.9", "--step-size", "0.1", "--steps", "1", "--theta-mean", "0.3"),
@@ -18,20 +19,8 @@ PROBLEM = [
 ]
 
 
-def run(monkeypatch, capsys, *arguments):
-    """Exit code, standard output and standard error of ``toylin *arguments``."""
-    monkeypatch.setattr(sys, "argv", ["toylin", *arguments])
-    code = 0
-    try:
-        main()
-    except SystemExit as stop:
-        code = stop.code
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
 def test_loss_prints_every_route_in_full_precision(monkeypatch, capsys):
-    code, out, err = run(monkeypatch, capsys, *PROBLEM, "--json")
+    code, out, err = run_command(monkeypatch, capsys, *PROBLEM, "--json")
     assert (code, err) == (0, "")
     answer = json.loads(out)
     assert answer["closed_form"] == pytest.approx(0.75743534058622645, rel=1e-12)
@@ -53,7 +42,7 @@ def test_loss_prints_every_route_in_full_precision(monkeypatch, capsys):
 def test_loss_warns_where_the_mean_is_carried_by_its_tail(monkeypatch, capsys):
     arguments = ["loss", "--weights", "0.7,-0.9,1.1", "--steps", "2", "--theta-mean", "0.3"]
     arguments += ["--noise-std", "0.2", "--shots", "5", "--tasks", "20000"]
-    code, out, _ = run(monkeypatch, capsys, *arguments)
+    code, out, _ = run_command(monkeypatch, capsys, *arguments)
     assert code == 0
     assert "1050436.117320" in out
     assert "warning: the exact mean 1.05044e+06 is carried by rare supports" in out
@@ -75,7 +64,7 @@ def test_loss_warns_where_the_mean_is_carried_by_its_tail(monkeypatch, capsys):
     ],
 )  # fmt: skip
 def test_a_bad_flag_is_one_readable_line(monkeypatch, capsys, arguments, message):
-    code, out, err = run(monkeypatch, capsys, "loss", *arguments)
+    code, out, err = run_command(monkeypatch, capsys, "loss", *arguments)
     assert code != 0
     assert out == ""
     assert err.count("\n") == 1
@@ -85,7 +74,7 @@ def test_a_bad_flag_is_one_readable_line(monkeypatch, capsys, arguments, message
 def test_an_unwritable_folder_is_refused_before_any_work(monkeypatch, capsys, tmp_path):
     occupied = tmp_path / "file"
     occupied.write_text("mine")
-    code, out, err = run(monkeypatch, capsys, "teaser", "--out", str(occupied))
+    code, out, err = run_command(monkeypatch, capsys, "teaser", "--out", str(occupied))
     assert code == 1
     assert "--out must be a folder that can be written" in err
     assert err.count("\n") == 1

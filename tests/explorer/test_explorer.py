@@ -7,11 +7,10 @@ import re
 
 import pytest
 from chromium import CANVASES, DESKTOP, PHONE, changed, load, pictures, press, settle
-from helpers import scalar_params
+from helpers import run_command, scalar_params
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from test_cli import run
 
 import toylin as tl
 from toylin.explorer import page
@@ -19,7 +18,7 @@ from toylin.explorer import page
 
 def test_the_page_is_one_file_that_needs_nothing_else(monkeypatch, capsys, tmp_path):
     out = tmp_path / "new" / "explorer.html"
-    code, printed, err = run(monkeypatch, capsys, "explore", "--out", str(out))
+    code, printed, err = run_command(monkeypatch, capsys, "explore", "--out", str(out))
     assert (code, err) == (0, "")
     assert f"wrote {out}" in printed
     text = out.read_text(encoding="utf-8")
@@ -38,11 +37,11 @@ def test_an_earlier_page_is_replaced_in_one_step(monkeypatch, capsys, tmp_path):
 
     with monkeypatch.context() as patch:
         patch.setattr("os.replace", broken)
-        code, _, err = run(patch, capsys, "explore", "--out", str(out))
+        code, _, err = run_command(patch, capsys, "explore", "--out", str(out))
     assert (code, err) == (1, "toylin: disk full\n")
     assert out.read_text() == "old"
     assert list(tmp_path.iterdir()) == [out]
-    assert run(monkeypatch, capsys, "explore", "--out", str(out))[0] == 0
+    assert run_command(monkeypatch, capsys, "explore", "--out", str(out))[0] == 0
     assert out.read_text(encoding="utf-8") == page()
 
 
@@ -56,7 +55,7 @@ def test_an_unwritable_file_is_refused_before_any_work(monkeypatch, capsys, tmp_
         (tmp_path, "it is not a regular file"),
         (tmp_path / "pipe", "it is not a regular file"),
     ):
-        code, printed, err = run(monkeypatch, capsys, "explore", "--out", str(out))
+        code, printed, err = run_command(monkeypatch, capsys, "explore", "--out", str(out))
         assert (code, printed, err.count("\n")) == (1, "", 1)
         assert re.search(rf"--out must be a file that can be written, got '.*': ({why})", err), err
     assert occupied.read_text() == "mine"
