@@ -14,13 +14,16 @@ from toylin.rules._base import Rule
 from toylin.tasks import (
     Batch,
     BinaryMargins,
+    BinaryPoints,
     Data,
     LinearRegression,
+    RegressionPoints,
     TaskLaw,
     quadrature_batch,
 )
 
 Tasks: TypeAlias = TaskLaw
+_POINTS = (RegressionPoints, BinaryPoints)
 
 
 def check_model(params: Any, model: Model, dim: int | None, outputs: int | None = None) -> None:
@@ -51,7 +54,7 @@ def check_problem(params: Any, tasks: TaskLaw, rule: Rule, model: Model = predic
             "tasks must be a law of tasks, a pytree with a method "
             f"sample(key, num_tasks, num_queries), got {tasks!r}"
         )
-    check_model(params, model, getattr(tasks, "dim", None))
+    check_model(params, model, getattr(tasks, "dim", None), getattr(tasks, "outputs", None))
     check_rule(rule, params)
 
 
@@ -110,14 +113,14 @@ def _check_data(name: str, data: Any, params: Any, model: Model, task_axes: int)
         except ValueError as error:
             where = "of the tasks" if task_axes else "of one task"
             raise ValueError(f"{name} must be the data {where}: {error}") from None
-    if model is predict and hasattr(data, "x") and np.ndim(data.x) != task_axes + 2:
+    if model is predict and isinstance(data, _POINTS) and np.ndim(data.x) != task_axes + 2:
         wanted = "(tasks, points, dim)" if task_axes else "(points, dim)"
         raise ValueError(
             f"x of {name} must have shape {wanted} for the deep linear model, "
             f"got {np.shape(data.x)}"
         )
-    check_model(params, model, getattr(data, "dim", None))
-    if model is predict and hasattr(data, "y"):
+    check_model(params, model, getattr(data, "dim", None), getattr(data, "outputs", None))
+    if model is predict and isinstance(data, _POINTS):
         rows, outputs = np.shape(data.y), np.shape(params[-1])[0]
         wanted = rows[: task_axes + 1] + ((outputs,) if outputs > 1 else ())
         if rows != wanted:

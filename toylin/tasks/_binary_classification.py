@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -35,6 +36,8 @@ class BinaryClassification:
         ValueError: an argument is not finite, has the wrong shape, is no positive definite
             covariance, or is no positive number of shots.
     """
+
+    outputs: ClassVar[int] = 1
 
     dim: int = static_field(default=1)
     mean_std: float | Float[Array, ""] = 1.0

@@ -30,6 +30,7 @@ class BinaryPoints:
     """
 
     kind: ClassVar[str] = "binary"
+    outputs: ClassVar[int] = 1
 
     x: Float[Array, ...]
     y: Float[Array, ...]
@@ -78,6 +79,7 @@ class BinaryMoments:
     """
 
     kind: ClassVar[str] = "binary"
+    outputs: ClassVar[int] = 1
 
     mean: Float[Array, "*tasks dim"]
     cov: Float[Array, "*tasks dim dim"]
@@ -134,6 +136,7 @@ class BinaryMargins:
     """
 
     kind: ClassVar[str] = "binary"
+    outputs: ClassVar[int] = 1
 
     mean: Float[Array, "*tasks dim"]
     root: Float[Array, "*tasks"] | Float[Array, "*tasks dim dim"]

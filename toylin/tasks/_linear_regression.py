@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +38,8 @@ class LinearRegression:
         ValueError: an argument is not finite, has the wrong shape, is no positive definite
             covariance, or is no positive number of shots.
     """
+
+    outputs: ClassVar[int] = 1
 
     dim: int = static_field(default=1)
     theta_mean: float | Float[Array, ""] | Float[Array, " dim"] = 0.0

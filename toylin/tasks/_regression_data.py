@@ -87,6 +87,7 @@ class RegressionMoments:
     """
 
     kind: ClassVar[str] = "regression"
+    outputs: ClassVar[int] = 1
 
     xx: Float[Array, "*tasks dim dim"]
     theta: Float[Array, "*tasks dim"]
