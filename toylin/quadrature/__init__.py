@@ -1,6 +1,15 @@
 """Integrals and draws: Gauss rules, Gaussian integrals of the losses, Wishart sums, statistics."""
 
-from toylin.quadrature._draws import mean_square, wishart_root
+from toylin.quadrature._draws import (
+    mean_square,
+    normals,
+    signs,
+    spare_keys,
+    square_rows,
+    uniform_rows,
+    wishart_root,
+    wishart_rows,
+)
 from toylin.quadrature._gauss import gauss_gamma, gauss_normal, nodes_for_degree
 from toylin.quadrature._gaussian import (
     expected_sigmoid,
@@ -18,5 +27,11 @@ __all__ = [
     "gauss_normal",
     "mean_square",
     "nodes_for_degree",
+    "normals",
+    "signs",
+    "spare_keys",
+    "square_rows",
+    "uniform_rows",
     "wishart_root",
+    "wishart_rows",
 ]

@@ -13,9 +13,11 @@ from toylin._internal import checks
 from toylin._internal.dtypes import float_dtype
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, Float, PRNGKeyArray
+from toylin.quadrature import normals, signs, uniform_rows
 from toylin.tasks._batch import Batch
 from toylin.tasks._binary_data import BinaryMargins, BinaryMoments, BinaryPoints
 from toylin.tasks._covariance import Covariance, correlate, covariance_matrix, covariance_root
+from toylin.tasks._data import Data
 from toylin.tasks._law import check_sizes
 
 
@@ -71,13 +73,20 @@ class BinaryClassification:
     def _sample(
         self, key: PRNGKeyArray, num_tasks: int, num_queries: int | None, dtype: np.dtype
     ) -> Batch:
-        key_mean, key_support, key_query = jax.random.split(key, 3)
-        mean = self.mean_std * jax.random.normal(key_mean, (num_tasks, self.dim), dtype)
-        return Batch(
-            support=self._points(key_support, mean, self.shots),
-            query=self._points(key_query, mean, num_queries),
-            truth=mean,
-        )
+        sizes = (self.shots, num_queries)
+        counts = [n for points in sizes for n in ((points or 0) * self.dim, points or 0)]
+        u, *rows = uniform_rows(key, [self.dim, *counts], num_tasks, dtype)
+        mean = self.mean_std * normals(u).T
+
+        def draw(points: int | None, x: Array, y: Array) -> Data:
+            if points is None:
+                return self.population(mean)
+            labels = signs(y).T
+            z = normals(x).T.reshape(num_tasks, points, self.dim)
+            x = labels[..., None] * mean[:, None, :] + correlate(z, self.x_cov, self.dim)
+            return BinaryPoints(x=x, y=labels)
+
+        return Batch(draw(self.shots, *rows[:2]), draw(num_queries, *rows[2:]), mean)
 
     def sample_margins(
         self,
@@ -92,33 +101,20 @@ class BinaryClassification:
         point (x, y) enters as y x only), with fewer than half the draws.
         """
         check_sizes(key, num_tasks, num_queries)
-        key_mean, key_x, key_query = jax.random.split(key, 3)
-        float_type = float_dtype(dtype)
-        mean = self.mean_std * jax.random.normal(key_mean, (num_tasks, self.dim), float_type)
+        dtype = float_dtype(dtype)
+        size = (self.shots or 0) * self.dim
+        rows = uniform_rows(key, [self.dim + size + num_queries + self.dim], num_tasks, dtype)[0]
+        # A row a task and made once: all else are parts of it.
+        mean, x, margins, rest = jnp.split(
+            normals(rows).T, np.cumsum([self.dim, size, num_queries]), axis=1
+        )
+        mean = self.mean_std * mean
         support: BinaryPoints | BinaryMoments = self.population(mean)
         if self.shots is not None:
-            z = jax.random.normal(key_x, (num_tasks, self.shots, self.dim), float_type)
+            z = x.reshape(num_tasks, self.shots, self.dim)
             x = mean[:, None, :] + correlate(z, self.x_cov, self.dim)
             support = BinaryPoints(x=x, y=jnp.ones(x.shape[:-1], x.dtype))
-        z = jax.random.normal(key_query, (num_tasks, num_queries + self.dim), float_type)
-        cov = jnp.asarray(self.x_cov, float_type)
-        root = jnp.sqrt(cov) if cov.ndim == 0 else covariance_root(cov, self.dim, float_type)
-        query = BinaryMargins(
-            mean=mean,
-            root=jnp.broadcast_to(root, (num_tasks, *root.shape)),
-            margins=z[:, :num_queries],
-            rest=z[:, num_queries:],
-        )
-        return Batch(support=support, query=query, truth=mean)
-
-    def _points(
-        self, key: PRNGKeyArray, mean: Array, points: int | None
-    ) -> BinaryPoints | BinaryMoments:
-        if points is None:
-            return self.population(mean)
-        key_x, key_y = jax.random.split(key)
-        shape = (mean.shape[0], points)
-        y = jax.random.rademacher(key_y, shape, mean.dtype)
-        z = jax.random.normal(key_x, (*shape, self.dim), mean.dtype)
-        x = y[..., None] * mean[:, None, :] + correlate(z, self.x_cov, self.dim)
-        return BinaryPoints(x=x, y=y)
+        cov = jnp.asarray(self.x_cov, dtype)
+        root = jnp.sqrt(cov) if cov.ndim == 0 else covariance_root(cov, self.dim, dtype)
+        root = jnp.broadcast_to(root, (num_tasks, *root.shape))
+        return Batch(support, BinaryMargins(mean, root, margins, rest), mean)

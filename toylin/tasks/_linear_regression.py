@@ -13,11 +13,12 @@ from toylin._internal import checks
 from toylin._internal.dtypes import float_dtype
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, Float, PRNGKeyArray
-from toylin.quadrature import mean_square, wishart_root
+from toylin.quadrature import normals, spare_keys, uniform_rows
 from toylin.tasks._batch import Batch
-from toylin.tasks._covariance import Covariance, correlate, covariance_matrix, covariance_root
+from toylin.tasks._covariance import Covariance, correlate, covariance_matrix
 from toylin.tasks._law import check_sizes
 from toylin.tasks._regression_data import RegressionMoments, RegressionPoints
+from toylin.tasks._regression_draws import draw_moments, draw_points, moment_rows
 
 
 @pytree_dataclass
@@ -72,6 +73,10 @@ class LinearRegression:
         """True parameters of ``num_tasks`` tasks."""
         check_sizes(key, num_tasks, None)
         z = jax.random.normal(key, (num_tasks, self.dim), float_dtype(dtype))
+        return self._theta(z)
+
+    def _theta(self, z: Float[Array, "tasks dim"]) -> Float[Array, "tasks dim"]:
+        """True parameters made of N(0, 1) numbers."""
         return jnp.asarray(self.theta_mean, z.dtype) + correlate(z, self.theta_cov, self.dim)
 
     def sample(
@@ -101,13 +106,19 @@ class LinearRegression:
     def _sample(
         self, key: PRNGKeyArray, num_tasks: int, num_queries: int | None, dtype: np.dtype
     ) -> Batch:
-        key_truth, key_support, key_query = jax.random.split(key, 3)
-        theta = self.sample_theta(key_truth, num_tasks, dtype)
-        return Batch(
-            support=self._points(key_support, theta, self.shots),
-            query=self._points(key_query, theta, num_queries),
-            truth=theta,
-        )
+        sizes = (self.shots, num_queries)
+        counts = [n for points in sizes for n in ((points or 0) * self.dim, points or 0)]
+        u, *rows = uniform_rows(key, [self.dim, *counts], num_tasks, dtype)
+        theta = self._theta(normals(u).T)
+
+        def draw(
+            points: int | None, x: Array, noise: Array
+        ) -> RegressionPoints | RegressionMoments:
+            if points is None:
+                return self.population(theta)
+            return draw_points(x, noise, theta, self.x_cov, self.noise_std)
+
+        return Batch(draw(self.shots, *rows[:2]), draw(num_queries, *rows[2:]), theta)
 
     def sample_moments(
         self,
@@ -143,57 +154,19 @@ class LinearRegression:
         dtype: np.dtype,
         noiseless: bool,
     ) -> Batch:
-        key_truth, key_support, key_query = jax.random.split(key, 3)
-        theta = self.sample_theta(key_truth, num_tasks, dtype)
-        return Batch(
-            support=self._moments(key_support, theta, self.shots, noiseless),
-            query=self._moments(key_query, theta, num_queries, noiseless),
-            truth=theta,
-        )
+        sizes = (self.shots, num_queries)
+        inputs, noises = zip(*(moment_rows(points, self.dim) for points in sizes), strict=True)
+        key, spare = spare_keys(key, sizes)
+        # The noise last, so that all else is the same without it.
+        counts = (self.dim, *inputs, *(() if noiseless else noises))
+        u, support, query, *noise = uniform_rows(key, counts, num_tasks, dtype)
+        theta = self._theta(normals(u).T)
 
-    def _points(
-        self, key: PRNGKeyArray, theta: Array, points: int | None
-    ) -> RegressionPoints | RegressionMoments:
-        if points is None:
-            return self.population(theta)
-        key_x, key_noise = jax.random.split(key)
-        shape = (theta.shape[0], points)
-        z = jax.random.normal(key_x, (*shape, self.dim), theta.dtype)
-        x = correlate(z, self.x_cov, self.dim)
-        noise = self.noise_std * jax.random.normal(key_noise, shape, theta.dtype)
-        return RegressionPoints(x=x, y=jnp.einsum("tkd,td->tk", x, theta) + noise)
+        def draw(i: int, x: Array) -> RegressionMoments:
+            points = sizes[i]
+            if points is None:
+                return self.population(theta)
+            e = None if noiseless else noise[i]
+            return draw_moments(x, e, theta, points, self.x_cov, self.noise_std, spare[i])
 
-    def _moments(
-        self, key: PRNGKeyArray, theta: Array, points: int | None, noiseless: bool
-    ) -> RegressionMoments:
-        if points is None:
-            return self.population(theta)
-        if self.dim > 1 and points < self.dim:
-            sample = self._points(key, theta, points)
-            assert isinstance(sample, RegressionPoints)
-            return jax.vmap(RegressionPoints.moments)(sample, theta)
-        num, dim = theta.shape
-        key_x, key_along, key_rest = jax.random.split(key, 3)
-        if dim == 1:
-            spread = jnp.asarray(self.x_cov, theta.dtype).reshape(())
-            xx = (spread * mean_square(key_x, points, (num,), theta.dtype))[:, None, None]
-            root = jnp.sqrt(xx)
-        else:
-            factor = covariance_root(self.x_cov, dim, theta.dtype)
-            root = factor @ wishart_root(key_x, points, dim, num, theta.dtype)
-            root = root / points**0.5
-            xx = root @ jnp.swapaxes(root, -1, -2)
-        if noiseless:
-            return RegressionMoments(xx, theta, jnp.zeros_like(theta), jnp.zeros_like(theta[:, 0]))
-        # Of the K noises, d coordinates lie along the columns of X; the rest only add to ee.
-        along = jax.random.normal(key_along, (num, dim), theta.dtype)
-        square = jnp.sum(along**2, -1)
-        if points > dim:
-            rest = mean_square(key_rest, points - dim, (num,), theta.dtype)
-            square += (points - dim) * rest
-        return RegressionMoments(
-            xx=xx,
-            theta=theta,
-            xe=self.noise_std / points**0.5 * jnp.einsum("tij,tj->ti", root, along),
-            ee=jnp.asarray(self.noise_std, theta.dtype) ** 2 / points * square,
-        )
+        return Batch(draw(0, support), draw(1, query), theta)
