@@ -47,7 +47,7 @@ def draw(names: Sequence[str], out: Path) -> None:
 out_option = click.option(
     "--out",
     type=click.Path(path_type=Path),
-    default=Path("figures"),
+    default=Path("drawn"),
     show_default=True,
     help="Folder to write into; made if it is missing.",
 )

@@ -24,6 +24,10 @@ _FORMATS: dict[str, dict[str, Any]] = {
 }
 
 
+_DIGITS = 8
+_NOISE = 1e-14
+
+
 def save(
     out: Path,
     name: str,
@@ -34,6 +38,8 @@ def save(
 ) -> list[Path]:
     """Write NAME.png, .svg, .pdf, .npz (the data) and .json (settings, caption, versions).
 
+    The data are rounded to 8 significant digits, on which unlike machines agree.
+
     Everything is made in memory first, and each file then replaces its predecessor in one step, so
     that a failure leaves earlier results as they were.
     """
@@ -43,13 +49,23 @@ def save(
             buffer = io.BytesIO()
             figure.savefig(buffer, format=suffix, **options)
             files[suffix] = buffer.getvalue()
-    files["npz"] = npz_bytes(data)
+    files["npz"] = npz_bytes({key: _rounded(array) for key, array in data.items()})
     about = {"caption": caption, "settings": dict(settings), "versions": versions()}
     files["json"] = (json.dumps(about, indent=2) + "\n").encode()
     paths = [out / f"{name}.{suffix}" for suffix in files]
     for path, content in zip(paths, files.values(), strict=True):
         replace(path, content)
     return paths
+
+
+def _rounded(array: np.ndarray) -> np.ndarray:
+    """Floats by the digits that unlike machines agree on; far below the largest there are none."""
+    if not np.issubdtype(array.dtype, np.floating):
+        return array
+    size = np.abs(array)
+    noise = _NOISE * np.max(size, initial=0.0, where=np.isfinite(size))
+    rounded = [float(f"{x:.{_DIGITS - 1}e}") for x in np.where(size < noise, 0.0, array).flat]
+    return np.array(rounded, array.dtype).reshape(array.shape)
 
 
 def versions() -> dict[str, str]:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from toylin import autodiff, closed_form
+from toylin.figures._held import Free, held_maml, hold
 from toylin.models import Params
 from toylin.rules import MAML
 from toylin.tasks import BinaryClassification, BinaryMoments, Data
@@ -20,24 +21,32 @@ def exact_scores(path: jax.Array, tasks: BinaryClassification, rule: MAML) -> np
     population = dataclasses.replace(tasks, shots=None)
 
     def loss(w: jax.Array) -> jax.Array:
-        return closed_form.outer_loss((w.astype(float),), population, rule)
+        return closed_form.outer_loss((w,), population, rule)
 
     return np.asarray(jax.jit(lambda path: jax.lax.map(loss, path))(path))
 
 
 @partial(jax.jit, static_argnames="num_tasks")
 def held_out_scores(
-    paths: Params, tasks: BinaryClassification, rule: MAML, key: jax.Array, num_tasks: int
+    paths: Params,
+    free: Free,
+    tasks: BinaryClassification,
+    rule: MAML,
+    key: jax.Array,
+    num_tasks: int,
 ) -> jax.Array:
     """Post-adaptation loss and accuracy on the population of held-out tasks, per checkpoint."""
     batch = tasks.sample(key, num_tasks, dtype=paths[0].dtype)
 
-    def at_checkpoint(params: Params) -> jax.Array:
+    def at_checkpoint(checkpoint: tuple[Params, Free]) -> jax.Array:
+        params = hold(*checkpoint)
+        held = held_maml(rule.step_size, rule.steps, checkpoint[1])
+
         def one(support: Data, query: Data) -> jax.Array:
             assert isinstance(query, BinaryMoments)
-            adapted = autodiff.adapt(params, support, rule)
+            adapted = autodiff.adapt(params, support, held)
             return jnp.stack([query.loss(adapted), query.accuracy(adapted)])
 
         return jnp.mean(jax.vmap(one)(batch.support, batch.query), axis=0)
 
-    return jax.lax.map(at_checkpoint, paths)
+    return jax.lax.map(at_checkpoint, (paths, free))

@@ -11,10 +11,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from toylin.figures._held import HeldLoss, held_maml
 from toylin.figures._style import DEEP, PAGE, REFERENCE, SECOND, SHALLOW, THIRD, new_figure, style
 from toylin.limits import bayes_loss
 from toylin.models import init
-from toylin.rules import MAML
 from toylin.tasks import LinearRegression
 from toylin.training import ExactLoss, meta_train
 
@@ -34,7 +34,7 @@ SETTINGS: dict[str, Any] = {
     "seeds": 20,
     "seed": 0,
 }
-STEPS = len(SETTINGS["depths"])
+STEPS = 2
 CAPTION = (
     "Depth against inner step size. Scalar linear regression, theta ~ N(0, 1), x ~ N(0, 1), label "
     "noise 0.1, one inner step on the population; meta-training by Adam on the exact expected "
@@ -63,21 +63,20 @@ def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
     optimizer = optax.adam(SETTINGS["learning_rate"])
     step_sizes = np.array(list(SETTINGS["step_sizes"].values()))
     keys = jax.random.split(jax.random.key(SETTINGS["seed"]), SETTINGS["seeds"])
+    deepest = max(SETTINGS["depths"])
 
-    def losses(depth: int) -> np.ndarray:
-        def run(step_size: jax.Array, key: jax.Array) -> jax.Array:
-            start = init(key, (1,) * (depth + 1), SETTINGS["init_scale"])
-            loss = ExactLoss(tasks, MAML(step_size, SETTINGS["steps"]))
-            return meta_train(loss, start, optimizer, SETTINGS["num_steps"]).loss
+    def run(depth: jax.Array, step_size: jax.Array, key: jax.Array) -> jax.Array:
+        # All depths by one program: the first layers of the deepest, the others held.
+        start = init(key, (1,) * (deepest + 1), SETTINGS["init_scale"])
+        free = tuple(layer < depth for layer in range(deepest))
+        loss = ExactLoss(tasks, held_maml(step_size, SETTINGS["steps"], free))
+        return meta_train(HeldLoss(loss, free), start, optimizer, SETTINGS["num_steps"]).loss
 
-        over_seeds = jax.vmap(run, in_axes=(None, 0))
-        return np.asarray(jax.jit(jax.vmap(over_seeds, in_axes=(0, None)))(step_sizes, keys))
-
-    curves = []
-    for depth in SETTINGS["depths"]:
-        curves.append(losses(depth))
-        tick()
-    loss = np.stack(curves)
+    for axes in ((None, None, 0), (None, 0, None), (0, None, None)):
+        run = jax.vmap(run, in_axes=axes)
+    tick()
+    loss = np.asarray(jax.jit(run)(np.array(SETTINGS["depths"]), step_sizes, keys))
+    tick()
     at = np.unique(np.linspace(0, SETTINGS["num_steps"] - 1, _KEPT).astype(int))
     return {
         "depth": np.array(SETTINGS["depths"]),

@@ -11,7 +11,7 @@ import numpy as np
 
 from toylin.closed_form import outer_loss
 from toylin.figures._loss_surface_panels import draw as draw
-from toylin.landscape import search_critical_points, surface
+from toylin.landscape import solve_critical_points, surface
 from toylin.rules import MAML
 from toylin.tasks import LinearRegression
 from toylin.training import ExactLoss, meta_train
@@ -57,17 +57,17 @@ def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
     )
     rule = MAML(SETTINGS["step_size"], SETTINGS["steps"])
     loss = ExactLoss(tasks, rule)
-    zero, one = jnp.zeros((1, 1)), jnp.ones((1, 1))
+    zero, one = np.zeros((1, 1)), np.ones((1, 1))
     extent = SETTINGS["extent"]
     plane = surface(loss, (zero, zero), ((one, zero), (zero, one)), extent, SETTINGS["resolution"])
     tick()
     paths = _trajectories(loss)
     tick()
-    critical = search_critical_points(
-        lambda w: loss((w[:1, None], w[1:, None])), extent + 1, starts=25
+    critical = solve_critical_points(tasks, rule)
+    weights = np.linspace(-extent, extent, SETTINGS["resolution"])
+    shallow = np.asarray(
+        jax.vmap(lambda w: outer_loss((w,), tasks, rule))(weights.reshape(-1, 1, 1))
     )
-    weights = jnp.linspace(-extent, extent, SETTINGS["resolution"])
-    shallow = jax.vmap(lambda w: outer_loss((w.reshape(1, 1),), tasks, rule))(weights)
     tick()
     return {
         "w1": np.asarray(plane.first),
@@ -75,15 +75,15 @@ def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
         "loss": np.asarray(plane.loss),
         "trajectories": paths,
         "trajectory_losses": np.asarray(
-            jax.vmap(jax.vmap(lambda w: loss((w[:1, None], w[1:, None]))))(jnp.asarray(paths))
+            jax.vmap(jax.vmap(lambda *w: loss(w)))(*np.split(paths[..., None], 2, axis=-2))
         ),
         "critical_points": critical.points,
         "critical_losses": critical.loss,
         "critical_eigenvalues": critical.eigenvalues,
         "critical_index": critical.index,
-        "shallow_w": np.asarray(weights),
-        "shallow_loss": np.asarray(shallow),
-        "shallow_floor": np.asarray(jnp.min(shallow)),
+        "shallow_w": weights,
+        "shallow_loss": shallow,
+        "shallow_floor": np.min(shallow),
     }
 
 

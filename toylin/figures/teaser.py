@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from toylin import closed_form
+from toylin.figures._held import HeldDraws, held_maml, hold
 from toylin.figures._teaser_panels import draw as draw
 from toylin.figures._teaser_scores import exact_scores, held_out_scores
 from toylin.limits import bayes_loss, shallow_floor
@@ -34,7 +35,6 @@ SETTINGS: dict[str, Any] = {
         "num_steps": 800,
         "init_scale": 0.5,
         "seeds": 20,
-        "dtype": "float64",
     },
     "classification": {
         "widths": {"shallow": [20, 1], "deep": [20, 20, 1]},
@@ -48,7 +48,6 @@ SETTINGS: dict[str, Any] = {
         "init_scale": 1.0,
         "seeds": 5,
         "evaluation_tasks": 500,
-        "dtype": "float32",
     },
     "tasks_per_iteration": 32,
     "queries": 10,
@@ -70,16 +69,23 @@ CAPTION = (
 )
 
 _CHECKPOINTS = 60
+_MODELS = ("shallow", "deep")
+_SHALLOW = np.array([True, False])
 
 
 def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
     """Curves of both problems and both models, with the reference levels."""
-    data: dict[str, np.ndarray] = {}
-    for model in ("shallow", "deep"):
-        data |= _regression(model)
-        tick()
-        data |= _classification(model)
-        tick()
+    regression, classification = _regression_tasks(), _classification_tasks()
+    at = np.linspace(0, SETTINGS["regression"]["num_steps"] - 1, _CHECKPOINTS).astype(int)
+    paths = _train(*regression, SETTINGS["regression"], at)
+    tick()
+    data = {"regression_iteration": at, **_regression(paths)}
+    tick()
+    at = np.linspace(0, SETTINGS["classification"]["num_steps"] - 1, _CHECKPOINTS).astype(int)
+    paths = _train(*classification, SETTINGS["classification"], at)
+    tick()
+    data |= {"classification_iteration": at, **_classification(paths)}
+    tick()
     return data | _references()
 
 
@@ -102,65 +108,75 @@ def _classification_tasks() -> tuple[BinaryClassification, MAML]:
     return tasks, MAML(s["step_size"], s["steps"])
 
 
-def _train(tasks: Any, rule: MAML, settings: dict[str, Any], model: str) -> tuple[Params, Any]:
-    """Checkpoints of every seed's parameters, and the iterations they were taken at."""
+def _free(shallow: Any) -> tuple[Any, Any]:
+    """The shallow model is the deep one with its lower layer held at the identity."""
+    return jnp.logical_not(shallow), jnp.ones_like(shallow)
+
+
+def _train(tasks: Any, rule: MAML, settings: dict[str, Any], checkpoints: np.ndarray) -> Params:
+    """Every seed's parameters at the checkpoints, for the shallow and then for the deep model.
+
+    A seed draws the same tasks for both, and the weights of the shallow model are the first row of
+    the deep model's lower layer.
+    """
     import optax
 
-    loss = SampledLoss(tasks, rule, SETTINGS["tasks_per_iteration"], SETTINGS["queries"])
     optimizer = optax.adam(settings["learning_rate"])
-    iterations = settings["num_steps"]
-    at = np.unique(np.linspace(0, iterations - 1, _CHECKPOINTS).astype(int))
+    sizes = (SETTINGS["tasks_per_iteration"], SETTINGS["queries"])
 
-    @jax.jit
-    @jax.vmap
-    def run(key: jax.Array) -> Params:
+    def run(key: jax.Array, shallow: jax.Array) -> Params:
         key_init, key_train = jax.random.split(key)
-        widths = settings["widths"][model]
-        start = init(key_init, widths, settings["init_scale"], settings["dtype"])
-        done = meta_train(loss, start, optimizer, iterations, key_train, trajectory=True)
-        return jax.tree.map(lambda w: w[at], done.trajectory)
+        lower, upper = init(key_init, settings["widths"]["deep"], settings["init_scale"])
+        start = (lower, jnp.where(shallow, lower[:1], upper))
+        held = held_maml(rule.step_size, rule.steps, _free(shallow))
+        loss = HeldDraws(SampledLoss(tasks, held, *sizes).for_training(start), _free(shallow))
+        done = meta_train(loss, start, optimizer, settings["num_steps"], key_train, trajectory=True)
+        return jax.tree.map(lambda w: w[checkpoints], done.trajectory)
 
-    return run(jax.random.split(jax.random.key(SETTINGS["seed"]), settings["seeds"])), at
+    over_seeds = jax.vmap(run, in_axes=(0, None))
+    keys = jax.random.split(jax.random.key(SETTINGS["seed"]), settings["seeds"])
+    return jax.jit(jax.vmap(over_seeds, in_axes=(None, 0)))(keys, _SHALLOW)
 
 
-def _regression(model: str) -> dict[str, np.ndarray]:
+def _regression(paths: Params) -> dict[str, np.ndarray]:
     tasks, rule = _regression_tasks()
-    paths, at = _train(tasks, rule, SETTINGS["regression"], model)
-    exact = jax.vmap(jax.vmap(lambda params: closed_form.outer_loss(params, tasks, rule)))
-    return {
-        "regression_iteration": at,
-        f"regression_{model}_loss": np.asarray(jax.jit(exact)(paths)),
-    }
+
+    def exact(params: Params, shallow: jax.Array) -> jax.Array:
+        held = held_maml(rule.step_size, rule.steps, _free(shallow))
+        return closed_form.outer_loss(hold(params, _free(shallow)), tasks, held)
+
+    each = jax.vmap(jax.vmap(exact, in_axes=(0, None)), in_axes=(0, None))
+    losses = np.asarray(jax.jit(jax.vmap(each))(paths, _SHALLOW))
+    return {f"regression_{name}_loss": loss for name, loss in zip(_MODELS, losses, strict=True)}
 
 
-def _classification(model: str) -> dict[str, np.ndarray]:
+def _classification(paths: Params) -> dict[str, np.ndarray]:
     settings = SETTINGS["classification"]
     tasks, rule = _classification_tasks()
-    paths, at = _train(tasks, rule, settings, model)
+    size = paths[0].shape[:3]
     # Last of all a start at zero: for the shallow model, the best there is.
-    flat = jax.tree.map(
-        lambda w: jnp.concatenate([w.reshape(-1, *w.shape[2:]), jnp.zeros_like(w[0, :1])]), paths
+    flat = tuple(
+        np.concatenate([np.reshape(w, (-1, *w.shape[3:])), np.zeros((1, *w.shape[3:]))])
+        for w in paths
     )
+    free = _free(np.append(np.repeat(_SHALLOW, size[1] * size[2]), True))
     key = jax.random.fold_in(jax.random.key(SETTINGS["seed"]), 1)
-    scores = np.asarray(held_out_scores(flat, tasks, rule, key, settings["evaluation_tasks"]))
-    loss, accuracy = np.moveaxis(scores[:-1].reshape(settings["seeds"], len(at), 2), -1, 0)
-    reference = {}
-    if model == "shallow":
-        reference = {
-            "classification_shallow_best_loss": scores[-1, 0],
-            "classification_shallow_best_accuracy": scores[-1, 1],
-            "classification_shallow_exact_loss": exact_scores(paths[0][0], tasks, rule),
-        }
-    return reference | {
-        "classification_iteration": at,
-        f"classification_{model}_loss": loss,
-        f"classification_{model}_accuracy": accuracy,
+    scores = np.asarray(held_out_scores(flat, free, tasks, rule, key, settings["evaluation_tasks"]))
+    data = {
+        f"classification_{model}_{score}": values
+        for model, both in zip(_MODELS, scores[:-1].reshape(*size, 2), strict=True)
+        for score, values in zip(("loss", "accuracy"), np.moveaxis(both, -1, 0), strict=True)
+    }
+    return data | {
+        "classification_shallow_best_loss": scores[-1, 0],
+        "classification_shallow_best_accuracy": scores[-1, 1],
+        "classification_shallow_exact_loss": exact_scores(paths[1][0, 0], tasks, rule),
     }
 
 
 def _references() -> dict[str, np.ndarray]:
     tasks, rule = _regression_tasks()
-    none = closed_form.outer_loss((jnp.zeros((1, 1)),), tasks, MAML(0.0, 0))
+    none = closed_form.outer_loss((np.zeros((1, 1)),), tasks, MAML(0.0, 0))
     return {
         "regression_no_adaptation": np.asarray(none),
         "regression_shallow_floor": np.asarray(shallow_floor(tasks, rule)),

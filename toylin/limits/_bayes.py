@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -47,6 +48,25 @@ def bayes_loss(tasks: LinearRegression, dtype: DTypeLike | None = None) -> Float
     """
     checks.instance("tasks", tasks, LinearRegression)
     dtype = float_dtype(dtype)
+    if tasks.shots is not None and tasks.dim > 1:
+        _check_isotropic(tasks)
+    return _loss(tasks, dtype)
+
+
+def _check_isotropic(tasks: LinearRegression) -> None:
+    """Isotropic theta and x, and not too many nodes."""
+    assert tasks.shots is not None
+    if np.ndim(tasks.theta_cov) or np.ndim(tasks.x_cov) or min(tasks.dim, tasks.shots) > 40:
+        raise NoClosedFormError(
+            "the Bayes-optimal loss of K shots in several dimensions has a closed form where "
+            "theta_cov and x_cov are numbers and min(dim, shots) <= 40; got "
+            f"dim={tasks.dim}, shots={tasks.shots}, theta_cov of shape {np.shape(tasks.theta_cov)} "
+            f"and x_cov of shape {np.shape(tasks.x_cov)}"
+        )
+
+
+@partial(jax.jit, static_argnames="dtype")
+def _loss(tasks: LinearRegression, dtype: np.dtype) -> Array:
     noise = jnp.asarray(tasks.noise_std, dtype) ** 2
     if tasks.shots is None:
         return noise / 2
@@ -65,13 +85,6 @@ def bayes_loss(tasks: LinearRegression, dtype: DTypeLike | None = None) -> Float
 def _excess_in_dimensions(tasks: LinearRegression, noise: Array, dtype: np.dtype) -> Array:
     """The posterior variance of the query's output, for isotropic theta and x."""
     assert tasks.shots is not None
-    if np.ndim(tasks.theta_cov) or np.ndim(tasks.x_cov) or min(tasks.dim, tasks.shots) > 40:
-        raise NoClosedFormError(
-            "the Bayes-optimal loss of K shots in several dimensions has a closed form where "
-            "theta_cov and x_cov are numbers and min(dim, shots) <= 40; got "
-            f"dim={tasks.dim}, shots={tasks.shots}, theta_cov of shape {np.shape(tasks.theta_cov)} "
-            f"and x_cov of shape {np.shape(tasks.x_cov)}"
-        )
     signal = jnp.asarray(tasks.theta_cov, dtype) * jnp.asarray(tasks.x_cov, dtype)
     nodes, weights = (jnp.asarray(a, dtype) for a in eigenvalue_rule(tasks.dim, tasks.shots))
     unseen = max(0, tasks.dim - tasks.shots)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
+from functools import partial, reduce
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -50,11 +50,18 @@ def init(
     for width in widths:
         checks.integer("every entry of widths", width, minimum=1)
     checks.scalar("scale", scale, minimum=0.0)
-    keys = jax.random.split(key, len(widths) - 1)
+    shapes = list(pairwise(widths))
+    numbers = _normal_rows(key, len(shapes), max(a * b for a, b in shapes), float_dtype(dtype))
     return tuple(
-        jax.random.normal(k, (fan_out, fan_in), float_dtype(dtype)) * (scale / fan_in**0.5)
-        for k, fan_in, fan_out in zip(keys, widths[:-1], widths[1:], strict=True)
+        row[: fan_in * fan_out].reshape(fan_out, fan_in) * (scale / fan_in**0.5)
+        for row, (fan_in, fan_out) in zip(numbers, shapes, strict=True)
     )
+
+
+@partial(jax.jit, static_argnums=(1, 2, 3))
+def _normal_rows(key: PRNGKeyArray, rows: int, size: int, dtype: np.dtype) -> Array:
+    """A key a row: a layer's first numbers do not depend on the others."""
+    return jax.vmap(lambda k: jax.random.normal(k, (size,), dtype))(jax.random.split(key, rows))
 
 
 def check_params(params: Params, dim: int | None = None, outputs: int | None = 1) -> None:
