@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from toylin._internal.errors import NoClosedFormError
 from toylin._internal.shapes import Array, Float
 from toylin.closed_form._binary_integral import (
     MAX_RECTANGLES,
@@ -23,24 +22,8 @@ from toylin.closed_form._binary_integral import (
     tolerance,
 )
 from toylin.models import Params
-from toylin.rules import MAML, Rule, check_problem
+from toylin.rules import MAML
 from toylin.tasks import BinaryClassification
-
-
-def _check(params: Params, tasks: BinaryClassification, rule: Rule) -> MAML:
-    check_problem(params, tasks, rule)
-    widths = (tasks.dim, *(w.shape[0] for w in params))
-    narrow = all(w == 1 for w in widths[1:])
-    if isinstance(rule, MAML) and tasks.shots is None and np.ndim(tasks.x_cov) == 0 and narrow:
-        return rule
-    cov = "a number" if np.ndim(tasks.x_cov) == 0 else "a matrix"
-    raise NoClosedFormError(
-        "the outer loss of BinaryClassification has a closed form in the population (shots=None), "
-        "for x_cov a number, every width above the input 1 and MAML; got "
-        f"shots={tasks.shots}, x_cov {cov}, widths={widths} and {type(rule).__name__}. "
-        "toylin.estimate(params, tasks, rule, key, num_tasks) averages the exact inner loop over "
-        "sampled tasks and returns a standard error"
-    )
 
 
 def _split(
@@ -130,7 +113,7 @@ def _loss_jvp(
 def _field(
     problem: Problem, order: int, u: Float[Array, " dim"], rest: Float[Array, " rest"]
 ) -> tuple[Float[Array, " dim"], Array]:
-    """A gradient, from that of |u| and all else: g(|u|) u / |u| with g odd, and the others."""
+    """A gradient, from that in |u| and all else: g(|u|) u / |u| with g odd, and the others."""
     length, direction = _polar(u)
     gradient = _expected(problem, order, _entries(length, rest))
     return gradient[0] * direction, gradient[1:]
@@ -159,7 +142,7 @@ def _field_jvp(
 
 
 def outer_loss(
-    params: Params, tasks: BinaryClassification, rule: Rule, loss_on: OnBatch
+    params: Params, tasks: BinaryClassification, rule: MAML, loss_on: OnBatch
 ) -> Float[Array, ""]:
     """The expected query loss after adaptation, to a relative 1e-10 (in single precision 1e-5).
 
@@ -168,20 +151,17 @@ def outer_loss(
     at a first layer of zero those of order up to three.
 
     Raises:
-        NoClosedFormError: a combination without a closed form.
-        ValueError: the quadrature has not converged, or a gradient leaves the range of floats (the
-            loss is then ``inf``). Under ``jit`` and ``vmap``, where values are not known, the
+        ValueError: the quadrature has not converged, or a derivative leaves the range of floats
+            (the loss is then ``inf``). Under ``jit`` and ``vmap``, where values are not known, the
             result is NaN instead.
     """
-    rule = _check(params, tasks, rule)
-    return _loss(*_split(tuple(params), tasks, rule, loss_on))
+    return _loss(*_split(params, tasks, rule, loss_on))
 
 
-def outer_grad(
-    params: Params, tasks: BinaryClassification, rule: Rule, loss_on: OnBatch, grad_on: OnBatch
-) -> Params:
-    """The gradient of ``outer_loss``. By symmetry, that of the first layer lies along it."""
-    rule = _check(params, tasks, rule)
-    problem, u, rest = _split(tuple(params), tasks, rule, grad_on)
-    first, others = _field(problem, 0, u, rest)
-    return (first[None], *(w.reshape(1, 1) for w in others))
+def outer_value_and_grad(
+    params: Params, tasks: BinaryClassification, rule: MAML, on_batch: OnBatch
+) -> tuple[Float[Array, ""], Params]:
+    """``outer_loss`` and its gradient. By symmetry, that of the first layer lies along it."""
+    problem, u, rest = _split(params, tasks, rule, on_batch)
+    first, (*others, value) = _field(problem, 0, u, rest)
+    return value, (first[None], *(w.reshape(1, 1) for w in others))

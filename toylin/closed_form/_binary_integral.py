@@ -32,7 +32,7 @@ _Z_EDGES = np.array([0.0, 3.0, 6.0, 12.0])
 class Problem(NamedTuple):
     """What is integrated, as far as it is known when compiling.
 
-    ``on_batch`` gives the loss or, a tuple, its gradient. All else is in a vector: |u|, the weights
+    ``on_batch`` gives the loss, or loss and gradient. All else is in a vector: |u|, the weights
     above, mean_std, x_cov and the step size.
     """
 
@@ -48,7 +48,7 @@ def tolerance(dtype: np.dtype) -> float:
 
 
 def _at_task(problem: Problem, x: Array, z: Array, r: Array) -> Float[Array, " *outputs"]:
-    """``on_batch`` of the one task with class mean (z, r) times mean_std."""
+    """``on_batch`` of the one task with class mean (z, r) times mean_std; a loss comes last."""
     dim = min(2, problem.dim)
     norm, *weights, mean_std, cov, step_size = x
     first = jnp.zeros((1, dim), x.dtype).at[0, 0].set(norm)
@@ -57,7 +57,10 @@ def _at_task(problem: Problem, x: Array, z: Array, r: Array) -> Float[Array, " *
     data = BinaryClassification(dim=dim, x_cov=cov).population(mean)
     rule = MAML(step_size, problem.steps, problem.first_order)
     value = problem.on_batch(params, Batch(data, data, mean), rule)
-    return jnp.stack([w[0, 0] for w in value]) if isinstance(value, tuple) else value
+    if not isinstance(value, tuple):
+        return value
+    loss, grads = value
+    return jnp.stack([*(w[0, 0] for w in grads), loss])
 
 
 def _radial_edges(dim: int) -> np.ndarray:

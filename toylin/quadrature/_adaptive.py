@@ -86,11 +86,15 @@ def integrate(
     start = _start(function, x_edges, y_edges, max_rectangles)
 
     def go_on(state: _State) -> Array:
-        unsure = (_total_error(state) > tolerance) & (state.count < max_rectangles)
-        return jnp.any(state.pending) | unsure
+        error = _total_error(state)
+        unsure = (error > tolerance) & (state.count < max_rectangles)
+        return (jnp.any(state.pending) | unsure) & jnp.isfinite(error)
 
     end = jax.lax.while_loop(go_on, lambda state: _refine(function, state), start)
-    return Integral(jnp.sum(end.values, 0), _total_error(end), end.count)
+    error = _total_error(end)
+    return Integral(
+        jnp.sum(end.values, 0), jnp.where(jnp.isfinite(error), error, jnp.nan), end.count
+    )
 
 
 def _start(
