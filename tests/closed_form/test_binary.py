@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from binary_reference import loss_and_slope
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import toylin as tl
+from toylin.closed_form import _binary_integral
 from toylin.quadrature import gauss_normal
 from toylin.tasks import Batch
 
@@ -187,7 +191,111 @@ def test_what_has_no_closed_form_names_estimate(tasks, widths):
         tl.closed_form.outer_loss(params, tasks, tl.MAML(0.1))
 
 
-def test_a_quadrature_that_does_not_converge_says_so():
-    tasks = tl.BinaryClassification(dim=2, mean_std=50.0)
-    with pytest.raises(ValueError, match="has not converged to 1e-10"):
-        tl.closed_form.outer_loss((jnp.ones((1, 2)),), tasks, tl.MAML(1.0))
+def at(x, dim: int, steps: int) -> jax.Array:
+    """The loss at (|W_1|, weights above, mean_std, x_cov, step size), W_1 along a diagonal."""
+    norm, *above, mean_std, cov, step_size = x
+    params = (jnp.full((1, dim), norm / dim**0.5), *(w.reshape(1, 1) for w in above))
+    tasks = tl.BinaryClassification(dim=dim, mean_std=mean_std, x_cov=cov)
+    return tl.closed_form.outer_loss(params, tasks, tl.MAML(step_size, steps))
+
+
+@settings(max_examples=10)
+@given(
+    sizes=st.sampled_from([(1, 1, 0), (2, 1, 1), (3, 2, 0), (6, 1, 0)]),
+    first=st.floats(0.0, 2.0),
+    above=st.floats(-1.5, 1.5),
+    mean_std=st.floats(0.0, 2.0),
+    x_cov=st.floats(0.3, 3.0),
+    step_size=st.floats(-0.5, 2.0),
+)
+def test_value_and_slope_on_a_grid_of_its_own(sizes, first, above, mean_std, x_cov, step_size):
+    dim, steps, depth = sizes
+    x = [first, *[above] * depth, mean_std, x_cov, step_size]
+    direction = np.linspace(0.5, 1.0, len(x))
+    value, slope = loss_and_slope(x, direction, dim, steps)
+    function = partial(at, dim=dim, steps=steps)
+    got, got_slope = jax.jvp(function, (jnp.array(x),), (jnp.asarray(direction),))
+    np.testing.assert_allclose(got, value, rtol=1e-8)
+    np.testing.assert_allclose(got_slope, slope, rtol=1e-7, atol=1e-8)
+
+
+def test_large_spread_where_levels_with_shared_nodes_agreed_wrongly():
+    """By two other grids, polar and Cartesian, to 1e-13; and the derivative by differences."""
+    x = jnp.array([1.6094338629589953, 3.0, 0.25, 2.0])
+    np.testing.assert_allclose(at(x, 3, 3), 0.01037033426514, rtol=1e-10)
+    _, slope = jax.jvp(partial(at, dim=3, steps=3), (x,), (jnp.ones(4),))
+    h = 1e-4
+    ahead, behind = (at(x + k * h, 3, 3) for k in (1, -1))
+    np.testing.assert_allclose(slope, (ahead - behind) / (2 * h), rtol=1e-5)
+
+
+def test_second_derivatives_at_zero_and_near():
+    """At 0 the Hessian is that along any axis, by differences of the grid: (F(h) - F(0)) 2 / h²."""
+    dim, tasks, rule = 3, tl.BinaryClassification(dim=3, mean_std=0.8), tl.MAML(0.6)
+    rest, still = [0.8, 1.0, 0.6], np.zeros(4)
+    values = [loss_and_slope([h, *rest], still, dim, 1)[0] for h in (0.0, 0.03, 0.06)]
+    once, twice = ((v - values[0]) * 2 / h**2 for v, h in zip(values[1:], (0.03, 0.06)))
+    curvature = (4 * once - twice) / 3
+    hessian = jax.jit(jax.hessian(lambda u: tl.closed_form.outer_loss((u[None],), tasks, rule)))
+    assert curvature > 0.01
+    for u in (np.zeros(3), np.array([1e-9, 0, 0]), np.array([0, 2e-5, 1e-5])):
+        np.testing.assert_allclose(hessian(u), curvature * np.eye(3), rtol=1e-6, atol=1e-7)
+    gradient = jax.jacfwd(lambda u: tl.closed_form.outer_grad((u[None],), tasks, rule)[0][0])
+    np.testing.assert_allclose(gradient(np.zeros(3)), curvature * np.eye(3), rtol=1e-6, atol=1e-9)
+
+
+def test_corners():
+    u = (jnp.array([[0.6, -0.8]]),)
+    nothing = tl.BinaryClassification(dim=2, mean_std=0.0)
+    shrunk = 1 - 0.5 * float(np.asarray(binary_curvature(1.0)))
+    np.testing.assert_allclose(
+        tl.closed_form.outer_loss(u, nothing, tl.MAML(0.5)),
+        margin_softplus(shrunk),
+        rtol=1e-10,
+    )
+    tasks = tl.BinaryClassification(dim=2)
+    loss, (grad,) = tl.closed_form.outer_value_and_grad((1e30 * u[0],), tasks, tl.MAML(0.5))
+    np.testing.assert_allclose(jnp.sum(grad * u[0]) * 1e30, loss, rtol=1e-9)  # homogeneous there
+    huge = tl.MAML(1e200)
+    assert tl.closed_form.outer_loss(u, tasks, huge) == jnp.inf
+    with pytest.raises(ValueError, match="leaves the range of floats at mean_std=1.0"):
+        tl.closed_form.outer_grad(u, tasks, huge)
+    assert np.isnan(tl.closed_form.outer_loss((u[0] * jnp.nan,), tasks, huge))
+
+
+def margin_softplus(std):
+    from scipy.integrate import quad
+
+    density = lambda t: np.logaddexp(0, std * t) * np.exp(-(t**2) / 2)  # noqa: E731
+    return quad(density, -12, 12, epsabs=0, epsrel=1e-12)[0] / np.sqrt(2 * np.pi)
+
+
+def binary_curvature(std):
+    from scipy.integrate import quad
+
+    density = lambda t: np.exp(-(t**2) / 2) / (4 * np.cosh(std * t / 2) ** 2)  # noqa: E731
+    return quad(density, -12, 12, epsabs=0, epsrel=1e-12)[0] / np.sqrt(2 * np.pi)
+
+
+def test_a_quadrature_that_does_not_converge_says_so(monkeypatch):
+    monkeypatch.setattr(_binary_integral, "MAX_RECTANGLES", 12)
+    tasks, params = tl.BinaryClassification(dim=7, mean_std=8.0), (jnp.ones((1, 7)),)
+
+    def loss(params):
+        return tl.closed_form.outer_loss(params, tasks, tl.MAML(3.0))
+
+    for function in (loss, jax.grad(loss)):
+        with pytest.raises(ValueError, match="has not converged to 1e-10"):
+            function(params)
+    assert np.isnan(jax.jit(loss)(params))
+    assert np.all(np.isnan(jax.jit(jax.grad(loss))(params)[0]))
+
+
+@pytest.mark.parametrize("mean_std", [0.5, 2.0])
+def test_single_precision_is_accurate_to_its_bound(mean_std):
+    x = np.array([1.2, mean_std, 0.7, 1.1])
+    want = at(jnp.asarray(x), 3, 2)
+    with jax.enable_x64(False):
+        got = at(jnp.asarray(x, jnp.float32), 3, 2)
+    assert got.dtype == jnp.float32
+    np.testing.assert_allclose(got, want, rtol=2e-5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import hypothesis
 import hypothesis.strategies as st
 import jax
@@ -12,7 +14,11 @@ import pytest
 from helpers import assert_close
 
 import toylin as tl
-from toylin.quadrature import expected_sigmoid, expected_softplus
+from toylin.quadrature import (
+    expected_sigmoid,
+    expected_softplus,
+    expected_softplus_derivative,
+)
 
 
 def softplus(t):
@@ -90,6 +96,69 @@ def test_no_seam_at_the_branch(mean):
     for function in (*IN_MEAN, *IN_VARIANCE):
         below, above = (function(mean, v) for v in (1 - 1e-14, 1 + 1e-14))
         np.testing.assert_allclose(below, above, rtol=1e-11, atol=1e-15)
+
+
+def by_trapezoid(order, mean, variance):
+    """E of a derivative of softplus and of its absolute value, in 80-bit numbers, over t."""
+    mean, variance = np.longdouble(mean), np.longdouble(variance)
+    std = np.sqrt(variance)
+    step = min(np.longdouble(0.15), std / 9)
+    ends = [mean - 14 * std, mean + 14 * std]
+    ends += [mean + np.sign(-mean) * min(variance, abs(mean)) + k * std for k in (-14, 14)]
+    if abs(mean) > variance:
+        ends += [mean + np.sign(-mean) * variance + k * std for k in (-14, 14)]
+    t = np.arange(np.floor(min(ends) / step), np.ceil(max(ends) / step) + 1) * step
+    small = np.exp(-np.abs(t))
+    s, c = small / (1 + small), 1 / (1 + small)
+    odd = np.where(t < 0, 1, -1)
+    p = s * c
+    values = (
+        np.log1p(small) + np.maximum(t, 0),
+        np.where(t < 0, s, c),
+        p,
+        odd * p * (c - s),
+        p * (1 - 6 * p),
+        odd * p * (c - s) * (1 - 12 * p),
+    )[order]
+    weight = np.exp(-((t - mean) ** 2) / (2 * variance)) * step / std
+    weight /= np.sqrt(2 * np.longdouble("3.14159265358979323846"))
+    return values @ weight, np.abs(values) @ weight
+
+
+ORDERS = [jax.jit(partial(expected_softplus_derivative, order)) for order in range(6)]
+
+
+@hypothesis.settings(max_examples=120)
+@hypothesis.given(
+    order=st.integers(0, 5),
+    mean=st.floats(-2.0, 2.7).map(lambda power: 10**power),
+    sign=st.sampled_from([-1, 1]),
+    variance=st.floats(-3.0, 4.0).map(lambda power: 10**power),
+    # The routes part at mean = -variance / 2, and the peak reaches 0 at mean = -variance.
+    ratio=st.none() | st.sampled_from([0.499, 0.501, 0.999, 1.001, 2.0]),
+)
+@hypothesis.example(order=0, mean=50.0, sign=-1, variance=4.0, ratio=None)
+def test_relative_accuracy_in_the_tails(order, mean, sign, variance, ratio):
+    """64 eps (1 + |log E|): rounding the arguments alone moves a tail by eps times its logarithm.
+
+    From the third derivative on, which change sign, relative to E of the absolute value.
+    """
+    variance = float(np.float32(variance))
+    mean = float(np.float32(sign * (mean if ratio is None else ratio * variance)))
+    want, size = by_trapezoid(order, mean, variance)
+    for dtype, smallest in ((np.float64, 1e-290), (np.float32, 1e-30)):
+        if size < smallest:
+            continue
+        got = ORDERS[order](dtype(mean), dtype(variance))
+        bound = 64 * np.finfo(dtype).eps * (1 + max(0.0, -float(np.log(size))))
+        assert abs(np.longdouble(float(got)) - want) <= bound * size, (float(got), want, bound)
+
+
+def test_a_tail_of_thirty_digits():
+    """By mpmath: the sum over k of (-1)^(k + 1) exp(k mean + k² variance / 2) / k, at k = 1, 2."""
+    want = float(mpmath.exp(-48) - mpmath.exp(-92) / 2)
+    np.testing.assert_allclose(ORDERS[0](-50.0, 4.0), want, rtol=1e-13)
+    assert 1.42e-21 < want < 1.43e-21
 
 
 def test_arrays_keep_shape_and_type():

@@ -59,9 +59,11 @@ def loss_by_layers(params: Params, batch: Batch, rule: Rule) -> Float[Array, ""]
     return outer_loss(_layers, params, batch, rule, remat=False)
 
 
-def grad_by_layers(params: Params, batch: Batch, rule: Rule) -> Params:
-    """Its gradient."""
-    return outer_value_and_grad(_layers, params, batch, rule, remat=False)[1]
+def value_and_grad_by_layers(
+    params: Params, batch: Batch, rule: Rule
+) -> tuple[Float[Array, ""], Params]:
+    """It and its gradient."""
+    return outer_value_and_grad(_layers, params, batch, rule, remat=False)
 
 
 def module_for(params: Params, batch: Batch) -> ModuleType:

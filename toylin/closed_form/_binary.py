@@ -1,176 +1,167 @@
-"""Binary classification in the population: the outer loss as a two-dimensional quadrature.
+"""Binary classification in the population: the outer loss and its gradient, as integrals.
 
-With x_cov = c I and layers of width one above the input, gradients of the first layer u lie in the
-span of u and the class mean m. So the adapted loss meets m = tau (z e + r e') in two numbers: its
-component z ~ N(0, 1) along u, and the norm r of the rest, r² / 2 ~ Gamma((d - 1) / 2, 1). The same
-problem in two dimensions, e and e' being the axes, has the same loss.
+Served where gradients of the first layer u lie in the span of u and the class mean: x_cov a number,
+and layers of width one above the input. The loss is then an even function of |u|, which is smooth,
+and so are all its derivatives in u; those of |u| itself are not at 0. They are written out here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache, partial
-from typing import Any
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from toylin._internal.errors import NoClosedFormError
-from toylin._internal.shapes import Array, Bool, Float, Int
+from toylin._internal.shapes import Array, Float
+from toylin.closed_form._binary_integral import (
+    MAX_RECTANGLES,
+    OnBatch,
+    Problem,
+    expectation,
+    tolerance,
+)
 from toylin.models import Params
-from toylin.quadrature import gauss_gamma
-from toylin.rules import MAML, Rule, check_problem
-from toylin.tasks import Batch, BinaryClassification
-
-Operands = tuple[Params, BinaryClassification, MAML]
-OnBatch = Callable[[Params, Batch, Rule], Any]
-
-# Levels as (nodes of half the z axis, nodes of r). In z the trapezoidal rule: for a function
-# analytic within distance a of the real line its error falls like exp(-2 pi a / step), where
-# Gauss-Hermite needs four times the nodes for half the distance. In r, which is smoother,
-# generalised Gauss-Laguerre.
-_REACH = 10.0
-_LEVELS = ((20, 10), (40, 20), (80, 30), (160, 45), (320, 64), (640, 64))
-_TOLERANCE = 1e-10
-_BLOCK = 256
+from toylin.rules import MAML
+from toylin.tasks import BinaryClassification
 
 
-def _check(params: Params, tasks: BinaryClassification, rule: Rule) -> MAML:
-    check_problem(params, tasks, rule)
-    widths = (tasks.dim, *(w.shape[0] for w in params))
-    narrow = all(w == 1 for w in widths[1:])
-    if isinstance(rule, MAML) and tasks.shots is None and np.ndim(tasks.x_cov) == 0 and narrow:
-        return rule
-    cov = "a number" if np.ndim(tasks.x_cov) == 0 else "a matrix"
-    raise NoClosedFormError(
-        "the outer loss of BinaryClassification has a closed form in the population (shots=None), "
-        "for x_cov a number, every width above the input 1 and MAML; got "
-        f"shots={tasks.shots}, x_cov {cov}, widths={widths} and {type(rule).__name__}. "
-        "toylin.estimate(params, tasks, rule, key, num_tasks) averages the exact inner loop over "
-        "sampled tasks and returns a standard error"
+def _split(
+    params: Params, tasks: BinaryClassification, rule: MAML, on_batch: OnBatch
+) -> tuple[Problem, Float[Array, " dim"], Float[Array, " rest"]]:
+    """The problem, its first layer, and the vector of all else that it depends on."""
+    rest = [*(w[0, 0] for w in params[1:]), tasks.mean_std, tasks.x_cov, rule.step_size]
+    dtype = params[0].dtype
+    problem = Problem(on_batch, tasks.dim, rule.steps, rule.first_order)
+    return problem, params[0][0], jnp.stack([jnp.asarray(a, dtype) for a in rest])
+
+
+def _polar(u: Float[Array, " dim"]) -> tuple[Float[Array, ""], Float[Array, " dim"]]:
+    """The length of u without overflow, and its direction; at 0 that of the first axis."""
+    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(u)))
+    zero = largest == 0
+    first = jnp.zeros_like(u).at[0].set(1.0)
+    scaled = jnp.where(zero, first, u / jnp.where(zero, 1.0, largest))
+    length = jnp.sqrt(jnp.sum(scaled**2))
+    return largest * length, scaled / length
+
+
+def _entries(length: Array, rest: Array) -> Float[Array, " entries"]:
+    return jnp.concatenate([length[None], rest])
+
+
+def _integral(problem: Problem, order: int, x: Float[Array, " entries"]) -> Array:
+    """The expectation, or its derivative, certified: an error, or NaN where values are not known.
+
+    A loss that leaves the range of floats is ``inf``.
+    """
+    value, error, _ = expectation(problem, order, x)
+    bound = tolerance(x.dtype)
+    overflow = ~jnp.all(jnp.isfinite(value)) & jnp.all(jnp.isfinite(x))
+    if not isinstance(error, jax.core.Tracer) and not np.isnan(x).any():
+        _refuse(np.asarray(x), float(error), bound, bool(overflow) and value.ndim > 0)
+    value = jnp.where(error <= bound, value, jnp.nan)
+    return jnp.where(overflow, jnp.inf, value) if value.ndim == 0 else value
+
+
+def _refuse(x: np.ndarray, error: float, bound: float, overflow: bool) -> None:
+    if overflow:
+        problem = "the gradient leaves the range of floats"
+    elif error > bound:
+        problem = (
+            f"the quadrature has not converged to {bound:g}: its error may be {error:.1g} with "
+            f"{MAX_RECTANGLES} rectangles"
+        )
+    else:
+        return
+    length, *weights, mean_std, cov, step_size = x.tolist()
+    raise ValueError(
+        f"{problem} at mean_std={mean_std!r}, x_cov={cov!r}, step_size={step_size!r}, "
+        f"|W_1|={length:g} and weights {weights} above; "
+        "toylin.estimate(params, tasks, rule, key, num_tasks) serves it"
     )
 
 
-@cache
-def _nodes(dim: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The rules of all levels.
-
-    Blocks of (z, r, log weight), the first block and the number of blocks of each level. The last
-    block of a level is filled up with nodes of weight zero.
-    """
-    blocks: list[np.ndarray] = []
-    first, count = [], []
-    for half, in_r in _LEVELS:
-        z = np.arange(-half, half + 1) * (_REACH / half)
-        z_weight = np.log(_REACH / half) - z**2 / 2 - np.log(2 * np.pi) / 2
-        z_weight -= np.log(np.sum(np.exp(z_weight)))
-        g, g_weight = (np.zeros(1), np.zeros(1)) if dim == 1 else gauss_gamma(in_r, (dim - 1) / 2)
-        z_grid, g_grid = (a.ravel() for a in np.meshgrid(z, g))
-        level = np.stack([z_grid, np.sqrt(2 * g_grid), np.add.outer(g_weight, z_weight).ravel()])
-        filling = np.tile([[0.0], [1.0], [-np.inf]], -level.shape[1] % _BLOCK)
-        first.append(len(blocks))
-        blocks += np.split(np.hstack([level, filling]), range(_BLOCK, level.shape[1], _BLOCK), 1)
-        count.append(len(blocks) - first[-1])
-    return np.array(blocks), np.array(first), np.array(count)
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _expected(problem: Problem, order: int, x: Float[Array, " entries"]) -> Array:
+    return _integral(problem, order, x)
 
 
-def _reduce(params: Params) -> tuple[Params, Array]:
-    """The model of the two-dimensional problem, and the direction of the first layer."""
-    u = params[0]
-    square = jnp.sum(u**2)
-    zero = square == 0
-    norm = jnp.where(zero, 0.0, jnp.sqrt(jnp.where(zero, 1.0, square)))
-    axis = jnp.zeros((1, min(2, u.shape[1])), u.dtype).at[0, 0].set(norm)
-    return (axis, *params[1:]), u / jnp.where(zero, 1.0, norm)
+@_expected.defjvp
+def _expected_jvp(
+    problem: Problem, order: int, primals: tuple[Array], tangents: tuple[Array]
+) -> tuple[Array, Array]:
+    """The derivative of an integral is the integral of the derivative."""
+    value = _expected(problem, order, *primals)
+    return value, _expected(problem, order + 1, *primals) @ tangents[0]
 
 
-def _batch(nodes: Array, tasks: BinaryClassification) -> Batch:
-    z, r, log_weight = nodes
-    mean = tasks.mean_std * jnp.stack([z, r], axis=1)[:, : min(2, tasks.dim)]
-    cov = jnp.asarray(tasks.x_cov, mean.dtype)
-    data = BinaryClassification(dim=mean.shape[1], x_cov=cov).population(mean)
-    return Batch(data, data, mean, log_weight)
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _loss(problem: Problem, u: Float[Array, " dim"], rest: Float[Array, " rest"]) -> Array:
+    return _expected(problem, 0, _entries(_polar(u)[0], rest))
 
 
-@partial(jax.jit, static_argnames="on_batch")
-def _sum(operands: Operands, level: Int[Array, ""], on_batch: OnBatch) -> Any:
-    """What ``on_batch`` makes of the nodes of a level, block by block.
-
-    One program for all levels, of bounded memory, that differentiates in both modes.
-    """
-    params, tasks, rule = operands
-    blocks, first, count = (jnp.asarray(a) for a in _nodes(tasks.dim))
-    blocks = blocks.astype(params[0].dtype)
-
-    def on_block(block: Int[Array, ""]) -> Any:
-        return on_batch(params, _batch(blocks[first[level] + block], tasks), rule)
-
-    empty = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(on_block, count[0]))
-
-    def add(total: Any, block: Int[Array, ""]) -> tuple[Any, None]:
-        here = jax.lax.cond(block < count[level], on_block, lambda _: empty, block)
-        return jax.tree.map(jnp.add, total, here), None
-
-    return jax.lax.scan(add, empty, jnp.arange(_nodes(tasks.dim)[2].max()))[0]
+@_loss.defjvp
+def _loss_jvp(
+    problem: Problem, primals: tuple[Array, Array], tangents: tuple[Array, Array]
+) -> tuple[Array, Array]:
+    in_u, in_rest = _field(problem, 1, *primals)
+    return _loss(problem, *primals), in_u @ tangents[0] + in_rest @ tangents[1]
 
 
-@partial(jax.jit, static_argnames="loss_on")
-def _find_level(operands: Operands, loss_on: OnBatch) -> tuple[Int[Array, ""], Bool[Array, ""]]:
-    """The first level that agrees with the one before it, and whether there was one."""
-    dtype = operands[0][0].dtype
-    tolerance = max(_TOLERANCE, 100 * float(jnp.finfo(dtype).eps))
-
-    def agree(state: tuple[Array, Array, Array]) -> Array:
-        _, before, now = state
-        return jnp.abs(now - before) <= tolerance * jnp.abs(now)
-
-    def go_on(state: tuple[Array, Array, Array]) -> Array:
-        return (state[0] < len(_LEVELS) - 1) & ~agree(state)
-
-    def finer(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        level, _, now = state
-        return level + 1, now, _sum(operands, level + 1, loss_on)
-
-    start = (jnp.asarray(-1), jnp.ones((), dtype), jnp.zeros((), dtype))  # which disagree
-    end = jax.lax.while_loop(go_on, finer, start)
-    return end[0], agree(end)
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _field(
+    problem: Problem, order: int, u: Float[Array, " dim"], rest: Float[Array, " rest"]
+) -> tuple[Float[Array, " dim"], Array]:
+    """A gradient, from that in |u| and all else: g(|u|) u / |u| with g odd, and the others."""
+    length, direction = _polar(u)
+    gradient = _expected(problem, order, _entries(length, rest))
+    return gradient[0] * direction, gradient[1:]
 
 
-def _integrate(
-    params: Params, tasks: BinaryClassification, rule: MAML, loss: OnBatch, what: OnBatch
-) -> Any:
-    """Integrate ``what`` over the tasks by the rule that suffices for the loss."""
-    operands = (params, tasks, rule)
-    level, converged = _find_level(jax.lax.stop_gradient(operands), loss)
-    if not isinstance(converged, jax.core.Tracer) and not converged:
-        raise ValueError(
-            f"the quadrature has not converged to {_TOLERANCE:g} with {_LEVELS[-1][0] * 2 + 1} x "
-            f"{_LEVELS[-1][1]} nodes at mean_std={tasks.mean_std!r}, x_cov={tasks.x_cov!r}, "
-            f"step_size={rule.step_size!r} and |W_1|={float(params[0][0, 0]):g}; "
-            "toylin.estimate(params, tasks, rule, key, num_tasks) serves it"
-        )
-    return _sum(operands, level, what)
+@_field.defjvp
+def _field_jvp(
+    problem: Problem,
+    order: int,
+    primals: tuple[Array, Array],
+    tangents: tuple[Array, Array],
+) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """Along u the derivative of g, across it g / |u|, at 0 again the derivative of g."""
+    (u, rest), (d_u, d_rest) = primals, tangents
+    length, direction = _polar(u)
+    x = _entries(length, rest)
+    gradient, hessian = (_expected(problem, order + k, x) for k in (0, 1))
+    along = direction @ d_u
+    change = hessian @ _entries(along, d_rest)
+    # Rounding makes g / |u| wrong by eps / |u|, and the derivative of g differs by |u|² only.
+    weights, spread = rest[:-3], rest[-3] * len(u) ** 0.5 + jnp.sqrt(rest[-2])
+    near = length * spread * jnp.prod(weights) < float(jnp.finfo(u.dtype).eps) ** (1 / 3)
+    across = jnp.where(near, hessian[0, 0], gradient[0] / jnp.where(near, 1.0, length))
+    d_field = change[0] * direction + across * (d_u - along * direction)
+    return (gradient[0] * direction, gradient[1:]), (d_field, change[1:])
 
 
 def outer_loss(
-    params: Params, tasks: BinaryClassification, rule: Rule, loss_on: OnBatch
+    params: Params, tasks: BinaryClassification, rule: MAML, loss_on: OnBatch
 ) -> Float[Array, ""]:
-    """The expected query loss after adaptation, to a relative 1e-10 (more in single precision).
+    """The expected query loss after adaptation, to a relative 1e-10 (in single precision 1e-5).
 
-    The number of nodes doubles until two levels agree. Where they never do, concrete arguments
-    raise; under a transformation, where values are not known, the finest level answers.
+    The accuracy is certified, in either direction of the quadrature, and so is that of every
+    derivative, relative to the expectation of its absolute value. Derivatives of every order hold,
+    at a first layer of zero those of order up to three.
+
+    Raises:
+        ValueError: the quadrature has not converged, or a derivative leaves the range of floats
+            (the loss is then ``inf``). Under ``jit`` and ``vmap``, where values are not known, the
+            result is NaN instead.
     """
-    rule = _check(params, tasks, rule)
-    small, _ = _reduce(tuple(params))
-    return _integrate(small, tasks, rule, loss_on, loss_on)
+    return _loss(*_split(params, tasks, rule, loss_on))
 
 
-def outer_grad(
-    params: Params, tasks: BinaryClassification, rule: Rule, loss_on: OnBatch, grad_on: OnBatch
-) -> Params:
-    """The gradient of ``outer_loss``. By symmetry, that of the first layer lies along it."""
-    rule = _check(params, tasks, rule)
-    small, direction = _reduce(tuple(params))
-    first, *rest = _integrate(small, tasks, rule, loss_on, grad_on)
-    return (first[0, 0] * direction, *rest)
+def outer_value_and_grad(
+    params: Params, tasks: BinaryClassification, rule: MAML, on_batch: OnBatch
+) -> tuple[Float[Array, ""], Params]:
+    """``outer_loss`` and its gradient. By symmetry, that of the first layer lies along it."""
+    problem, u, rest = _split(params, tasks, rule, on_batch)
+    first, (*others, value) = _field(problem, 0, u, rest)
+    return value, (first[None], *(w.reshape(1, 1) for w in others))

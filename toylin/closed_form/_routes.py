@@ -134,11 +134,7 @@ def _binary_loss(params: Params, tasks: BinaryClassification, rule: Rule, remat:
 def _binary_value_and_grad(
     params: Params, tasks: BinaryClassification, rule: Rule, remat: bool
 ) -> tuple[Array, Params]:
-    on_batch = (_batch.loss_by_layers, _batch.grad_by_layers)
-    return (
-        _binary.outer_loss(params, tasks, rule, on_batch[0]),
-        _binary.outer_grad(params, tasks, rule, *on_batch),
-    )
+    return _binary.outer_value_and_grad(params, tasks, rule, _batch.value_and_grad_by_layers)
 
 
 def _nodes(params: Params, tasks: LinearRegression, rule: Rule) -> Batch:
@@ -168,8 +164,7 @@ ROUTES = (
         "binary quadrature",
         "BinaryClassification in the population, x_cov a number; layers of width one above the "
         "input, any dimension; any number of steps of MAML or FOMAML",
-        "1e-10, relative, of value and gradient; second derivatives by JAX do not hold at a first "
-        "layer of exactly zero",
+        "1e-10, relative, of the value; of derivatives, relative to the mean of their absolute value",
         _is_binary,
         _binary_loss,
         _binary_value_and_grad,

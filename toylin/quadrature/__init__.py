@@ -1,5 +1,6 @@
 """Integrals and draws: Gauss rules, Gaussian integrals of the losses, Wishart sums, statistics."""
 
+from toylin.quadrature._adaptive import Integral, integrate
 from toylin.quadrature._draws import (
     mean_square,
     normals,
@@ -19,12 +20,14 @@ from toylin.quadrature._gaussian import (
 from toylin.quadrature._wishart import eigenvalue_rule
 
 __all__ = [
+    "Integral",
     "eigenvalue_rule",
     "expected_sigmoid",
     "expected_softplus",
     "expected_softplus_derivative",
     "gauss_gamma",
     "gauss_normal",
+    "integrate",
     "mean_square",
     "nodes_for_degree",
     "normals",
