@@ -99,7 +99,7 @@ def test_value_and_gradient_cost_one_pass(name):
     grad, both, value = (
         work(getattr(tl.closed_form, f"outer_{f}")) for f in ("grad", "value_and_grad", "loss")
     )
-    assert both < grad + 0.5 * value
+    assert both < grad + 0.75 * value  # 1.0 is two passes; what is not shared is small
 
 
 @pytest.mark.parametrize("function", ["outer_loss", "outer_grad", "outer_value_and_grad"])

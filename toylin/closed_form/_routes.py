@@ -110,14 +110,14 @@ def _knows_direction(rule: Rule) -> bool:
     return type(rule).outer_value in (Rule.outer_value, Reptile.outer_value)
 
 
-def _wick_loss(params: Params, tasks: LinearRegression, rule: MAML, remat: bool) -> Array:
+def _wick_loss(params: Params, tasks: LinearRegression, rule: Any, remat: bool) -> Array:
     if rule.first_order:
         return _wick_value_and_grad(params, tasks, rule, remat)[0]
     return _wick.outer_loss(params, tasks, rule.step_size)
 
 
 def _wick_value_and_grad(
-    params: Params, tasks: LinearRegression, rule: MAML, remat: bool
+    params: Params, tasks: LinearRegression, rule: Any, remat: bool
 ) -> tuple[Array, Params]:
     loss, grads = _wick.outer_value_and_grad(params, tasks, rule.step_size, rule.first_order)
     if rule.first_order:

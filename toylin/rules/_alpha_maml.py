@@ -45,7 +45,7 @@ class AlphaMAML(GradientDescent):
         checks.scalar("hyper_step_size", self.hyper_step_size)
 
     @classmethod
-    def identity(
+    def identity(  # type: ignore[override]
         cls,
         params: Params,
         step_size: float | jax.Array,

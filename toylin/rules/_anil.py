@@ -82,7 +82,7 @@ class ANIL(GradientDescent):
             object.__setattr__(self, name, own)
 
     @classmethod
-    def identity(
+    def identity(  # type: ignore[override]
         cls,
         params: Params,
         step_size: float | jax.Array,
@@ -149,7 +149,9 @@ class ANIL(GradientDescent):
         leaves, structure = jax.tree.flatten(rest)
         new = iter(part)
         moved = zip(leaves, self.adapting(rest), strict=True)
-        return structure.unflatten([next(new) if adapts else leaf for leaf, adapts in moved])
+        return jax.tree.unflatten(
+            structure, [next(new) if adapts else leaf for leaf, adapts in moved]
+        )
 
     def check(self, params: Params) -> None:
         part = self._part(params)

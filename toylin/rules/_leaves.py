@@ -71,4 +71,4 @@ def map_matrices(update: Callable[..., Array], entries: Sequence[Any], grads: An
         update(entry, jnp.reshape(g, matrix_shape("a gradient", g.shape))).reshape(g.shape)
         for entry, g in zip(entries, leaves, strict=True)
     ]
-    return structure.unflatten(updates)
+    return jax.tree.unflatten(structure, updates)

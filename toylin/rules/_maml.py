@@ -36,7 +36,7 @@ class MAML(GradientDescent):
     first_order: bool = static_field(default=False)
 
     @classmethod
-    def identity(
+    def identity(  # type: ignore[override]
         cls,
         params: Params,
         step_size: float | jax.Array,

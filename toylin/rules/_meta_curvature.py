@@ -67,7 +67,7 @@ class MetaCurvature(Rule):
         self._check_loop()
 
     @classmethod
-    def identity(
+    def identity(  # type: ignore[override]
         cls,
         params: Params,
         step_size: float | jax.Array,
@@ -89,7 +89,7 @@ class MetaCurvature(Rule):
     def update(self, grads: Params) -> Params:
         leaves, structure = jax.tree.flatten(grads)
         updates = [_update(entry, g) for entry, g in zip(self.factors, leaves, strict=True)]
-        return structure.unflatten([self.step_size * u for u in updates])
+        return jax.tree.unflatten(structure, [self.step_size * u for u in updates])
 
 
 def _shapes(params: Params) -> list[list[Shape]]:

@@ -60,7 +60,7 @@ class MetaKFO(Rule):
         checks.instance("adapt_transform", self.adapt_transform, bool)
 
     @classmethod
-    def identity(
+    def identity(  # type: ignore[override]
         cls,
         params: Params,
         step_size: float | jax.Array,

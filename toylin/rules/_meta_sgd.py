@@ -42,7 +42,7 @@ class MetaSGD(Rule):
             check_finite(f"step_sizes{jax.tree_util.keystr(path)}", sizes)
 
     @classmethod
-    def identity(
+    def identity(  # type: ignore[override]
         cls,
         params: Params,
         step_size: float | jax.Array,
@@ -65,7 +65,8 @@ class MetaSGD(Rule):
         return True
 
     def check(self, params: Params) -> None:
-        got, wanted = (jax.tree.structure(_as_tuple(t)) for t in (self.step_sizes, params))
+        got: Any = jax.tree.structure(_as_tuple(self.step_sizes))
+        wanted: Any = jax.tree.structure(_as_tuple(params))
         if got != wanted:
             raise ValueError(
                 "step_sizes must have the structure of params, one entry for every array: "
@@ -83,7 +84,7 @@ class MetaSGD(Rule):
     def update(self, grads: Params) -> Params:
         leaves, structure = jax.tree.flatten(grads)
         sizes = jax.tree.leaves(self.step_sizes)
-        return structure.unflatten([a * g for a, g in zip(sizes, leaves, strict=True)])
+        return jax.tree.unflatten(structure, [a * g for a, g in zip(sizes, leaves, strict=True)])
 
 
 def _as_tuple(tree: Any) -> Any:

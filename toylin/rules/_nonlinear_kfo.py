@@ -74,7 +74,7 @@ class NonlinearKFO(Rule):
                 check_finite(f"networks[{index}]", matrix)
 
     @classmethod
-    def identity(
+    def identity(  # type: ignore[override]
         cls,
         params: Params,
         step_size: float | jax.Array,
