@@ -163,6 +163,14 @@ Odd = tl.pytree_dataclass(Odd)
             "support is .*same name in toylin.autodiff serves any data",
         ),
         ((params_of(2, 3, 1), regression(dim=2), tl.MAML(0.1), mlp), "not mlp; .*toylin.autodiff"),
+        (
+            (
+                params_of(2, 3),
+                tl.Batch(*[tl.RegressionPoints(jnp.ones((4, 5, 2)), jnp.ones((4, 5, 3)))] * 2),
+                tl.MAML(0.1),
+            ),
+            "serve one output, W_1 gives 3; .*toylin.autodiff",
+        ),
     ],
 )
 def test_what_no_route_serves_is_refused_with_what_does(arguments, message):

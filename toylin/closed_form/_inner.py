@@ -32,8 +32,9 @@ def check_linear_model(model: Model) -> None:
 def check_one_output(params: Params) -> None:
     """Refuse several outputs, of parameters that are known to chain."""
     if np.shape(params[-1])[0] != 1:
-        raise ValueError(
-            f"params must end in one output, but W_{len(params)} is {np.shape(params[-1])}"
+        raise NoClosedFormError(
+            f"closed forms serve one output, W_{len(params)} gives {np.shape(params[-1])[0]}; the "
+            "function of the same name in toylin.autodiff serves several"
         )
 
 
