@@ -121,7 +121,7 @@ BAD_PARAMS = [
     ((jnp.ones((2, 3)), jnp.ones((1, 2))), "the data have dim=1 inputs, but W_1 .* takes 3"),
     (
         (jnp.ones((2, 1)),),
-        "params must end in one output|y must have the shape of the model.s outputs",
+        "must end in one output|must have the shape of the model.s outputs",
     ),
     ((jnp.ones(1),), r"params must be matrices, .* got shapes \[\(1,\)\]"),
     ((), "params must be a tuple of matrices"),

@@ -6,6 +6,8 @@ outlives the call and is handed over as it is stays in the precision of the firs
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,7 +21,7 @@ RULE = tl.MAML(0.4, 2)
 
 
 def ones(*widths: int) -> tuple[jax.Array, ...]:
-    return tuple(jnp.full((b, a), 0.7) for a, b in zip(widths[:-1], widths[1:], strict=True))
+    return tuple(jnp.full((b, a), 0.7) for a, b in pairwise(widths))
 
 
 def both(route, params, tasks, rule):

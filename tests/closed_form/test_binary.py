@@ -234,7 +234,9 @@ def test_second_derivatives_at_zero_and_near():
     dim, tasks, rule = 3, tl.BinaryClassification(dim=3, mean_std=0.8), tl.MAML(0.6)
     rest, still = [0.8, 1.0, 0.6], np.zeros(4)
     values = [loss_and_slope([h, *rest], still, dim, 1)[0] for h in (0.0, 0.03, 0.06)]
-    once, twice = ((v - values[0]) * 2 / h**2 for v, h in zip(values[1:], (0.03, 0.06)))
+    once, twice = (
+        (v - values[0]) * 2 / h**2 for v, h in zip(values[1:], (0.03, 0.06), strict=True)
+    )
     curvature = (4 * once - twice) / 3
     hessian = jax.jit(jax.hessian(lambda u: tl.closed_form.outer_loss((u[None],), tasks, rule)))
     assert curvature > 0.01
@@ -258,7 +260,7 @@ def test_corners():
     np.testing.assert_allclose(jnp.sum(grad * u[0]) * 1e30, loss, rtol=1e-9)  # homogeneous there
     huge = tl.MAML(1e200)
     assert tl.closed_form.outer_loss(u, tasks, huge) == jnp.inf
-    with pytest.raises(ValueError, match="leaves the range of floats at mean_std=1.0"):
+    with pytest.raises(ValueError, match=r"leaves the range of floats at mean_std=1\.0"):
         tl.closed_form.outer_grad(u, tasks, huge)
     assert np.isnan(tl.closed_form.outer_loss((u[0] * jnp.nan,), tasks, huge))
 

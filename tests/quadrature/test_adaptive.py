@@ -1,4 +1,4 @@
-"""Adaptive integrals over rectangles, against antiderivatives; the certificate of each direction."""
+"""Adaptive integrals over rectangles, against antiderivatives; either direction certified."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ ROUTES = (
         "binary quadrature",
         "BinaryClassification in the population, x_cov a number; layers of width one above the "
         "input, any dimension; any number of steps of MAML or FOMAML",
-        "1e-10, relative, of the value; of derivatives, relative to the mean of their absolute value",
+        "1e-10, relative, of the value; of derivatives relative to the mean of their sizes",
         _is_binary,
         _binary_loss,
         _binary_value_and_grad,

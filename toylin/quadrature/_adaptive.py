@@ -56,9 +56,9 @@ class Integral(NamedTuple):
 class _State(NamedTuple):
     corners: Float[Array, "rectangles 4"]  # from, to in x; from, to in y
     pending: Bool[Array, " rectangles"]
-    values: Float[Array, rectangles * outputs]
-    sizes: Float[Array, rectangles * outputs]
-    errors: Float[Array, "rectangles 2 *outputs"]  # in x, in y
+    values: Float[Array, "rectangles ..."]
+    sizes: Float[Array, "rectangles ..."]
+    errors: Float[Array, "rectangles 2 ..."]  # in x, in y
     count: Int[Array, ""]
 
 

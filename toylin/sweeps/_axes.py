@@ -172,3 +172,15 @@ def _check_distinct(dimensions: Sequence[Dimension]) -> None:
                 f"over gives two dimensions one name: {', '.join(sorted(names & labels))}"
             )
         labels |= names
+
+
+def telling(dim: Dimension) -> list[int]:
+    """Indices whose values, if good, vouch for all: what is allowed of a number is an interval."""
+    if not all(f.array is not None and f.array.ndim == 1 for f in dim.fields):
+        return list(range(dim.size))
+    found = {0}
+    for field in dim.fields:
+        assert field.array is not None
+        bad = np.flatnonzero(~np.isfinite(field.array))
+        found |= {int(field.array.argmin()), int(field.array.argmax()), *bad[:1].tolist()}
+    return sorted(found)

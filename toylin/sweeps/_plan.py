@@ -15,7 +15,7 @@ import numpy as np
 from toylin._internal import checks
 from toylin._internal.dtypes import float_dtype
 from toylin._internal.traced_cost import Cost, cost
-from toylin.sweeps._axes import Dimension, Field, parse
+from toylin.sweeps._axes import Dimension, Field, parse, telling
 from toylin.sweeps._chunks import Chunk
 from toylin.sweeps._describe import describe
 from toylin.sweeps._problem import OWNERS, Problem, put, put_leaf
@@ -281,21 +281,9 @@ def _check_values(plan: Plan) -> None:
     origin = (0,) * len(plan.shape)
     plan.at(origin)
     for number, dim in enumerate(plan.dims):
-        for index in _telling(dim):
+        for index in telling(dim):
             plan.at((*origin[:number], index, *origin[number + 1 :]))
     if plan.recipe.loss == "exact":
         for where in plan.structures:
             if not plan.at(where).linear:
                 raise ValueError("loss='exact' serves the deep linear model; use loss='sampled'")
-
-
-def _telling(dim: Dimension) -> list[int]:
-    """Indices whose values, if good, vouch for all: what is allowed of a number is an interval."""
-    if not all(f.array is not None and f.array.ndim == 1 for f in dim.fields):
-        return list(range(dim.size))
-    found = {0}
-    for field in dim.fields:
-        assert field.array is not None
-        bad = np.flatnonzero(~np.isfinite(field.array))
-        found |= {int(field.array.argmin()), int(field.array.argmax()), *bad[:1].tolist()}
-    return sorted(found)
