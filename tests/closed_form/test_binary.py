@@ -201,7 +201,7 @@ def at(x, dim: int, steps: int) -> jax.Array:
 
 @settings(max_examples=10)
 @given(
-    sizes=st.sampled_from([(1, 1, 0), (2, 1, 1), (3, 2, 0), (6, 1, 0)]),
+    sizes=st.sampled_from([(1, 1, 0), (2, 1, 1), (4, 2, 0)]),
     first=st.floats(0.0, 2.0),
     above=st.floats(-1.5, 1.5),
     mean_std=st.floats(0.0, 2.0),

@@ -88,19 +88,33 @@ def _small_spread(order: int, mean: Array, std: Array) -> Array:
 
 
 def _large_spread(order: int, mean: Array, std: Array) -> Array:
-    """For mean <= 0: as it is where mean > -variance / 2, by the quotient by exp(t) below."""
+    """For mean <= 0: as it is where mean > -variance / 2, by the quotient by exp(t) below.
+
+    The larger the spread, the more of a derivative of order 3 or above cancels. By parts it is
+    that of order 2, which is positive, times the Hermite polynomial of the remaining order.
+    """
     variance = std**2
     tilted = -mean >= variance / 2
     centre = jnp.where(tilted, mean + variance, mean)
     z = centre / std
     t = jnp.asarray(_T, mean.dtype)
     density = _density((t - centre[..., None]) / std[..., None]) / std[..., None]
-    plain, quotient = (density @ jnp.asarray(_rest(order, b), mean.dtype) for b in (False, True))
+    quotient = density @ jnp.asarray(_rest(order, tilted=True), mean.dtype)
+    if order > 2:
+        density *= _hermite(order - 2, (t - centre[..., None]) / std[..., None])
+        density /= std[..., None] ** (order - 2)
+    plain = density @ jnp.asarray(_rest(min(order, 2), tilted=False), mean.dtype)
     if order < 2:
         plain += std * _ramp(z) if order == 0 else jax.scipy.special.ndtr(z)
     quotient += jax.scipy.special.ndtr(-z)
     factor = jnp.exp(jnp.where(tilted, mean + variance / 2, 0.0))
     return jnp.where(tilted, factor * quotient, plain)
+
+
+def _hermite(order: int, u: Array) -> Array:
+    """The polynomial He_order: E f^(order)(u) = E f(u) He_order(u) for u in N(0, 1)."""
+    coefficients = np.polynomial.hermite_e.herme2poly([0.0] * order + [1.0])
+    return jnp.polyval(jnp.asarray(coefficients[::-1], u.dtype), u)
 
 
 def _ramp(z: Array) -> Array:
