@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 
+import jax
 import numpy as np
 import pytest
 
+import toylin as tl
 from toylin._internal.files import npz_bytes
 from toylin.figures import FIGURES, TEASER, load
-from toylin.figures._save import save
+from toylin.figures._held import HeldLoss, held_maml
+from toylin.figures._save import _rounded, save
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +40,33 @@ def test_a_figure_is_saved_with_its_data_and_settings(name, data, tmp_path):
     with np.load(tmp_path / f"{name}.npz") as saved:
         assert set(saved) == set(data(name))
         for key, array in saved.items():
-            assert np.array_equal(array, data(name)[key])
+            np.testing.assert_allclose(array, data(name)[key], rtol=5e-8, atol=1e-14)
             assert np.all(np.isfinite(array))
     about = json.loads((tmp_path / f"{name}.json").read_text())
     assert about["settings"] == json.loads(json.dumps(module.SETTINGS))
     assert {"toylin", "jax", "numpy"} <= set(about["versions"])
+
+
+def test_stored_numbers_have_eight_digits():
+    exact = np.array([0.0, 1e-16, -np.pi, 3.76e19 / 7, 2e-9 / 3, np.inf])
+    got = _rounded(exact)
+    assert got.tolist() == [0.0, 0.0, -3.1415927, 5.3714286e18, 6.6666667e-10, np.inf]
+    assert _rounded(np.arange(3)).dtype == int
+
+
+def test_held_layers_leave_the_shallower_model():
+    """One program for several depths: losses and gradients of the model without those layers."""
+    tasks = tl.LinearRegression(dim=2, theta_mean=0.4, noise_std=0.3)
+    deep = tl.init(jax.random.key(0), (2, 2, 2, 1))
+    shallow, free = (deep[0], deep[2]), (True, False, True)
+    for steps in (1, 2):
+        rule, held = tl.MAML(0.3, steps), held_maml(0.3, steps, free)
+        loss, grads = jax.value_and_grad(HeldLoss(tl.ExactLoss(tasks, held), free))(deep)
+        want = tl.closed_form.outer_value_and_grad(shallow, tasks, rule)
+        np.testing.assert_allclose(loss, want[0], rtol=1e-13)
+        np.testing.assert_array_equal(grads[1], 0)
+        for got, same in zip((grads[0], grads[2]), want[1], strict=True):
+            np.testing.assert_allclose(got, same, rtol=1e-11, atol=1e-13)
 
 
 def test_the_data_are_the_same_bit_for_bit(data):

@@ -53,6 +53,15 @@ def test_what_is_stored_is_what_is_computed(tmp_path):
         assert stored[name].attrs == variable.attrs
 
 
+def test_coordinates_are_coordinates_on_disk_too(tmp_path):
+    changes = {"over": {"both": {"step_size": [0.1, 0.5], "scale": [1.0, 2.0]}}, "seeds": None}
+    memory, stored = small(**changes), small(**changes, store=tmp_path / "a.zarr")
+    assert set(stored.coords) == set(memory.coords) == {
+        "both", "step_size", "scale", "seed", "iteration", "input",
+    }  # fmt: skip
+    assert memory.equals(stored.drop_vars("computed").load())
+
+
 def test_killed_at_any_moment_it_resumes_to_the_same_bytes(tmp_path):
     whole, killed = tmp_path / "whole.zarr", tmp_path / "killed.zarr"
     assert start(whole).wait() == 0

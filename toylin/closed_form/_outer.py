@@ -89,10 +89,12 @@ def outer_loss(
 
     Returns:
         The loss in expectation over tasks, supports and a fresh query point, so with the label
-        noise, sigma²/2. ``inf`` where adaptation at a node leaves the range of floats.
+        noise, sigma²/2. ``inf`` where adaptation at a node leaves the range of floats. Where the
+        route is a quadrature that has not converged: NaN under ``jit``, which cannot raise.
 
     Raises:
-        ValueError: shapes that disagree, or too many nodes (the message says how many).
+        ValueError: shapes that disagree, too many nodes (the message says how many), a quadrature
+            that has not converged, or a derivative of it beyond the range of floats.
         NoClosedFormError: a combination without a closed form; the message names what serves it.
 
     Source: Arnold, Iqbal and Sha, "When MAML Can Adapt Fast and How to Assist When It Cannot",

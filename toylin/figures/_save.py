@@ -25,7 +25,7 @@ _FORMATS: dict[str, dict[str, Any]] = {
 
 
 _DIGITS = 8
-_NOISE = 1e-14
+_NOISE = 1e-14  # figures show numbers of order one
 
 
 def save(
@@ -38,13 +38,16 @@ def save(
 ) -> list[Path]:
     """Write NAME.png, .svg, .pdf, .npz (the data) and .json (settings, caption, versions).
 
-    The data are rounded to 8 significant digits, on which unlike machines agree.
+    The data are rounded to 8 significant digits, on which unlike machines agree. Panels are laid
+    out once, for all formats.
 
     Everything is made in memory first, and each file then replaces its predecessor in one step, so
     that a failure leaves earlier results as they were.
     """
     files: dict[str, bytes] = {}
     with style():
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
         for suffix, options in _FORMATS.items():
             buffer = io.BytesIO()
             figure.savefig(buffer, format=suffix, **options)
@@ -59,12 +62,11 @@ def save(
 
 
 def _rounded(array: np.ndarray) -> np.ndarray:
-    """Floats by the digits that unlike machines agree on; far below the largest there are none."""
+    """Floats by the digits that unlike machines agree on, and 0 for what is rounding alone."""
     if not np.issubdtype(array.dtype, np.floating):
         return array
-    size = np.abs(array)
-    noise = _NOISE * np.max(size, initial=0.0, where=np.isfinite(size))
-    rounded = [float(f"{x:.{_DIGITS - 1}e}") for x in np.where(size < noise, 0.0, array).flat]
+    kept = np.where(np.abs(array) < _NOISE, 0.0, array)
+    rounded = [float(f"{x:.{_DIGITS - 1}e}") for x in kept.flat]
     return np.array(rounded, array.dtype).reshape(array.shape)
 
 

@@ -25,7 +25,7 @@ from toylin.tasks import LinearRegression, RegressionMoments, estimate_and_poste
 
 RARE = 1e-3
 DOMINATED = 0.1
-_GRID_S, _GRID_Z = 801, 401
+_GRID_S, _GRID_Z = 501, 301
 
 
 class TailWarning(UserWarning):
@@ -121,13 +121,15 @@ def _distribution(
 
     before, after = jnp.prod(jnp.concatenate(params)), jax.vmap(product)(support)
     estimate = support.theta[:, 0]
-    worse = _finite_or_inf(jnp.abs(after - estimate)) - jnp.abs(before - estimate)
+    worse = _excess(_finite_or_inf(jnp.abs(after - estimate)), jnp.abs(before - estimate))
     diverges = _probability(worse.reshape(grid.weight.shape), grid.weight)
 
     noise = jnp.asarray(tasks.noise_std, worse.dtype) ** 2
+    error = after - query.theta[:, 0]
+    cell = _cell_std(error.reshape(grid.weight.shape)).ravel()
     outcomes = _Outcomes(
-        error=_finite_or_inf(jnp.abs(after - query.theta[:, 0])),
-        std=_posterior_std(tasks, support, noise),
+        error=_finite_or_inf(jnp.abs(error)),
+        std=jnp.hypot(_posterior_std(tasks, support, noise), cell),
         weight=grid.weight.ravel(),
     )
     radii = _quantiles(outcomes, np.array([0.5, 1 - RARE]))
@@ -157,20 +159,35 @@ def _posterior_std(tasks: LinearRegression, support: RegressionMoments, noise: A
     return jnp.sqrt(prior * (error / (prior + error)))
 
 
+def _cell_std(error: Array) -> Array:
+    """How far to spread the error at each point of the grid over the cell that it stands for.
+
+    A normal law as wide as half the distance to the next point fills a row of cells evenly, to 1 %
+    of a cell. Where neither neighbour is a float there is nothing to fill.
+    """
+    steps = jnp.stack([jnp.gradient(error, axis=axis) for axis in range(error.ndim)])
+    return 0.5 * jnp.linalg.norm(jnp.where(jnp.isfinite(steps**2), steps, 0.0), axis=0)
+
+
+def _excess(a: Array, b: Array) -> Array:
+    """(a - b) / (a + b), the sign of a - b, smooth also where ``a`` grows by orders a cell."""
+    finite = jnp.isfinite(a + b)
+    total = jnp.where(finite & (a + b > 0), a + b, 1.0)
+    return jnp.where(finite, (jnp.where(finite, a, 0.0) - b) / total, 1.0)
+
+
 def _finite_or_inf(x: Array) -> Array:
     return jnp.where(jnp.isnan(x), jnp.inf, x)
 
 
 def _probability(margin: Array, weight: Array) -> Array:
     """The probability that ``margin`` is positive, crossing cells of the first axis linearly."""
-    bounds = jnp.finfo(margin.dtype)
-    margin = jnp.clip(margin, -(bounds.max**0.5), bounds.max**0.5)
     left, right = margin[:-1], margin[1:]
     apart = jnp.abs(right - left)
     share = jnp.where(
         (left > 0) == (right > 0),
         left > 0,
-        jnp.maximum(left, right) / jnp.maximum(apart, bounds.tiny),
+        jnp.maximum(left, right) / jnp.maximum(apart, float(jnp.finfo(margin.dtype).tiny)),
     )
     cells = 0.5 * (weight[:-1] + weight[1:])
     return jnp.sum(cells * share) / jnp.sum(cells)
@@ -191,7 +208,7 @@ class _Grid(NamedTuple):
 @lru_cache(maxsize=8)
 def _grid(degree: int, degree_in_s: int, shots: int | None) -> _Grid:
     reach = 12 + sqrt(2 * degree)
-    z = np.linspace(-reach, reach, _GRID_Z if shots else _GRID_S * 5)
+    z = np.linspace(-reach, reach, _GRID_Z if shots else 4001)
     log_density, root_g = -(z**2) / 2, np.zeros(0)
     if shots is not None:
         shape = shots / 2

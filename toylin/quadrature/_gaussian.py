@@ -166,17 +166,28 @@ def _expectation_jvp(
 def expected_softplus(
     mean: Float[Array, "*shape"], variance: Float[Array, "*shape"]
 ) -> Float[Array, "*shape"]:
-    """E log(1 + exp(t)) for t ~ N(mean, variance), with derivatives of every order."""
-    dtype = jnp.result_type(mean, variance)
-    return _expectation(0, jnp.asarray(mean, dtype), jnp.asarray(variance, dtype))
+    """E log(1 + exp(t)) for t ~ N(mean, variance), with derivatives of every order.
+
+    Its relative error is below 64 eps (1 + |log E|), eps that of the float type, wherever E is a
+    normal number (above 1e-290; in single precision above 1e-30): the second term is what rounding
+    the arguments does. The same holds of derivatives, from the third on relative to the expectation
+    of their absolute value.
+
+    Args:
+        mean: finite.
+        variance: finite, at least 0.
+
+    >>> print(f"{expected_softplus(jnp.array(0.5), jnp.array(2.0)):.4f}")
+    1.1753
+    """
+    return expected_softplus_derivative(0, mean, variance)
 
 
 def expected_sigmoid(
     mean: Float[Array, "*shape"], variance: Float[Array, "*shape"]
 ) -> Float[Array, "*shape"]:
-    """E 1/(1 + exp(-t)) for t ~ N(mean, variance), with derivatives of every order."""
-    dtype = jnp.result_type(mean, variance)
-    return _expectation(1, jnp.asarray(mean, dtype), jnp.asarray(variance, dtype))
+    """E 1/(1 + exp(-t)) for t ~ N(mean, variance): the derivative of ``expected_softplus``."""
+    return expected_softplus_derivative(1, mean, variance)
 
 
 def expected_softplus_derivative(

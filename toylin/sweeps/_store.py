@@ -41,7 +41,9 @@ def open_store(path: str | os.PathLike[str]) -> Any:
     path = Path(path)
     if stored_settings(path) is None:
         raise ValueError(f"store must be a folder written by a sweep, got {str(path)!r}")
-    return xarray.open_zarr(path, chunks=None, consolidated=True)
+    found = xarray.open_zarr(path, chunks=None, consolidated=True)
+    # Coordinates that are no dimensions (a single seed, zipped fields) do not say that they are.
+    return found.set_coords([n for n in found.data_vars if n not in (*VARIABLES, DONE)])
 
 
 def stored_settings(path: Path) -> dict[str, Any] | None:
