@@ -31,7 +31,7 @@ extensions = [
 exclude_patterns = ["_build", "jupyter_execute", ".jupyter_cache"]
 nitpicky = True
 # Types of other packages are not linked; names of toylin must resolve.
-nitpick_ignore_regex = [("py:.*", r"(?!toylin\b).*")]
+nitpick_ignore_regex = [("py:.*", r"(?!toylin\b).*|toylin\.\w+\._.*")]
 maximum_signature_line_length = 80
 
 myst_enable_extensions = ["dollarmath", "amsmath", "substitution", "colon_fence"]

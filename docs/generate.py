@@ -146,6 +146,7 @@ def module_names(module: ModuleType) -> list[tuple[str, Any]]:
         if not name.startswith("_")
         and (inspect.isfunction(obj) or inspect.isclass(obj))
         and obj.__module__.startswith(module.__name__)
+        and not hasattr(sys.modules["toylin"], name)  # documented at the top, where they are
     ]
 
 

@@ -30,7 +30,7 @@ def keep_programs() -> Path | None:
     import jax
 
     asked = os.environ.get(VARIABLE, "")
-    if asked.lower() in ("off", "0", "no") or jax.config.jax_compilation_cache_dir:
+    if asked.lower() in ("off", "0", "no") or jax.config.read("jax_compilation_cache_dir"):
         return None
     try:
         folder = _folder(asked)

@@ -34,7 +34,7 @@ def pytree_dataclass(cls: type[_Class]) -> type[_Class]:
     """
     cls = dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
     if "__repr__" not in vars(cls):
-        cls.__repr__ = _repr  # type: ignore[method-assign, assignment]
+        cls.__repr__ = _repr  # type: ignore[method-assign]
     fields = dataclasses.fields(cls)  # type: ignore[arg-type]
     leaves = tuple(f.name for f in fields if not f.metadata.get("static"))
     structure = tuple(f.name for f in fields if f.metadata.get("static"))

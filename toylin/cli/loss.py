@@ -29,6 +29,7 @@ def routes(problem: Problem, num_tasks: int, seed: int) -> dict[str, Any]:
         jax.jit(lambda *p, route=route: (route.outer_loss(*p), route.outer_grad(*p)))(*problem)
         for route in (closed_form, autodiff)
     )
+    layers: Any = sampled_grad
     return {
         "closed_form": float(exact[0]),
         "closed_form_grad": _flat(exact[1]),
@@ -36,8 +37,8 @@ def routes(problem: Problem, num_tasks: int, seed: int) -> dict[str, Any]:
         "autodiff_grad": _flat(differentiated[1]),
         "sampled": float(sampled.mean),
         "sampled_stderr": float(sampled.stderr),
-        "sampled_grad": [float(g.mean[0, 0]) for g in sampled_grad],
-        "sampled_grad_stderr": [float(g.stderr[0, 0]) for g in sampled_grad],
+        "sampled_grad": [float(g.mean[0, 0]) for g in layers],
+        "sampled_grad_stderr": [float(g.stderr[0, 0]) for g in layers],
         "sampled_tasks": num_tasks,
         "median": float(tail.median),
         "divergence_probability": float(tail.divergence_probability),

@@ -159,10 +159,10 @@ def polynomial_loss(batch: Batch, rule: Rule, depth: int) -> BatchPolynomial:
     checks.integer("depth", depth, minimum=1)
     for data in (batch.support, batch.query):
         checks.instance("data in batch", data, (RegressionPoints, RegressionMoments))
-    if rule.steps != 1 or batch.truth.shape[-1] != 1:
+    dim = batch.support.dim  # type: ignore[attr-defined]  # known of these kinds of data
+    if rule.steps != 1 or dim != 1:
         raise ValueError(
-            "a polynomial loss needs steps=1 and dim=1, "
-            f"got steps={rule.steps} and dim={batch.truth.shape[-1]}"
+            f"a polynomial loss needs steps=1 and dim=1, got steps={rule.steps} and dim={dim}"
         )
     check_linear(rule)
     return _collect(batch, rule, depth)

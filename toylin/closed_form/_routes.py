@@ -51,8 +51,8 @@ class Route:
     description: str
     accuracy: str
     serves: Callable[[Params, Any, Rule], bool]
-    loss: Callable[[Params, Any, Rule, bool], Array]
-    value_and_grad: Callable[[Params, Any, Rule, bool], tuple[Array, Params]]
+    loss: Callable[[Params, Any, Any, bool], Array]
+    value_and_grad: Callable[[Params, Any, Any, bool], tuple[Array, Params]]
     looks_at_values: bool = False
 
     def grad(self, params: Params, tasks: Any, rule: Rule, remat: bool) -> Params:
@@ -127,12 +127,12 @@ def _wick_value_and_grad(
     return loss, grads
 
 
-def _binary_loss(params: Params, tasks: BinaryClassification, rule: Rule, remat: bool) -> Array:
+def _binary_loss(params: Params, tasks: BinaryClassification, rule: MAML, remat: bool) -> Array:
     return _binary.outer_loss(params, tasks, rule, _batch.loss_by_layers)
 
 
 def _binary_value_and_grad(
-    params: Params, tasks: BinaryClassification, rule: Rule, remat: bool
+    params: Params, tasks: BinaryClassification, rule: MAML, remat: bool
 ) -> tuple[Array, Params]:
     return _binary.outer_value_and_grad(params, tasks, rule, _batch.value_and_grad_by_layers)
 

@@ -20,7 +20,8 @@ Free = tuple[Any, ...]  # for each layer, whether it is not held
 def hold(params: Params, free: Free) -> Params:
     """``params`` with the identity in place of the layers that are held."""
     return tuple(
-        jnp.where(f, w, jnp.eye(*w.shape, dtype=w.dtype)) for w, f in zip(params, free, strict=True)
+        jnp.where(f, w, jnp.eye(w.shape[0], w.shape[1], dtype=w.dtype))
+        for w, f in zip(params, free, strict=True)
     )
 
 
@@ -51,6 +52,10 @@ class HeldDraws:
     def draw(self, key: jax.Array) -> Any:
         """What the loss draws."""
         return self.loss.draw(key)
+
+    def __call__(self, params: Params, key: jax.Array) -> jax.Array:
+        """The loss on a fresh draw."""
+        return self.on(params, self.draw(key))
 
     def on(self, params: Params, drawn: Any) -> jax.Array:
         """The loss on that."""

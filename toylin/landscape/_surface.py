@@ -79,7 +79,7 @@ def surface(
     first = jnp.linspace(low_u, high_u, resolution, dtype=dtype)
     second = jnp.linspace(low_v, high_v, resolution, dtype=dtype)
     if isinstance(loss, BatchLoss):
-        loss = loss.prepared(params)
+        loss = loss.prepared(params)  # type: ignore[assignment]  # which _grid knows
     if jax.tree_util.all_leaves([loss]):
         loss = jax.tree_util.Partial(loss)
     return Surface(first, second, _grid(loss, params, tuple(directions), first, second))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from toylin._internal import checks
 from toylin._internal.shapes import Array, Float, PRNGKeyArray
 from toylin.models import Params
 from toylin.rules import Rule, Tasks, check_problem
-from toylin.tasks import Batch, LinearRegression, covariance_root
+from toylin.tasks import Batch, BinaryClassification, LinearRegression, covariance_root
 
 # Tasks come in this many independent groups: the replicates of quasi-Monte Carlo, and a bound on
 # memory either way.
@@ -99,6 +99,11 @@ def estimate(
     True
     """
     check_problem(params, tasks, rule)
+    if not isinstance(tasks, LinearRegression | BinaryClassification):
+        raise ValueError(
+            "tasks must be a LinearRegression or a BinaryClassification, whose parameters can be "
+            f"drawn in order, got {type(tasks).__name__}; estimate_value_and_grad serves any law"
+        )
     checks.integer("num_tasks", num_tasks, minimum=2 * GROUPS)
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
@@ -112,9 +117,12 @@ def estimate(
     return _interval(mean, variance, GROUPS if method == "qmc" else num_tasks)
 
 
+_Ours: TypeAlias = LinearRegression | BinaryClassification
+
+
 @partial(jax.jit, static_argnames=("size", "method"))
 def _estimate(
-    params: Params, tasks: Tasks, rule: Rule, key: PRNGKeyArray, size: int, method: str
+    params: Params, tasks: _Ours, rule: Rule, key: PRNGKeyArray, size: int, method: str
 ) -> tuple[Array, Array]:
     """The mean, and the variance of the independent numbers that it is the mean of."""
     dtype = params[0].dtype
@@ -169,7 +177,7 @@ def estimate_value_and_grad(
     checks.integer("num_tasks", num_tasks, minimum=2)
     moments = _task_moments(tuple(params), tasks, rule, key, num_tasks)
     loss, *grads = (_interval(mean, variance, num_tasks) for mean, variance in moments)
-    return loss, tuple(grads)
+    return loss, tuple(grads)  # type: ignore[arg-type]  # an Estimate a layer
 
 
 @partial(jax.jit, static_argnames="num_tasks")
@@ -179,7 +187,12 @@ def _task_moments(
     """Mean and variance over tasks, of the loss and of every layer's gradient."""
     blocks = -(-num_tasks // _BLOCK)
     size = -(-num_tasks // blocks)
-    draw = tasks.sample_moments if isinstance(tasks, LinearRegression) else tasks.sample
+    dtype = params[0].dtype
+
+    def draw(key: Array) -> Batch:
+        if isinstance(tasks, LinearRegression):
+            return tasks.sample_moments(key, size, dtype=dtype)
+        return tasks.sample(key, size, None)
 
     def one(batch: Batch) -> tuple[Array, ...]:
         task = jax.tree.map(lambda x: x[None], batch)
@@ -202,7 +215,7 @@ def _task_moments(
             share = count / (before + count)
             return mean + step * share, squares + (away**2).sum(0) + step**2 * before * share
 
-        values = jax.vmap(one)(draw(key, size, dtype=params[0].dtype))
+        values = jax.vmap(one)(draw(key))
         return (before + count, [*map(add, total[1], values)]), None
 
     zeros = [(jnp.zeros_like(x), jnp.zeros_like(x)) for x in (params[0][0, 0], *params)]
@@ -211,7 +224,7 @@ def _task_moments(
     return [(mean, squares / (num_tasks - 1)) for mean, squares in found]
 
 
-def _truth(tasks: Tasks, z: Array) -> Array:
+def _truth(tasks: _Ours, z: Array) -> Array:
     """The task parameters that standard normal rows stand for."""
     if isinstance(tasks, LinearRegression):
         root = covariance_root(tasks.theta_cov, tasks.dim, z.dtype)

@@ -165,7 +165,7 @@ def _cell_std(error: Array) -> Array:
     A normal law as wide as half the distance to the next point fills a row of cells evenly, to 1 %
     of a cell. Where neither neighbour is a float there is nothing to fill.
     """
-    steps = jnp.stack([jnp.gradient(error, axis=axis) for axis in range(error.ndim)])
+    steps = jnp.stack([jnp.asarray(jnp.gradient(error, axis=a)) for a in range(error.ndim)])
     return 0.5 * jnp.linalg.norm(jnp.where(jnp.isfinite(steps**2), steps, 0.0), axis=0)
 
 
@@ -200,9 +200,9 @@ class _Grid(NamedTuple):
     second moment as a Gamma variable of shape K/2, along the first axis of ``weight``.
     """
 
-    z: Array
-    g: Array
-    weight: Array
+    z: Any
+    g: Any
+    weight: Any
 
 
 @lru_cache(maxsize=8)

@@ -59,7 +59,7 @@ class _State(NamedTuple):
     values: Float[Array, "rectangles ..."]
     sizes: Float[Array, "rectangles ..."]
     errors: Float[Array, "rectangles 2 ..."]  # in x, in y
-    count: Int[Array, ""]
+    count: Int[Array, ""]  # type: ignore[assignment]  # hides tuple.count
 
 
 def integrate(

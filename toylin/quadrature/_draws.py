@@ -44,7 +44,7 @@ def spare_keys(
 
 def normals(u: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """N(0, 1) numbers, as ``jax.random.normal`` makes them from uniform ones in (-1, 1)."""
-    return np.array(2**0.5, u.dtype) * jax.lax.erf_inv(u)
+    return jax.lax.erf_inv(u) * np.array(2**0.5, u.dtype)
 
 
 def signs(u: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

@@ -122,10 +122,10 @@ def _check_data(name: str, data: Any, params: Any, model: Model, task_axes: int)
     check_model(params, model, getattr(data, "dim", None), getattr(data, "outputs", None))
     if model is predict and isinstance(data, _POINTS):
         rows, outputs = np.shape(data.y), np.shape(params[-1])[0]
-        wanted = rows[: task_axes + 1] + ((outputs,) if outputs > 1 else ())
-        if rows != wanted:
+        needed = rows[: task_axes + 1] + ((outputs,) if outputs > 1 else ())
+        if rows != needed:
             raise ValueError(
-                f"y must have the shape of the model's outputs, {wanted[task_axes:]} a task, "
+                f"y must have the shape of the model's outputs, {needed[task_axes:]} a task, "
                 f"(points,) for one output and (points, outputs) for several; "
                 f"got {rows[task_axes:]}"
             )
