@@ -134,7 +134,7 @@ def _estimate(
         else:
             z = jax.random.normal(key_truth, (size, tasks.dim), dtype)
         truth = _truth(tasks, z)
-        support = tasks._points(key_support, truth, tasks.shots)
+        support = tasks.sample_support(key_support, truth)
         batch = Batch(support, tasks.population(truth), truth)
         return closed_form.task_losses(params, batch, rule)
 
@@ -192,6 +192,8 @@ def _task_moments(
     def draw(key: Array) -> Batch:
         if isinstance(tasks, LinearRegression):
             return tasks.sample_moments(key, size, dtype=dtype)
+        if isinstance(tasks, BinaryClassification):
+            return tasks.sample(key, size, dtype=dtype)
         return tasks.sample(key, size, None)
 
     def one(batch: Batch) -> tuple[Array, ...]:

@@ -18,7 +18,6 @@ from toylin.quadrature import normals, signs, uniform_rows
 from toylin.tasks._batch import Batch
 from toylin.tasks._binary_data import BinaryMargins, BinaryMoments, BinaryPoints
 from toylin.tasks._covariance import Covariance, correlate, covariance_matrix, covariance_root
-from toylin.tasks._data import Data
 from toylin.tasks._law import check_sizes
 
 
@@ -80,16 +79,33 @@ class BinaryClassification:
         counts = [n for points in sizes for n in ((points or 0) * self.dim, points or 0)]
         u, *rows = uniform_rows(key, [self.dim, *counts], num_tasks, dtype)
         mean = self.mean_std * normals(u).T
+        return Batch(
+            self._show(self.shots, *rows[:2], mean), self._show(num_queries, *rows[2:], mean), mean
+        )
 
-        def draw(points: int | None, x: Array, y: Array) -> Data:
-            if points is None:
-                return self.population(mean)
-            labels = signs(y).T
-            z = normals(x).T.reshape(num_tasks, points, self.dim)
-            x = labels[..., None] * mean[:, None, :] + correlate(z, self.x_cov, self.dim)
-            return BinaryPoints(x=x, y=labels)
+    def _show(
+        self, points: int | None, x: Array, y: Array, mean: Array
+    ) -> BinaryPoints | BinaryMoments:
+        if points is None:
+            return self.population(mean)
+        labels = signs(y).T
+        z = normals(x).T.reshape(len(mean), points, self.dim)
+        x = labels[..., None] * mean[:, None, :] + correlate(z, self.x_cov, self.dim)
+        return BinaryPoints(x=x, y=labels)
 
-        return Batch(draw(self.shots, *rows[:2]), draw(num_queries, *rows[2:]), mean)
+    def sample_support(
+        self, key: PRNGKeyArray, truth: Float[Array, "tasks dim"]
+    ) -> BinaryPoints | BinaryMoments:
+        """Draw what tasks with these class means adapt on.
+
+        Args:
+            key: a JAX random key.
+            truth: the class mean m of every task.
+        """
+        checks.key("key", key)
+        points = self.shots or 0
+        rows = uniform_rows(key, [points * self.dim, points], len(truth), truth.dtype)
+        return self._show(self.shots, *rows, truth)
 
     def sample_margins(
         self,

@@ -113,15 +113,32 @@ class LinearRegression:
         counts = [n for points in sizes for n in ((points or 0) * self.dim, points or 0)]
         u, *rows = uniform_rows(key, [self.dim, *counts], num_tasks, dtype)
         theta = self._theta(normals(u).T)
+        return Batch(
+            self._show(self.shots, *rows[:2], theta),
+            self._show(num_queries, *rows[2:], theta),
+            theta,
+        )
 
-        def draw(
-            points: int | None, x: Array, noise: Array
-        ) -> RegressionPoints | RegressionMoments:
-            if points is None:
-                return self.population(theta)
-            return draw_points(x, noise, theta, self.x_cov, self.noise_std)
+    def _show(
+        self, points: int | None, x: Array, noise: Array, theta: Array
+    ) -> RegressionPoints | RegressionMoments:
+        if points is None:
+            return self.population(theta)
+        return draw_points(x, noise, theta, self.x_cov, self.noise_std)
 
-        return Batch(draw(self.shots, *rows[:2]), draw(num_queries, *rows[2:]), theta)
+    def sample_support(
+        self, key: PRNGKeyArray, truth: Float[Array, "tasks dim"]
+    ) -> RegressionPoints | RegressionMoments:
+        """Draw what tasks with these true parameters adapt on.
+
+        Args:
+            key: a JAX random key.
+            truth: the parameter theta of every task.
+        """
+        checks.key("key", key)
+        points = self.shots or 0
+        rows = uniform_rows(key, [points * self.dim, points], len(truth), truth.dtype)
+        return self._show(self.shots, *rows, truth)
 
     def sample_moments(
         self,
