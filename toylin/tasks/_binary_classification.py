@@ -80,14 +80,15 @@ class BinaryClassification:
         u, *rows = uniform_rows(key, [self.dim, *counts], num_tasks, dtype)
         mean = self.mean_std * normals(u).T
         return Batch(
-            self._show(self.shots, *rows[:2], mean), self._show(num_queries, *rows[2:], mean), mean
+            self._show(self.shots, rows[:2], mean), self._show(num_queries, rows[2:], mean), mean
         )
 
     def _show(
-        self, points: int | None, x: Array, y: Array, mean: Array
+        self, points: int | None, rows: list[Array], mean: Array
     ) -> BinaryPoints | BinaryMoments:
         if points is None:
             return self.population(mean)
+        x, y = rows
         labels = signs(y).T
         z = normals(x).T.reshape(len(mean), points, self.dim)
         x = labels[..., None] * mean[:, None, :] + correlate(z, self.x_cov, self.dim)
@@ -105,7 +106,7 @@ class BinaryClassification:
         checks.key("key", key)
         points = self.shots or 0
         rows = uniform_rows(key, [points * self.dim, points], len(truth), truth.dtype)
-        return self._show(self.shots, *rows, truth)
+        return self._show(self.shots, rows, truth)
 
     def sample_margins(
         self,

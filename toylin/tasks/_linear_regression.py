@@ -114,16 +114,17 @@ class LinearRegression:
         u, *rows = uniform_rows(key, [self.dim, *counts], num_tasks, dtype)
         theta = self._theta(normals(u).T)
         return Batch(
-            self._show(self.shots, *rows[:2], theta),
-            self._show(num_queries, *rows[2:], theta),
+            self._show(self.shots, rows[:2], theta),
+            self._show(num_queries, rows[2:], theta),
             theta,
         )
 
     def _show(
-        self, points: int | None, x: Array, noise: Array, theta: Array
+        self, points: int | None, rows: list[Array], theta: Array
     ) -> RegressionPoints | RegressionMoments:
         if points is None:
             return self.population(theta)
+        x, noise = rows
         return draw_points(x, noise, theta, self.x_cov, self.noise_std)
 
     def sample_support(
@@ -138,7 +139,7 @@ class LinearRegression:
         checks.key("key", key)
         points = self.shots or 0
         rows = uniform_rows(key, [points * self.dim, points], len(truth), truth.dtype)
-        return self._show(self.shots, *rows, truth)
+        return self._show(self.shots, rows, truth)
 
     def sample_moments(
         self,
