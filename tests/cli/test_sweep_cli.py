@@ -78,7 +78,8 @@ def test_a_file_and_flags_say_what_python_says(tmp_path):
     np.testing.assert_array_equal(data["x"], [0.1, 0.4])
     assert bool(want.diverged.any())
     final = want.final_loss.where(~want.diverged, np.inf).median(["shots", "schedule", "seed"])
-    np.testing.assert_allclose(data["final_loss"], final.transpose("depth", "step_size"), rtol=1e-9)
+    final = final.transpose("depth", "step_size")
+    np.testing.assert_allclose(data["final_loss"], final, rtol=5e-8)  # eight digits are stored
 
 
 def test_dry_run_writes_nothing(tmp_path):

@@ -251,7 +251,7 @@ def test_binary_population_against_points():
     """Loss, accuracy and gradient of many sampled points, within five standard errors."""
     tasks = tl.BinaryClassification(dim=3, x_cov=COV, shots=200)
     params = tl.init(jax.random.key(1), (3, 2, 1))
-    points = jax.vmap(lambda k: tasks._points(k, MEAN[None], 200))(
+    points = jax.vmap(lambda k: tasks.sample_support(k, MEAN[None]))(
         jax.random.split(jax.random.key(2), 2000)
     )
     points = jax.tree.map(lambda a: a[:, 0], points)

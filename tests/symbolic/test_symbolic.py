@@ -141,7 +141,7 @@ def test_floats_are_read_as_they_print():
         ([], tl.LinearRegression(), tl.MAML(0.1), "weights must hold at least one number"),
         ([np.nan], tl.LinearRegression(), tl.MAML(0.1), "weights must be a finite number"),
         ([np.ones(2)], tl.LinearRegression(), tl.MAML(0.1), "weights must be one number"),
-        (["a"], tl.LinearRegression(), tl.MAML(0.1), "weights must be a number"),
+        (["a"], tl.LinearRegression(), tl.MAML(0.1), "weights must be a real number"),
         ([1.0], tl.BinaryClassification(), tl.MAML(0.1), "tasks must be a LinearRegression"),
         ([1.0], tl.LinearRegression(dim=2), tl.MAML(0.1), "dim=1, not dim=2"),
         ([1.0], tl.LinearRegression(), tl.MAML(0.1, first_order=True), "second-order gradients"),

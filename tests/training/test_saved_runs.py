@@ -102,7 +102,7 @@ def test_what_cannot_be_saved_or_loaded_says_so(tmp_path):
 @pytest.mark.parametrize("problem", ["regression", "classification"])
 def test_train_learns_the_rule_and_writes_the_run(problem, tmp_path):
     out = tmp_path / "runs" / "kfo.npz"
-    flags = f"--rule meta-kfo --depth 1 --dim 2 --iterations 60 --problem {problem} --seed 5"
+    flags = f"--rule meta-kfo --depth 1 --dim 2 --num-steps 60 --tasks {problem} --seed 5"
     result = CliRunner().invoke(command, [*flags.split(), "--out", str(out)])
     assert result.exit_code == 0, result.output
     assert f"wrote {out}" in result.output
@@ -118,7 +118,7 @@ def test_maml_keeps_its_step_size_unless_asked(tmp_path):
     sizes = []
     for extra in ([], ["--rule-learning-rate", "0.05"]):
         out = tmp_path / f"maml{len(extra)}.npz"
-        flags = ["--iterations", "40", *extra, "--out", str(out)]
+        flags = ["--num-steps", "40", *extra, "--out", str(out)]
         assert CliRunner().invoke(command, flags).exit_code == 0
         sizes.append(float(tl.load_run(out).rule.step_size))
     assert sizes[0] == pytest.approx(0.1)

@@ -150,7 +150,7 @@ def _finish(loop: Loop, carry: Carry, done: int) -> Run:
 
 def _diverged_at(loop: Loop, carry: Carry, done: int) -> Any:
     at = carry.diverged_at
-    if not isinstance(at, jax.core.Tracer):
+    if not any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((at, carry.params))):
         return int(at) if at < loop.num_steps else None if all_finite(carry.params) else done
     finite = jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(carry.params)])
     return jnp.where(at < loop.num_steps, at, jnp.where(jnp.all(finite), -1, loop.num_steps))
