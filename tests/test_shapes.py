@@ -13,10 +13,10 @@ ENVIRONMENT = os.environ | {"TOYLIN_CHECK_SHAPES": "1"}  # else annotations are 
 MISUSE = """
 from jaxtyping import TypeCheckError, install_import_hook
 with install_import_hook("toylin", "beartype.beartype"):
-    import toylin as tl
+    from toylin.quadrature import expected_softplus
 import jax.numpy as jnp
 try:
-    tl.RegressionPoints(x=jnp.ones((4, 2)), y=jnp.ones((5,)))
+    expected_softplus(jnp.ones(4), jnp.ones(5))
 except TypeCheckError:
     print("refused")
 """

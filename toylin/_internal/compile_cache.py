@@ -30,7 +30,8 @@ def keep_programs() -> Path | None:
     import jax
 
     asked = os.environ.get(VARIABLE, "")
-    if asked.lower() in ("off", "0", "no") or jax.config.read("jax_compilation_cache_dir"):
+    set_by_jax = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
+    if asked.lower() in ("off", "0", "no") or set_by_jax:
         return None
     try:
         folder = _folder(asked)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from toylin._internal.shapes import Array
 
 
+@runtime_checkable
 class Model(Protocol):
     """A pure function ``model(params, x)``.
 

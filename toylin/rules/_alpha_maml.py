@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import jax
 
 from toylin._internal import checks
@@ -53,7 +51,7 @@ class AlphaMAML(GradientDescent):
         *,
         first_order: bool = False,
         hyper_step_size: float | jax.Array = 0.0,
-    ) -> Self:
+    ) -> AlphaMAML:
         """The rule at its start: MAML, unless ``hyper_step_size`` is given."""
         return cls(step_size, hyper_step_size, steps, first_order)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -90,7 +90,7 @@ class ANIL(GradientDescent):
         *,
         first_order: bool = False,
         layers: Layers = "head",
-    ) -> Self:
+    ) -> ANIL:
         """MAML on ``layers``."""
         return cls(step_size, steps, first_order, layers)
 
@@ -98,7 +98,7 @@ class ANIL(GradientDescent):
     def linear(self) -> bool:
         return self.rule is None or self.rule.linear
 
-    def replace(self, **fields: Any) -> Self:
+    def replace(self, **fields: Any) -> ANIL:
         """A copy with some fields changed; steps and first_order are those of ``rule``, if any."""
         rule = fields.get("rule", self.rule)
         if rule is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -37,7 +37,7 @@ class Rule(ABC):
     @classmethod
     def identity(
         cls, params: Params, step_size: float | Array, steps: int = 1, **options: Any
-    ) -> Self:
+    ) -> Rule:
         """The rule at the start of its learning, where it is MAML with that step size.
 
         Args:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import jax
 
 from toylin._internal.pytree import pytree_dataclass, static_field
@@ -43,7 +41,7 @@ class MAML(GradientDescent):
         steps: int = 1,
         *,
         first_order: bool = False,
-    ) -> Self:
+    ) -> MAML:
         """The rule itself, for any parameters."""
         return cls(step_size, steps, first_order)
 

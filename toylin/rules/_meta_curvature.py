@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import jax
 
 from toylin._internal import checks
@@ -74,7 +72,7 @@ class MetaCurvature(Rule):
         steps: int = 1,
         *,
         first_order: bool = False,
-    ) -> Self:
+    ) -> MetaCurvature:
         """The rule at its start: identity factors."""
         dtypes = [w.dtype for w in jax.tree.leaves(params)]
         return cls(identities(_shapes(params), dtypes), step_size, steps, first_order)

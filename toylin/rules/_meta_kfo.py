@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import jax
 import jax.numpy as jnp
 
@@ -69,7 +67,7 @@ class MetaKFO(Rule):
         first_order: bool = False,
         psd: bool = True,
         adapt_transform: bool = False,
-    ) -> Self:
+    ) -> MetaKFO:
         """The rule at its start: identity factors."""
         dtypes = [w.dtype for w in jax.tree.leaves(params)]
         factors = identities(_shapes(params), dtypes)

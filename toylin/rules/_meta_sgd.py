@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -50,7 +50,7 @@ class MetaSGD(Rule):
         *,
         first_order: bool = False,
         per_layer: bool = False,
-    ) -> Self:
+    ) -> MetaSGD:
         """The rule at its start: the same step size everywhere, which is MAML.
 
         With ``per_layer=True`` every array of ``params`` has one step size.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self, TypeAlias
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -84,7 +84,7 @@ class NonlinearKFO(Rule):
         hidden: int = 32,
         adapt_transform: bool = False,
         key: PRNGKeyArray | None = None,
-    ) -> Self:
+    ) -> NonlinearKFO:
         """The rule at its start: random hidden layers of ``hidden`` units, zero output layers.
 
         ``key`` draws the hidden layers, ``jax.random.key(0)`` by default. The rule is MAML at

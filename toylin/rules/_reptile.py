@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import jax
 
@@ -38,7 +38,7 @@ class Reptile(GradientDescent):
     steps: int = static_field(default=1)
 
     @classmethod
-    def identity(cls, params: Params, step_size: float | jax.Array, steps: int = 1) -> Self:  # type: ignore[override]
+    def identity(cls, params: Params, step_size: float | jax.Array, steps: int = 1) -> Reptile:  # type: ignore[override]
         """The rule itself, for any parameters: its inner loop is MAML's."""
         return cls(step_size, steps)
 
