@@ -76,7 +76,7 @@ def mean_square(
     return total / points
 
 
-def _pairs(u: Float[Array, "rows ..."]) -> Float[Array, "..."]:
+def _pairs(u: Float[Array, "rows ..."]) -> Float[Array, ...]:
     """The sum over the first axis of the squares of two N(0, 1) numbers for each entry."""
     uniform = (1 - u) / 2
     total = jnp.zeros(u.shape[1:], u.dtype)
