@@ -104,7 +104,7 @@ def moments_of(tasks, sampler, num_tasks, num_queries):
 
 @each_sampler
 @pytest.mark.parametrize(
-    ("dim", "shots"), [(1, 1), (1, 4), (1, 70), (2, 1), (2, 3), (3, 2), (3, 3), (3, 5)]
+    ("dim", "shots"), [(1, 1), (1, 4), (1, 70), (2, 1), (2, 3), (2, 70), (3, 2), (3, 3), (3, 5)]
 )
 def test_law_of_the_sampled_moments(dim, shots, sampler):
     """Means, variances and correlations of theta, xx, xe and ee, of support and of query."""
