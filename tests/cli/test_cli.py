@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from helpers import run_command
 
+import toylin as tl
 from toylin.cli import cli
 
 PROBLEM = [
@@ -92,4 +93,5 @@ def test_help_names_every_command():
 
 def test_the_installed_command_runs():
     command = [sys.executable, "-c", "from toylin.cli import main; main()", "--version"]
-    assert "0.1" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert tl.__version__ in answer.stdout

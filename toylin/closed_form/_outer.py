@@ -149,21 +149,23 @@ def outer_value_and_grad(
 def _loss(found: Route, params: Params, tasks: Any, rule: Rule, remat: bool) -> Array:
     if isinstance(rule, Reptile):
         return _value_and_grad(found, params, tasks, rule, remat)[0]
-    return _infinite_beyond(found.loss(params, tasks, rule, remat), params, tasks, rule)
+    return _infinite_beyond(found, found.loss(params, tasks, rule, remat), params, tasks, rule)
 
 
 def _value_and_grad(
     found: Route, params: Params, tasks: Any, rule: Rule, remat: bool
 ) -> tuple[Array, Params]:
     value, grads = found.value_and_grad(params, tasks, rule, remat)
-    value = _infinite_beyond(value, params, tasks, rule)
+    value = _infinite_beyond(found, value, params, tasks, rule)
     if isinstance(rule, Reptile):
         value = with_gradient(value, params, grads)
     return value, grads
 
 
-def _infinite_beyond(loss: Array, params: Params, tasks: Any, rule: Rule) -> Array:
-    """Expectations; drawn tasks are averaged as they are."""
+def _infinite_beyond(found: Route, loss: Array, params: Params, tasks: Any, rule: Rule) -> Array:
+    """Expectations; drawn tasks are averaged as they are, and a certified NaN stays one."""
+    if found.looks_at_values:
+        return loss
     if not isinstance(tasks, Batch):
         return beyond_floats_infinite(loss, (params, tasks, rule))
     if tasks.log_weight is None:
