@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from functools import partial
 from math import comb
-from typing import Any
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -21,12 +21,13 @@ import numpy as np
 
 from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass, static_field
-from toylin._internal.rounding import Rounded, unit_roundoff
 from toylin._internal.shapes import Array, Float
 from toylin.closed_form import _scalar
 from toylin.models import Params, check_params
 from toylin.rules import Rule, check_linear
 from toylin.tasks import Batch, Data, RegressionMoments, RegressionPoints, weighted_mean
+
+Weights: TypeAlias = tuple[Array, ...]
 
 _GROUP = 32
 
@@ -36,13 +37,15 @@ class Moments:
     """The moments of a factor f over the tasks, as far as a polynomial in d needs them.
 
     With s = S - E S and r' = E r - r: ``table[i, j]`` = C(i + j, i) E[f s^i r'^j] for i + j at most
-    the degree, ``s_norms[k]`` = (E |f s^k|)^(1/k) and ``r_norms`` likewise (E |f| at k = 0): by
-    Minkowski's inequality E |f d^k| is at most (|p - t| s_norms[k] + r_norms[k])^k.
+    the degree K. ``size`` = E |f|, ``s_size`` = (E |f s^K| / E |f|)^(1/K), ``r_size`` likewise: by
+    Minkowski's inequality, and as such means grow with K, E |f d^k| is at most
+    size (|p - t| s_size + r_size)^k for all k up to K.
     """
 
     table: Float[Array, "powers powers"]
-    s_norms: Float[Array, " powers"]
-    r_norms: Float[Array, " powers"]
+    size: Float[Array, ""]
+    s_size: Float[Array, ""]
+    r_size: Float[Array, ""]
     roundings: int = static_field()
 
     def means(self, away: Array, degree: int) -> list[Array]:
@@ -54,15 +57,6 @@ class Moments:
                 total = total * away + self.table[i, k - i]
             means.append(total)
         return means
-
-    def rounded_means(self, away: Array, size: Array, degree: int) -> list[Rounded]:
-        """The same with bounds, where ``away`` has relative rounding to numbers of that size."""
-        found = []
-        for k, mean in enumerate(self.means(away, degree)):
-            norm = self.r_norms[k] if k == 0 else (size * self.s_norms[k] + self.r_norms[k]) ** k
-            error = self.roundings * unit_roundoff(away) * norm
-            found.append(Rounded(mean, error + float(jnp.finfo(away.dtype).tiny)))
-        return found
 
 
 @pytree_dataclass
@@ -92,42 +86,60 @@ class BatchPolynomial:
         weights = _weights(params)
         others = _scalar.others(weights)
         away = weights[0] * others[0] - self.reference
-        error = self._error(weights, others, lambda x: x)
+        error = self._error(weights, others, away)
         squared = _dot(_multiply(error, error), self.quadratic.means(away, 2 * len(weights)))
         linear = _dot(error, self.linear.means(away, len(weights)))
         return 0.5 * squared - linear + self.constant
+
+    def _error(self, weights: Weights, others: Weights, away: Array) -> list[Array]:
+        """The adapted product less t, as a polynomial in d."""
+        mean_slope = self.mean_s * away - self.mean_r
+        adapted: list[Array] = []
+        for w, a, c in zip(weights, self.step_sizes, others, strict=True):
+            step = -a * c
+            factor = [w + step * mean_slope, step]
+            adapted = _multiply(adapted, factor) if adapted else factor
+        return [adapted[0] - self.reference, *adapted[1:]]
 
     def error_bound(self, params: Params) -> Float[Array, ""]:
         """How far the value can be from that of exact arithmetic on the tasks' moments.
 
         Not in it is the rounding of the moments themselves, which any way of computing the loss
-        shares; neither does it bound derivatives.
+        shares; neither does it bound derivatives. To first order in the unit roundoff, as running
+        error analysis has it (Higham, "Accuracy and Stability of Numerical Algorithms", 2002).
         """
         weights = _weights(params)
         others = _scalar.others(weights)
-        product = weights[0] * others[0]
-        sizes = (product - self.reference, jnp.abs(product) + jnp.abs(self.reference))
-        slack = len(weights) * unit_roundoff(product)
-        rounded = [Rounded(c, slack * jnp.abs(c)) for c in others]
-        error = self._error([*map(_exactly, weights)], rounded, _exactly)
-        squares = self.quadratic.rounded_means(*sizes, 2 * len(weights))
-        linear = _dot(error, self.linear.rounded_means(*sizes, len(weights)))
-        unit = self.linear.roundings * unit_roundoff(product)
-        constant = Rounded(self.constant, unit * self.constant)
-        half = _exactly(jnp.asarray(0.5, product.dtype))
-        return (half * _dot(_multiply(error, error), squares) - linear + constant).error
+        squared = self._rounding(weights, others, self.quadratic, 2)
+        linear = self._rounding(weights, others, self.linear, 1)
+        finfo = jnp.finfo(weights[0].dtype)
+        constant = self.linear.roundings * float(finfo.eps) / 2 * self.constant
+        return 0.5 * squared + linear + constant + float(finfo.tiny)
 
-    def _error(self, weights: Any, others: Any, number: Any) -> list[Any]:
-        """The adapted product less t, as a polynomial in d, in plain or rounded arithmetic."""
-        reference = number(self.reference)
-        away = weights[0] * others[0] - reference
-        mean_slope = number(self.mean_s) * away - number(self.mean_r)
-        adapted: list[Any] = []
+    def _rounding(self, weights: Weights, others: Weights, f: Moments, power: int) -> Array:
+        """That of E[f error^power]: polynomials by their sizes, at the size of d.
+
+        A factor w_i - a_i g c_i is as large as its coefficients, with d of its size, allow; its
+        error is that of the terms which they sum, and the errors of factors add as in a product.
+        """
+        half_eps = float(jnp.finfo(weights[0].dtype).eps) / 2
+        unit = (4 * len(weights) + 8) * half_eps
+        product, t = weights[0] * others[0], jnp.abs(self.reference)
+        away, reach = product - self.reference, jnp.abs(product) + t
+        d, d_error = jnp.abs(away) * f.s_size + f.r_size, unit * reach * f.s_size
+        mean_slope = self.mean_s * away - self.mean_r
+        terms = jnp.abs(self.mean_s) * reach + jnp.abs(self.mean_r) + d
+        size, error = jnp.ones_like(d), jnp.zeros_like(d)
         for w, a, c in zip(weights, self.step_sizes, others, strict=True):
-            step = number(-a) * c
-            factor = [w + step * mean_slope, step]
-            adapted = _multiply(adapted, factor) if adapted else factor
-        return [adapted[0] - reference, *adapted[1:]]
+            step = jnp.abs(a * c)
+            factor = jnp.abs(w - a * c * mean_slope) + step * d
+            factor_error = unit * (jnp.abs(w) + step * terms) + step * d_error
+            error = error * (factor + factor_error) + size * factor_error
+            size = size * factor
+        error += unit * (size + t)
+        whole = size + t + error
+        relative = f.roundings * half_eps
+        return f.size * whole ** (power - 1) * (power * error + relative * whole)
 
 
 def polynomial_loss(batch: Batch, rule: Rule, depth: int) -> BatchPolynomial:
@@ -170,7 +182,7 @@ def polynomial_loss(batch: Batch, rule: Rule, depth: int) -> BatchPolynomial:
 
 @partial(jax.jit, static_argnames="depth")
 def _collect(batch: Batch, rule: Rule, depth: int) -> BatchPolynomial:
-    xx, xe, _ = _about(batch.support, jnp.zeros(()))
+    xx, xe, _ = _about(batch.support, 0.0)
     mean_xx = weighted_mean(xx, batch)
     reference = weighted_mean(xe, batch) / jnp.where(mean_xx > 0, mean_xx, 1.0)
     s, r, _ = _about(batch.support, reference)
@@ -188,10 +200,10 @@ def _collect(batch: Batch, rule: Rule, depth: int) -> BatchPolynomial:
     )
 
 
-def _about(data: Data, reference: Array) -> tuple[Array, Array, Array]:
+def _about(data: Data, reference: Array | float) -> tuple[Array, Array, Array]:
     """xx, xe and ee of every task, the residual e = y - reference x."""
     if isinstance(data, RegressionPoints):
-        x, e = data.x[..., 0], data.y - data.x[..., 0] * reference.astype(data.y.dtype)
+        x, e = data.x[..., 0], data.y - data.x[..., 0] * reference
         return jnp.mean(x**2, -1), jnp.mean(x * e, -1), jnp.mean(e**2, -1)
     assert isinstance(data, RegressionMoments)
     xx, xe, shift = data.xx[:, 0, 0], data.xe[:, 0], data.theta[:, 0] - reference
@@ -209,17 +221,30 @@ def _moments(s: Array, r: Array, batch: Batch, factor: Array, degree: int) -> Mo
         root = jnp.exp(0.5 * batch.log_weight).astype(factor.dtype)
     s_powers, r_powers = _powers(s, degree), _powers(r, degree)
     table = _sum_tasks(root * s_powers, root * factor * r_powers)
-    sizes = jnp.concatenate([s_powers, r_powers])
-    sizes = _sum_tasks(jnp.abs(root * sizes), jnp.abs(root * factor)[None])[:, 0]
+    size = jnp.sum(root * jnp.abs(root * factor))
     k = np.arange(degree + 1)
-    norms = sizes ** jnp.asarray(1 / np.maximum(np.tile(k, 2), 1), factor.dtype)
     binomials = [[comb(i + j, i) if i + j <= degree else 0 for j in k] for i in k]
     # A power and its base, both sums, the weight and the binomial; then Horner, ``away`` anew
-    # each time; then a margin for the norms' own.
+    # each time; then a margin for the sizes' own.
     roundings = 4 * degree + _GROUP + batch.num_tasks.bit_length() + 8
     roundings += degree * (degree // 2 + 5) + 10
-    table = jnp.asarray(binomials, factor.dtype) * table
-    return Moments(table, norms[: degree + 1], norms[degree + 1 :], roundings)
+    return Moments(
+        jnp.asarray(binomials, factor.dtype) * table,
+        size,
+        _size(s, root, factor, degree),
+        _size(r, root, factor, degree),
+        roundings,
+    )
+
+
+def _size(x: Array, root: Array, factor: Array, degree: int) -> Array:
+    """(E |f x^K| / E |f|)^(1/K), in units of the largest x, whose powers stay in range."""
+    largest = jnp.max(jnp.abs(x))
+    powers = (jnp.abs(x) / jnp.where(largest > 0, largest, 1.0)) ** degree
+    weight = root * jnp.abs(root * factor)
+    total = jnp.sum(weight)
+    ratio = jnp.sum(weight * powers) / jnp.where(total > 0, total, 1.0)
+    return largest * ratio ** (1 / max(degree, 1))
 
 
 def _powers(x: Array, degree: int) -> Array:
@@ -240,30 +265,20 @@ def _sum_tasks(left: Array, right: Array) -> Array:
     return total[0]
 
 
-def _weights(params: Params) -> tuple[Array, ...]:
+def _weights(params: Params) -> Weights:
     check_params(params, dim=1)
     return tuple(w[0, 0] for w in params)
 
 
-def _exactly(x: Array) -> Rounded:
-    return Rounded(x, None)
-
-
-def _multiply(a: list[Any], b: list[Any]) -> list[Any]:
+def _multiply(a: list[Array], b: list[Array]) -> list[Array]:
     """The product of two polynomials given by their coefficients."""
-    terms: list[list[Any]] = [[] for _ in range(len(a) + len(b) - 1)]
+    terms: list[list[Array]] = [[] for _ in range(len(a) + len(b) - 1)]
     for i, x in enumerate(a):
         for j, y in enumerate(b):
             terms[i + j].append(x * y)
-    return [_sum(t) for t in terms]
+    return [sum(t[1:], t[0]) for t in terms]
 
 
-def _dot(a: list[Any], b: list[Any]) -> Any:
-    return _sum([x * y for x, y in zip(a, b, strict=True)])
-
-
-def _sum(terms: list[Any]) -> Any:
-    total = terms[0]
-    for term in terms[1:]:
-        total = total + term
-    return total
+def _dot(a: list[Array], b: list[Array]) -> Array:
+    terms = [x * y for x, y in zip(a, b, strict=True)]
+    return sum(terms[1:], terms[0])
