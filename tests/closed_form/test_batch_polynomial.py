@@ -16,7 +16,7 @@ from toylin.closed_form._batch_polynomial import polynomial_loss
 STEP = 0.1
 
 
-def batch_of(dtype, noise_std, mean, num_tasks=24):
+def batch_of(dtype, noise_std, mean, num_tasks=8):
     rng = np.random.default_rng(0)
     x, e = rng.normal(size=(2, num_tasks, 10)), noise_std * rng.normal(size=(2, num_tasks, 10))
     theta = jnp.asarray(mean + rng.normal(size=(num_tasks, 1)), dtype)
