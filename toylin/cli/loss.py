@@ -26,8 +26,7 @@ def routes(problem: Problem, num_tasks: int, seed: int) -> dict[str, Any]:
     sampled, sampled_grad = estimate_value_and_grad(*problem, jax.random.key(seed), num_tasks)
     tail = tails(*problem)
     exact, differentiated = (
-        jax.jit(lambda *p, route=route: (route.outer_loss(*p), route.outer_grad(*p)))(*problem)
-        for route in (closed_form, autodiff)
+        route.outer_value_and_grad(*problem) for route in (closed_form, autodiff)
     )
     layers: Any = sampled_grad
     return {

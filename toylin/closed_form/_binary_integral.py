@@ -63,26 +63,35 @@ def _at_task(problem: Problem, x: Array, z: Array, r: Array) -> Float[Array, " *
     return jnp.stack([*(w[0, 0] for w in grads), loss])
 
 
-def _radial_edges(dim: int) -> np.ndarray:
-    """Where rectangles begin and end in r at first, the mode of its density in between."""
-    if dim == 1:
-        return np.array([0.0, 1.0])
-    mode = math.sqrt(max(dim - 1.5, 0.5))
-    inner = [edge for edge in mode + np.array([-4.0, -1.5, 1.5, 4.0]) if edge > 0.5]
-    return np.array([0.0, *inner, mode + 12.0])
+class Radius(NamedTuple):
+    """The law of r, of density exp(power log r - r²/2 - log_norm), and rectangles to begin with.
 
+    Dimensions that share the number of edges share a program.
+    """
 
-def _density(dim: int, z: Array, r: Array) -> Array:
-    """The density of (z, r), to relative rounding; for dim = 1, of z, r being without effect."""
-    log_density = -(z**2) / 2 - math.log(2 * math.pi) / 2
-    if dim > 1:
-        log_density -= r**2 / 2 + (dim - 3) / 2 * math.log(2) + math.lgamma((dim - 1) / 2)
-    power = r ** (dim - 2) if dim in (3, 4) else jnp.exp((dim - 2) * jnp.log(r))
-    return jnp.exp(log_density) * (power if dim > 2 else 1.0)
+    power: np.ndarray
+    log_norm: np.ndarray
+    edges: np.ndarray
+
+    @classmethod
+    def of(cls, dim: int, dtype: np.dtype) -> Radius:
+        """In ``dim`` dimensions; in one r has no effect, and any law will do."""
+        k = max(dim - 1, 1)
+        log_norm = (k / 2 - 1) * math.log(2) + math.lgamma(k / 2)
+        mode = math.sqrt(max(k - 0.5, 0.5))
+        inner = [edge for edge in mode + np.array([-4.0, -1.5, 1.5, 4.0]) if edge > 0.5]
+        edges = [0.0, *inner, mode + 12.0]
+        return cls(*(np.asarray(a, dtype) for a in (k - 1, log_norm, edges)))
+
+    def density(self, r: Array) -> Array:
+        """To relative rounding."""
+        return jnp.exp(self.power * jnp.log(r) - r**2 / 2 - self.log_norm)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def expectation(problem: Problem, order: int, x: Float[Array, " entries"]) -> Integral:
+def _expectation(
+    problem: Problem, order: int, x: Float[Array, " entries"], radius: Radius
+) -> Integral:
     """The mean over tasks of ``on_batch``, differentiated ``order`` times in ``x``.
 
     The integrand's features, the boundaries between classes, are no narrower than sqrt(x_cov) /
@@ -99,7 +108,9 @@ def expectation(problem: Problem, order: int, x: Float[Array, " entries"]) -> In
     def weighted(s: Array, t: Array) -> tuple[Array, Array]:
         z, r = unit * jnp.sinh(s), unit * jnp.sinh(t)
         slope = unit**2 * jnp.cosh(s)[:, None] * jnp.cosh(t)
-        weight = slope * _density(problem.dim, z[:, None], r)
+        weight = (
+            slope * (jnp.exp(-(z**2) / 2) / math.sqrt(2 * math.pi))[:, None] * radius.density(r)
+        )
         z_grid, r_grid = jnp.meshgrid(jnp.concatenate([z, -z]), r, indexing="ij")
         both = at_tasks(x, z_grid.ravel(), r_grid.ravel())
         both = both.reshape(2, *weight.shape, *both.shape[1:])
@@ -107,7 +118,12 @@ def expectation(problem: Problem, order: int, x: Float[Array, " entries"]) -> In
         return weight * jnp.sum(both, 0), weight * jnp.sum(jnp.abs(both), 0)
 
     z_edges, r_edges = (
-        jnp.arcsinh(jnp.asarray(edges, x.dtype) / unit)
-        for edges in (_Z_EDGES, _radial_edges(problem.dim))
+        jnp.arcsinh(jnp.asarray(edges, x.dtype) / unit) for edges in (_Z_EDGES, radius.edges)
     )
     return integrate(weighted, z_edges, r_edges, tolerance(x.dtype), MAX_RECTANGLES)
+
+
+def expectation(problem: Problem, order: int, x: Float[Array, " entries"]) -> Integral:
+    """The mean over tasks of ``on_batch``, differentiated ``order`` times in ``x``."""
+    radius = Radius.of(problem.dim, x.dtype)
+    return _expectation(problem._replace(dim=min(problem.dim, 2)), order, x, radius)

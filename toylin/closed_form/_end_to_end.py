@@ -10,7 +10,7 @@ from __future__ import annotations
 import jax
 
 from toylin._internal.shapes import Array, Float
-from toylin.quadrature import expected_softplus_derivative
+from toylin.quadrature import expected_softplus_derivatives
 from toylin.tasks import BinaryMoments, BinaryPoints, RegressionMoments
 
 Differentiable = RegressionMoments | BinaryPoints | BinaryMoments
@@ -26,7 +26,7 @@ def slope(w: Float[Array, "1 dim"], data: Differentiable) -> Float[Array, "1 dim
             return -((data.y * wrong) @ data.x)[None, :] / data.y.shape[-1]
         case BinaryMoments():
             cov_w = data.cov @ w[0]
-            a, b = (_derivative(k, w, data) for k in (1, 2))
+            a, b = _derivatives((1, 2), w, data)
             return (b * cov_w - a * data.mean)[None, :]
 
 
@@ -46,12 +46,12 @@ def curvature(
             # 2 v' C w; those of E f(-z) in mean and variance are E f' and E f''/2.
             cov_w, cov_v = data.cov @ w[0], data.cov @ direction[0]
             along_m, along_c = direction[0] @ data.mean, direction[0] @ cov_w
-            b, third, fourth = (_derivative(k, w, data) for k in (2, 3, 4))
+            b, third, fourth = _derivatives((2, 3, 4), w, data)
             d_a = third * along_c - b * along_m
             d_b = fourth * along_c - third * along_m
             return (b * cov_v + d_b * cov_w - d_a * data.mean)[None, :]
 
 
-def _derivative(order: int, w: Array, data: BinaryMoments) -> Array:
-    """E of softplus's derivative of that order at -z."""
-    return expected_softplus_derivative(order, -(w[0] @ data.mean), w[0] @ (data.cov @ w[0]))
+def _derivatives(orders: tuple[int, ...], w: Array, data: BinaryMoments) -> tuple[Array, ...]:
+    """E of softplus's derivatives of those orders at -z."""
+    return expected_softplus_derivatives(orders, -(w[0] @ data.mean), w[0] @ (data.cov @ w[0]))

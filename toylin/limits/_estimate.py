@@ -50,15 +50,18 @@ class Estimate(NamedTuple):
     degrees_of_freedom: int
 
 
-def _interval(mean: Array, variance: Array, count: int) -> Estimate:
-    """From the mean of ``count`` independent numbers and their variance (with ``count`` - 1)."""
+def _interval(mean: Array, variance: Array, count: int) -> tuple[Array, Array, Array, Array]:
+    """Mean, error and ends, from ``count`` independent numbers of that variance.
+
+    The variance divides by ``count`` - 1.
+    """
     from scipy.special import stdtrit
 
     known = jnp.isfinite(mean) & jnp.isfinite(variance)
     stderr = jnp.where(known, jnp.sqrt(jnp.where(known, variance, 1.0) / count), jnp.inf)
     reach = float(stdtrit(count - 1, 0.5 + COVERAGE / 2)) * stderr
     centre = jnp.where(known, mean, 0.0)
-    return Estimate(mean, stderr, centre - reach, centre + reach, count - 1)
+    return mean, stderr, centre - reach, centre + reach
 
 
 def estimate(
@@ -113,8 +116,8 @@ def estimate(
         raise ValueError(
             f"num_tasks must be {GROUPS} times {wanted} for method {method!r}, got {num_tasks}"
         )
-    mean, variance = _estimate(tuple(params), tasks, rule, key, size, method)
-    return _interval(mean, variance, GROUPS if method == "qmc" else num_tasks)
+    count = GROUPS if method == "qmc" else num_tasks
+    return Estimate(*_estimate(tuple(params), tasks, rule, key, size, method), count - 1)
 
 
 _Ours: TypeAlias = LinearRegression | BinaryClassification
@@ -123,8 +126,8 @@ _Ours: TypeAlias = LinearRegression | BinaryClassification
 @partial(jax.jit, static_argnames=("size", "method"))
 def _estimate(
     params: Params, tasks: _Ours, rule: Rule, key: PRNGKeyArray, size: int, method: str
-) -> tuple[Array, Array]:
-    """The mean, and the variance of the independent numbers that it is the mean of."""
+) -> tuple[Array, Array, Array, Array]:
+    """The mean of the independent numbers, its standard error and its interval."""
     dtype = params[0].dtype
 
     def group(key: PRNGKeyArray) -> Array:
@@ -140,7 +143,7 @@ def _estimate(
 
     losses = jax.lax.map(group, jax.random.split(key, GROUPS))
     independent = losses.mean(axis=1) if method == "qmc" else losses.ravel()
-    return losses.mean(), jnp.var(independent, ddof=1)
+    return _interval(losses.mean(), jnp.var(independent, ddof=1), independent.size)
 
 
 def estimate_value_and_grad(
@@ -175,16 +178,16 @@ def estimate_value_and_grad(
     """
     check_problem(params, tasks, rule)
     checks.integer("num_tasks", num_tasks, minimum=2)
-    moments = _task_moments(tuple(params), tasks, rule, key, num_tasks)
-    loss, *grads = (_interval(mean, variance, num_tasks) for mean, variance in moments)
+    intervals = _task_intervals(tuple(params), tasks, rule, key, num_tasks)
+    loss, *grads = (Estimate(*found, num_tasks - 1) for found in intervals)
     return loss, tuple(grads)  # type: ignore[arg-type]  # an Estimate a layer
 
 
 @partial(jax.jit, static_argnames="num_tasks")
-def _task_moments(
+def _task_intervals(
     params: Params, tasks: Tasks, rule: Rule, key: PRNGKeyArray, num_tasks: int
-) -> list[tuple[Array, Array]]:
-    """Mean and variance over tasks, of the loss and of every layer's gradient."""
+) -> list[tuple[Array, Array, Array, Array]]:
+    """Means over tasks with their intervals, of the loss and of every layer's gradient."""
     blocks = -(-num_tasks // _BLOCK)
     size = -(-num_tasks // blocks)
     dtype = params[0].dtype
@@ -223,7 +226,7 @@ def _task_moments(
     zeros = [(jnp.zeros_like(x), jnp.zeros_like(x)) for x in (params[0][0, 0], *params)]
     starts = (jax.random.split(key, blocks), jnp.arange(blocks) * size)
     (_, found), _ = jax.lax.scan(block, (jnp.zeros_like(params[0][0, 0]), zeros), starts)
-    return [(mean, squares / (num_tasks - 1)) for mean, squares in found]
+    return [_interval(mean, squares / (num_tasks - 1), num_tasks) for mean, squares in found]
 
 
 def _truth(tasks: _Ours, z: Array) -> Array:

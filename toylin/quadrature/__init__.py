@@ -16,6 +16,7 @@ from toylin.quadrature._gaussian import (
     expected_sigmoid,
     expected_softplus,
     expected_softplus_derivative,
+    expected_softplus_derivatives,
 )
 from toylin.quadrature._wishart import eigenvalue_rule
 
@@ -25,6 +26,7 @@ __all__ = [
     "expected_sigmoid",
     "expected_softplus",
     "expected_softplus_derivative",
+    "expected_softplus_derivatives",
     "gauss_gamma",
     "gauss_normal",
     "integrate",

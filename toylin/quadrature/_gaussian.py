@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from functools import cache, partial
 from itertools import pairwise
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from toylin._internal.shapes import Array, Float
+
+Orders: TypeAlias = tuple[int, ...]
 
 # Small spread (standard deviation below 1): the trapezoidal rule over u in N(0, 1). Softplus has
 # its nearest poles at distance pi: the error is below exp(pi²/2 - 2 pi²/_STEP) = 2e-21.
@@ -45,16 +48,21 @@ def _polynomial(order: int) -> np.ndarray:
     return polynomial.coef[::-1]
 
 
-def _derivative(order: int, t: Array) -> Array:
-    """The derivative of softplus of that order, to relative rounding on either side.
+def _derivatives(orders: Orders, t: Array) -> list[Array]:
+    """The derivatives of softplus of those orders, to relative rounding on either side.
 
     From the third on they are odd or even, so that the sigmoid of -|t| serves: s and not 1 - s.
     """
+    small = jnp.exp(-jnp.abs(t))
+    s = small / (1 + small)
+    return [_derivative(order, t, small, s) for order in orders]
+
+
+def _derivative(order: int, t: Array, small: Array, s: Array) -> Array:
     if order == 0:
-        return jax.nn.softplus(t)
+        return jnp.maximum(t, 0.0) + jnp.log1p(small)
     if order == 1:
-        return jax.nn.sigmoid(t)
-    s = jax.nn.sigmoid(-jnp.abs(t))
+        return jnp.where(t > 0, 1 / (1 + small), s)
     sign = 1.0 if order % 2 == 0 else -jnp.sign(t)
     return sign * jnp.polyval(jnp.asarray(_polynomial(order), t.dtype), s)
 
@@ -82,33 +90,38 @@ def _rest(order: int, tilted: bool) -> np.ndarray:
     return _T_WEIGHT * (np.where(left, quotient - 1, quotient) if tilted else rest)
 
 
-def _small_spread(order: int, mean: Array, std: Array) -> Array:
+def _small_spread(orders: Orders, mean: Array, std: Array) -> list[Array]:
     u, weight = (jnp.asarray(a, mean.dtype) for a in (_U, _U_WEIGHT))
-    return _derivative(order, mean[..., None] + std[..., None] * u) @ weight
+    return [f @ weight for f in _derivatives(orders, mean[..., None] + std[..., None] * u)]
 
 
-def _large_spread(order: int, mean: Array, std: Array) -> Array:
-    """For mean <= 0: as it is where mean > -variance / 2, by the quotient by exp(t) below.
-
-    The larger the spread, the more of a derivative of order 3 or above cancels. By parts it is
-    that of order 2, which is positive, times the Hermite polynomial of the remaining order.
-    """
+def _large_spread(orders: Orders, mean: Array, std: Array) -> list[Array]:
+    """For mean <= 0: as it is where mean > -variance / 2, by the quotient by exp(t) below."""
     variance = std**2
     tilted = -mean >= variance / 2
     centre = jnp.where(tilted, mean + variance, mean)
     z = centre / std
-    t = jnp.asarray(_T, mean.dtype)
-    density = _density((t - centre[..., None]) / std[..., None]) / std[..., None]
-    quotient = density @ jnp.asarray(_rest(order, tilted=True), mean.dtype)
-    if order > 2:
-        density *= _hermite(order - 2, (t - centre[..., None]) / std[..., None])
-        density /= std[..., None] ** (order - 2)
-    plain = density @ jnp.asarray(_rest(min(order, 2), tilted=False), mean.dtype)
-    if order < 2:
-        plain += std * _ramp(z) if order == 0 else jax.scipy.special.ndtr(z)
-    quotient += jax.scipy.special.ndtr(-z)
+    u = (jnp.asarray(_T, mean.dtype) - centre[..., None]) / std[..., None]
+    density = _density(u) / std[..., None]
+    rests = np.stack([_rest(order, tilted=True) for order in orders], -1)
+    quotients = density @ jnp.asarray(rests, mean.dtype) + _normal_cdf(-z)[..., None]
     factor = jnp.exp(jnp.where(tilted, mean + variance / 2, 0.0))
-    return jnp.where(tilted, factor * quotient, plain)
+    plain = (_plain(order, density, u, z, std) for order in orders)
+    return [jnp.where(tilted, factor * quotients[..., i], x) for i, x in enumerate(plain)]
+
+
+def _plain(order: int, density: Array, u: Array, z: Array, std: Array) -> Array:
+    """The expectation as it is: what is left at the nodes, and the ramp or step.
+
+    The larger the spread, the more of a derivative of order 3 or above cancels. By parts it is
+    that of order 2, which is positive, times the Hermite polynomial of the remaining order.
+    """
+    if order > 2:
+        density = density * _hermite(order - 2, u) / std[..., None] ** (order - 2)
+    plain = density @ jnp.asarray(_rest(min(order, 2), tilted=False), z.dtype)
+    if order < 2:
+        plain += std * _ramp(z) if order == 0 else _normal_cdf(z)
+    return plain
 
 
 def _hermite(order: int, u: Array) -> Array:
@@ -124,8 +137,12 @@ def _ramp(z: Array) -> Array:
     """
     x = jnp.maximum(-z, 4.0)
     k = jax.lax.fori_loop(0, 40, lambda i, k: (40 - i) / (x + k), jnp.zeros_like(x))
-    near = z * jax.scipy.special.ndtr(z) + _density(z)
+    near = z * _normal_cdf(z) + _density(z)
     return jnp.where(z < -4.0, _density(z) * k / (x + k), near)
+
+
+def _normal_cdf(z: Array) -> Array:
+    return 0.5 * jax.lax.erfc(-z * 0.5**0.5)
 
 
 def _density(z: Array) -> Array:
@@ -133,16 +150,22 @@ def _density(z: Array) -> Array:
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _expectation(order: int, mean: Array, variance: Array) -> Array:
+def _expectations(orders: Orders, mean: Array, variance: Array) -> tuple[Array, ...]:
     small = variance < 1.0
     positive = variance > 0
     std = jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1.0)), 0.0)
     below = -jnp.abs(mean)
-    value = jnp.where(
-        small,
-        _small_spread(order, below, jnp.where(small, std, 0.0)),
-        _large_spread(order, below, jnp.where(small, 1.0, std)),
+    found = zip(
+        _small_spread(orders, below, jnp.where(small, std, 0.0)),
+        _large_spread(orders, below, jnp.where(small, 1.0, std)),
+        strict=True,
     )
+    values = [jnp.where(small, near, far) for near, far in found]
+    return tuple(_mirrored(k, mean, x) for k, x in zip(orders, values, strict=True))
+
+
+def _mirrored(order: int, mean: Array, value: Array) -> Array:
+    """The expectation at ``mean`` from that at -|mean|."""
     if order == 0:  # softplus(t) = t + softplus(-t)
         return jnp.maximum(mean, 0.0) + value
     if order == 1:
@@ -150,17 +173,19 @@ def _expectation(order: int, mean: Array, variance: Array) -> Array:
     return value if order % 2 == 0 else -jnp.sign(mean) * value
 
 
-@_expectation.defjvp
-def _expectation_jvp(
-    order: int, primals: tuple[Array, Array], tangents: tuple[Array, Array]
-) -> tuple[Array, Array]:
-    mean, variance = primals
+@_expectations.defjvp
+def _expectations_jvp(
+    orders: Orders, primals: tuple[Array, Array], tangents: tuple[Array, Array]
+) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    """d/dmean E f = E f' and d/dvariance E f = E f''/2: exact to every order, also at variance 0.
+
+    There differentiating through the square root would fail.
+    """
+    needed = tuple(sorted({k + further for k in orders for further in (0, 1, 2)}))
+    found = dict(zip(needed, _expectations(needed, *primals), strict=True))
     d_mean, d_variance = tangents
-    # d/dmean E f = E f' and d/dvariance E f = E f''/2: exact to every order, also at variance 0,
-    # where differentiating through the square root would fail.
-    tangent = _expectation(order + 1, mean, variance) * d_mean
-    tangent += 0.5 * _expectation(order + 2, mean, variance) * d_variance
-    return _expectation(order, mean, variance), tangent
+    changes = (found[k + 1] * d_mean + 0.5 * found[k + 2] * d_variance for k in orders)
+    return tuple(found[k] for k in orders), tuple(changes)
 
 
 def expected_softplus(
@@ -194,5 +219,12 @@ def expected_softplus_derivative(
     order: int, mean: Float[Array, "*shape"], variance: Float[Array, "*shape"]
 ) -> Float[Array, "*shape"]:
     """E of the derivative of softplus of that order at t ~ N(mean, variance)."""
+    return expected_softplus_derivatives((order,), mean, variance)[0]
+
+
+def expected_softplus_derivatives(
+    orders: Orders, mean: Float[Array, "*shape"], variance: Float[Array, "*shape"]
+) -> tuple[Float[Array, "*shape"], ...]:
+    """Those of several orders, which share what they cost."""
     dtype = jnp.result_type(mean, variance)
-    return _expectation(order, jnp.asarray(mean, dtype), jnp.asarray(variance, dtype))
+    return _expectations(orders, jnp.asarray(mean, dtype), jnp.asarray(variance, dtype))
