@@ -89,17 +89,10 @@ def test_outer_gradient_on_a_batch_agrees_with_autodiff(widths, seed, points, fi
     batch = tasks.sample(jax.random.key(seed), 5, 6)
     params = tl.init(jax.random.key(seed + 1), widths)
     rule = tl.MAML(step_size=0.4, steps=2, first_order=first_order)
-    np.testing.assert_allclose(
-        tl.closed_form.outer_loss(params, batch, rule),
-        tl.autodiff.outer_loss(params, batch, rule),
-        rtol=1e-12,
-    )
-    trees_close(
-        tl.closed_form.outer_grad(params, batch, rule),
-        tl.autodiff.outer_grad(params, batch, rule),
-        rtol=1e-10,
-        atol=1e-12,
-    )
+    loss, grads = tl.closed_form.outer_value_and_grad(params, batch, rule)
+    want, want_grads = tl.autodiff.outer_value_and_grad(params, batch, rule)
+    np.testing.assert_allclose(loss, want, rtol=1e-12)
+    trees_close(grads, want_grads, rtol=1e-10, atol=1e-12)
 
 
 def tensor_rule(tasks: tl.BinaryClassification, nodes: int) -> Batch:
@@ -128,15 +121,11 @@ def test_outer_loss_is_the_expectation_over_all_dimensions(
     tasks = tl.BinaryClassification(dim=dim, mean_std=mean_std, x_cov=x_cov)
     rule = tl.MAML(step_size=step_size, steps=steps)
     params = tl.init(jax.random.key(seed), (dim, *widths, 1))
-    batch = tensor_rule(tasks, 48)
-    loss = tl.closed_form.outer_loss(params, tasks, rule)
-    np.testing.assert_allclose(loss, tl.autodiff.outer_loss(params, batch, rule), rtol=1e-9)
-    trees_close(
-        tl.closed_form.outer_grad(params, tasks, rule),
-        tl.autodiff.outer_grad(params, batch, rule),
-        rtol=1e-7,
-        atol=1e-9,
-    )
+    batch = tensor_rule(tasks, 96)
+    loss, grads = tl.closed_form.outer_value_and_grad(params, tasks, rule)
+    want, want_grads = tl.autodiff.outer_value_and_grad(params, batch, rule)
+    np.testing.assert_allclose(loss, want, rtol=1e-9)
+    trees_close(grads, want_grads, rtol=1e-7, atol=1e-9)
 
 
 @pytest.mark.parametrize("first_order", [False, True])
@@ -146,12 +135,11 @@ def test_outer_loss_in_twenty_dimensions_agrees_with_sampled_tasks(first_order):
     params = tl.init(jax.random.key(3), (20, 1))
     batch = tasks.sample(jax.random.key(4), 20_000)
     losses = tl.autodiff.task_losses(params, batch, rule)
-    exact = tl.closed_form.outer_loss(params, tasks, rule)
+    exact, (grad,) = tl.closed_form.outer_value_and_grad(params, tasks, rule)
     stderr = jnp.std(losses) / losses.size**0.5
     assert stderr < 0.01 * exact
     assert abs(jnp.mean(losses) - exact) < 4 * stderr
     (sampled,) = tl.autodiff.outer_grad(params, batch, rule)
-    (grad,) = tl.closed_form.outer_grad(params, tasks, rule)
     assert jnp.linalg.norm(sampled - grad) < 0.05 * jnp.linalg.norm(grad)
 
 
@@ -160,10 +148,10 @@ def test_outer_grad_is_the_derivative_of_outer_loss_in_start_and_rule():
     params = tl.init(jax.random.key(0), (5, 1, 1))
 
     def loss(params, step_size):
-        return tl.closed_form.outer_loss(params, tasks, tl.MAML(step_size=step_size))
+        return tl.closed_form.outer_loss(params, tasks, tl.MAML(step_size, steps=2))
 
-    grads, slope = jax.jit(jax.grad(loss, argnums=(0, 1)))(params, 0.6)
-    trees_close(grads, tl.closed_form.outer_grad(params, tasks, tl.MAML(0.6)), rtol=1e-10)
+    grads, slope = jax.grad(loss, argnums=(0, 1))(params, 0.6)
+    trees_close(grads, tl.closed_form.outer_grad(params, tasks, tl.MAML(0.6, 2)), rtol=1e-10)
     difference = (loss(params, 0.6001) - loss(params, 0.5999)) / 0.0002
     np.testing.assert_allclose(slope, difference, rtol=1e-6)
 
@@ -296,8 +284,8 @@ def test_a_quadrature_that_does_not_converge_says_so(monkeypatch):
 @pytest.mark.parametrize("mean_std", [0.5, 2.0])
 def test_single_precision_is_accurate_to_its_bound(mean_std):
     x = np.array([1.2, mean_std, 0.7, 1.1])
-    want = at(jnp.asarray(x), 3, 2)
+    want = at(jnp.asarray(x), 3, 3)
     with jax.enable_x64(False):
-        got = at(jnp.asarray(x, jnp.float32), 3, 2)
+        got = at(jnp.asarray(x, jnp.float32), 3, 3)
     assert got.dtype == jnp.float32
     np.testing.assert_allclose(got, want, rtol=2e-5)
