@@ -10,9 +10,10 @@ import click
 import numpy as np
 
 from toylin.cli._common import report
+from toylin.cli._group import Group
 
 
-@click.group(name="plot")
+@click.group(name="plot", cls=Group)
 def command() -> None:
     """Draw results that a command has stored."""
 
