@@ -170,21 +170,101 @@ def test_the_start_moves_by_keys_and_by_click(browser, size):
 
 
 @pytest.mark.browser
-def test_a_floor_beyond_the_scale_is_said_not_drawn(browser):
+def test_the_scales_follow_the_floor_and_the_best_starts(browser):
     load(browser)
-    legend = browser.find_element(By.ID, "floor-legend")
-    assert legend.is_displayed()
+    shown = browser.execute_script("return window.toylin.shown()")
+    assert (shown["top"], shown["extent"]) == (1.4, 3.8)
     press(browser, "shots", Keys.HOME)
+    press(browser, "noise", Keys.END)
     press(browser, "alpha", Keys.END)
-    floor = tl.shallow_floor(tl.LinearRegression(shots=1), tl.MAML(1.5))
-    assert floor > 1.4
+    floor = tl.shallow_floor(tl.LinearRegression(shots=1, noise_std=1.0), tl.MAML(1.5))
     assert browser.find_element(By.ID, "shallow-best").text == f"{floor:.3f}"
-    assert not legend.is_displayed()
+    shown = browser.execute_script("return window.toylin.shown()")
+    assert floor < shown["top"] == 5.6
+    assert shown["extent"] == 0.95
+    assert shown["start"] == [0.8, 0.95]  # on the map; the one chosen comes back with the scale
+    assert browser.find_element(By.ID, "top").text == "5.6"
+    assert browser.find_element(By.ID, "floor-legend").is_displayed()
+    press(browser, "alpha", Keys.HOME)
+    assert browser.execute_script("return window.toylin.shown()")["start"] == [0.8, 1.2]
+    press(browser, "shots", Keys.END)
+    press(browser, "noise", Keys.HOME)
+    press(browser, "alpha", *[Keys.PAGE_UP] * 6, *[Keys.ARROW_RIGHT] * 3)
+    assert browser.find_element(By.CSS_SELECTOR, "output[for=alpha]").text == "1.00"
+    assert not browser.find_element(By.ID, "floor-legend").is_displayed()  # the floor is zero
+
+
+TURN = """
+const [turns, done] = arguments;
+const alpha = document.getElementById("alpha");
+const after = (turn) => new Promise((then) => {
+  alpha.value = turn;
+  alpha.dispatchEvent(new Event("input", { bubbles: true }));
+  requestAnimationFrame(() => requestAnimationFrame(() => {
+    const words = document.getElementById("verdict");
+    then([alpha.getBoundingClientRect().top, words.clientHeight, words.scrollHeight]);
+  }));
+});
+(async () => { const found = []; for (const t of turns) found.push(await after(t)); done(found); })();
+"""
 
 
 @pytest.mark.browser
-def test_reset_brings_everything_back(browser):
+@pytest.mark.parametrize("size", [DESKTOP, (981, 800), PHONE], ids=["desktop", "tablet", "phone"])
+def test_the_page_holds_still_under_the_slider(browser, size):
+    load(browser, size)
+    press(browser, "depth", Keys.ARROW_RIGHT)  # "three" is the longest word
+    found = browser.execute_async_script(TURN, [0.1, 0.92, 0.98, 1.0, 1.02, 1.5])
+    assert len({tuple(places) for places in found}) == 1, found
+
+
+@pytest.mark.browser
+def test_labels_stand_in_the_order_of_their_lines(browser):
     load(browser)
+    box = {"top": 8, "bottom": 150}
+    for high, low in [(10, 140), (100, 120), (100, 110), (140, 150), (149, 150), (8, 8), (8, 40)]:
+        above, beneath = browser.execute_script(
+            "return window.toylin.labelHeights(...arguments)", high, low, box
+        )
+        assert beneath - above >= 16
+        for label in (above, beneath):  # half a label is 6 high
+            assert box["top"] <= label <= box["bottom"]
+            for curve in (high, low):
+                assert abs(label - curve) > 5 or curve == box["top"], (high, low, label)
+
+
+@pytest.mark.browser
+def test_it_is_dark_where_the_system_is(browser):
+    def ground():
+        return browser.execute_script(
+            "const d = (id, ...at) => [...document.getElementById(id).getContext('2d')"
+            ".getImageData(...at, 1, 1).data].slice(0, 3);"
+            "return [getComputedStyle(document.body).backgroundColor, d('map', 300, 60)]"
+        )
+
+    def prefer(scheme):
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        settle(browser)
+
+    load(browser)
+    light, before = ground(), pictures(browser)
+    try:
+        prefer("dark")
+        dark = ground()
+        assert changed(before, pictures(browser)) == set(CANVASES)
+    finally:
+        prefer("light")
+    assert light[0] == "rgb(255, 255, 255)"
+    assert dark[0] == "rgb(20, 23, 26)"
+    assert light != dark
+    assert changed(before, pictures(browser)) == set()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_reset_brings_everything_back(browser, size):
+    load(browser, size)
     before = pictures(browser)
     press(browser, "alpha", Keys.ARROW_RIGHT)
     press(browser, "relief", Keys.ARROW_LEFT)
