@@ -167,20 +167,16 @@ np.testing.assert_allclose(shares, 0.25, atol=0.02)
 # %% [markdown]
 # ## Turn the knobs
 #
-# What do step size, shots and noise do to the landscape? `tl.derive` derives its formula and
-# prints it as plain Python, in arithmetic so simple that a slider can redraw 10,000 points at once.
+# What do step size, shots and noise do to the landscape? `tl.derive` derives its formula,
+# and `lambdify` makes a function of it, in arithmetic so simple that a slider can redraw 10,000
+# points at once.
 
 # %%
 derivation = tl.derive(depth=2, steps=1)
 derivation
 
 # %%
-formulas = {None: derivation.format("python"), "K": tl.derive(2, 1, "K").format("python")}
-functions = {}
-for name, source in formulas.items():
-    namespace = {}
-    exec(source, namespace)
-    functions[name] = namespace["outer_loss"]
+population_loss, few_shot_loss = derivation.lambdify(), tl.derive(2, 1, "K").lambdify()
 
 side = np.linspace(-4, 4, 101)
 mesh = np.meshgrid(side, side, indexing="ij")
@@ -189,8 +185,8 @@ mesh = np.meshgrid(side, side, indexing="ij")
 def heights(alpha, shots=None, noise=0.0):
     """The loss on the mesh; `shots=None` is the population."""
     if shots is None:
-        return functions[None](mesh, alpha, 0.0, 1.0, 1.0, noise)
-    return functions["K"](mesh, alpha, 0.0, 1.0, 1.0, noise, shots)
+        return population_loss(mesh, alpha, 0.0, 1.0, 1.0, noise)
+    return few_shot_loss(mesh, alpha, 0.0, 1.0, 1.0, noise, shots)
 
 
 def draw(ax, alpha, shots=None, noise=0.0):

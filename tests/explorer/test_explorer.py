@@ -205,7 +205,11 @@ const after = (turn) => new Promise((then) => {
     then([alpha.getBoundingClientRect().top, words.clientHeight, words.scrollHeight]);
   }));
 });
-(async () => { const found = []; for (const t of turns) found.push(await after(t)); done(found); })();
+(async () => {
+  const found = [];
+  for (const turn of turns) found.push(await after(turn));
+  done(found);
+})();
 """
 
 
