@@ -3,6 +3,9 @@
 from . import autodiff as autodiff
 from . import closed_form as closed_form
 
+# Pictures
+from . import plotting as plotting
+
 # Exact arithmetic and derivations
 from . import symbolic as symbolic
 from ._internal.errors import NoClosedFormError as NoClosedFormError
@@ -43,6 +46,7 @@ from .limits import deep_floor as deep_floor
 from .limits import deep_optimum as deep_optimum
 from .limits import estimate as estimate
 from .limits import estimate_value_and_grad as estimate_value_and_grad
+from .limits import reference_losses as reference_losses
 from .limits import shallow_floor as shallow_floor
 from .limits import shallow_optimum as shallow_optimum
 from .limits import tails as tails

@@ -9,7 +9,16 @@ import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from toylin.figures._style import DEEP, PAGE, REFERENCE, SHALLOW, new_figure, style
+from toylin.plotting import (
+    DEEP,
+    PAGE,
+    REFERENCE,
+    SHALLOW,
+    contours,
+    critical_points,
+    new_figure,
+    style,
+)
 
 _TOP = 1.4  # of the loss scale; the surface rises far beyond
 _RELIEF = 3.4  # how far the three-dimensional view reaches
@@ -21,44 +30,26 @@ def draw(data: Mapping[str, np.ndarray]) -> Figure:
         figure = new_figure(PAGE, 2.7)
         grid = figure.add_gridspec(1, 3, width_ratios=[1.15, 1.1, 0.8])
         norm = Normalize(0.0, _TOP)
-        _contours(figure, grid[0], data, norm)
+        _contours(figure, grid[0], data)
         _relief(figure, grid[1], data, norm)
         _shallow(figure, grid[2], data)
         figure.legend(loc="outside lower center", ncols=4)
     return figure
 
 
-def _contours(figure: Figure, cell: Any, data: Mapping[str, np.ndarray], norm: Normalize) -> None:
+def _contours(figure: Figure, cell: Any, data: Mapping[str, np.ndarray]) -> None:
     axes = figure.add_subplot(cell)
-    levels = np.linspace(0.0, _TOP, 29)
-    filled = axes.contourf(
-        data["w1"], data["w2"], data["loss"].T, levels, cmap="Blues", norm=norm, extend="max"
-    )
-    filled.set_rasterized(True)
+    filled = contours(axes, data["w1"], data["w2"], data["loss"], _TOP)
     for path in data["trajectories"]:
         axes.plot(*path.T, color=DEEP, linewidth=0.9, alpha=0.85)
         axes.plot(*path[0], ".", color=DEEP, markersize=3)
-    markers = {0: ("*", "white", 11), 1: ("X", "#ffd166", 5.5), 2: ("^", "#2b2b2b", 5.5)}
-    names = {0: "minimum (loss 0)", 1: "saddle", 2: "maximum"}
-    for index, (marker, face, size) in markers.items():
-        at = data["critical_points"][data["critical_index"] == index]
-        axes.plot(
-            *at.T,
-            marker,
-            markersize=size,
-            markerfacecolor=face,
-            markeredgecolor="black",
-            markeredgewidth=0.7,
-            linestyle="none",
-            label=names[index],
-            zorder=5,
-        )
+    names = ("minimum", "saddle", "maximum")
+    critical_points(axes, data["critical_points"], [names[k] for k in data["critical_index"]])
     axes.plot([], [], color=DEEP, label="meta-training")
     extent = data["w1"][-1]
     axes.set(
         xlim=(-extent, extent),
         ylim=(-extent, extent),
-        aspect="equal",
         xlabel="lower weight $w_1$",
         ylabel="upper weight $w_2$",
         title="Deep: $f(x)=w_2w_1x$",

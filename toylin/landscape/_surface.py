@@ -25,6 +25,32 @@ class Surface(NamedTuple):
     second: Float[Array, " columns"]
     loss: Float[Array, "rows columns"]
 
+    def plot(self, ax: Any = None, *, top: float | None = None) -> Any:
+        """Draw filled contours of the loss, with a colour bar.
+
+        Args:
+            ax: matplotlib axes to draw on; new ones, with a colour bar, if None.
+            top: where the colours end, while the loss goes on: by default three times its median.
+
+        Returns:
+            The axes.
+
+        Raises:
+            ValueError: ``top`` is not positive.
+        """
+        from toylin import plotting
+
+        if top is None:
+            top = 3 * float(np.nanmedian(self.loss))
+        if not top > 0:
+            raise ValueError(f"top must be a positive number, got {top!r}")
+        with plotting.drawing(ax, size=(4.6, 3.9)) as axes:
+            filled = plotting.contours(axes, self.first, self.second, self.loss, top)
+            axes.set(xlabel="along the first direction", ylabel="along the second direction")
+            if ax is None:
+                plotting.colour_bar(axes, filled, "loss")
+        return axes
+
 
 def surface(
     loss: Callable[[Any], Array],

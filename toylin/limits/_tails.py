@@ -54,6 +54,22 @@ class Tail(NamedTuple):
         """Whether rare outcomes carry more than a tenth of the mean."""
         return float(self.tail_share) > DOMINATED
 
+    def plot(self, ax: Any = None, *, losses: Any = None) -> Any:
+        """Draw mean and median on a logarithmic axis, over the losses of sampled tasks.
+
+        Args:
+            ax: matplotlib axes to draw on; new ones if None.
+            losses: those of sampled tasks, as ``autodiff.task_losses`` returns them.
+
+        Returns:
+            The axes.
+        """
+        from toylin import plotting
+
+        with plotting.drawing(ax, size=(5.0, 2.6)) as axes:
+            plotting.spread(axes, float(self.mean), float(self.median), losses)
+        return axes
+
     def warn(self) -> None:
         """Issue a ``TailWarning`` if the mean is dominated by its tail, or beyond floats."""
         if self.dominated or not np.isfinite(float(self.mean)):
