@@ -12,12 +12,14 @@ from jax.typing import ArrayLike
 
 from toylin._internal import checks
 from toylin._internal.shapes import Array, Float, Int
+from toylin._internal.showing import shown
 from toylin.training._drawing import in_parts, takes_key
 from toylin.training._drive import drive
 from toylin.training._loop import Loop
 from toylin.training._meta_train import check_optimizer
 
 
+@shown
 class Basins(NamedTuple):
     """Where meta-training from each start ends.
 

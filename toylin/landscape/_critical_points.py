@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from toylin._internal.shapes import Float, Int
+from toylin._internal.showing import shown
 
 
+@shown
 @dataclass(frozen=True)
 class CriticalPoints:
     """Where the gradient vanishes, sorted by loss.

@@ -11,6 +11,7 @@ import numpy as np
 
 from toylin._internal import checks
 from toylin._internal.shapes import Array, Float
+from toylin._internal.showing import shown
 from toylin.training import BatchLoss
 from toylin.training._losses import PreparedLoss
 
@@ -18,6 +19,7 @@ from toylin.training._losses import PreparedLoss
 _AT_ONCE = 1024
 
 
+@shown
 class Surface(NamedTuple):
     """A loss on a grid: ``loss[i, j]`` is at ``params + first[i] * u + second[j] * v``."""
 

@@ -19,6 +19,7 @@ from jax.scipy.stats import norm
 from toylin import closed_form
 from toylin._internal.errors import NoClosedFormError
 from toylin._internal.shapes import Array, Float
+from toylin._internal.showing import shown
 from toylin.models import Params, is_scalar
 from toylin.rules import Rule, check_linear, check_problem
 from toylin.tasks import LinearRegression, RegressionMoments, estimate_and_posterior, loss_degrees
@@ -32,6 +33,7 @@ class TailWarning(UserWarning):
     """The exact mean is carried by rare outcomes; a sampled estimate will not see them."""
 
 
+@shown
 class Tail(NamedTuple):
     """The distribution of one task's post-adaptation loss, in four numbers.
 

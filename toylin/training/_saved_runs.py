@@ -16,6 +16,7 @@ import numpy as np
 from toylin._internal import checks
 from toylin._internal.files import npz_bytes, prepare, replace
 from toylin._internal.shapes import Array, Float
+from toylin._internal.showing import shown
 from toylin.rules import RULES, Rule
 from toylin.training._pictures import plot_losses
 
@@ -24,6 +25,7 @@ _RULES = {cls.__name__: cls for cls in RULES.values()}
 _NUMBERS = "biufc"
 
 
+@shown
 class SavedRun(NamedTuple):
     """What ``load_run`` returns.
 
