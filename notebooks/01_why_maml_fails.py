@@ -38,8 +38,9 @@ import numpy as np
 import optax
 
 import toylin as tl
+from toylin.plotting import DEEP, SHALLOW
+from toylin.plotting import REFERENCE as GREY
 
-DEEP, SHALLOW, GREY = "#c1121f", "black", "#6c757d"
 plt.rcParams.update(
     {"figure.constrained_layout.use": True, "axes.spines.top": False, "axes.spines.right": False}
 )
@@ -142,30 +143,15 @@ def curves(widths, seeds=5, num_steps=800):
 
 
 shallow, deep = curves((1, 1)), curves((1, 1, 1))
-unadapted = float(tl.closed_form.outer_loss(model(0.0), tasks, tl.MAML(0.0)))
-floor = float(tl.shallow_floor(tasks, rule))
-deep_floor = float(tl.deep_floor(tasks, rule))
-bayes = float(tl.bayes_loss(tasks))
+references = tl.reference_losses(tasks, rule)
 
 # %%
 fig, ax = plt.subplots(figsize=(6, 3.4))
 iteration = 10 * np.arange(shallow.shape[1])
-for losses, colour, name in [
-    (shallow, SHALLOW, "shallow, $w x$"),
-    (deep, DEEP, "deep, $w_2 w_1 x$"),
-]:
-    ax.plot(iteration, np.median(losses, axis=0), color=colour, lw=2, label=name)
-    ax.fill_between(iteration, losses.min(0), losses.max(0), color=colour, alpha=0.2, lw=0)
-for level, name, up in [
-    (unadapted, "no adaptation", True),
-    (floor, "shallow floor", False),
-    (deep_floor, "deep floor", False),
-    (bayes, "Bayes", True),
-]:
-    ax.axhline(level, color=GREY, ls="--", lw=1)
-    ax.annotate(name, (800, level), (0, 2 if up else -2), textcoords="offset points", color=GREY,
-                ha="right", va="bottom" if up else "top")  # fmt: skip
-ax.set(xlim=(0, 800), ylim=(0, 0.62), xlabel="meta-iteration", ylabel="loss after adaptation")
+tl.plotting.training_curve(ax, iteration, shallow, SHALLOW, "shallow, $w x$")
+tl.plotting.training_curve(ax, iteration, deep, DEEP, "deep, $w_2 w_1 x$")
+ax.set_ylim(0, 0.62)
+tl.plotting.reference_lines(ax, references)
 ax.legend(frameon=False, loc="center right", bbox_to_anchor=(1, 0.42))
 plt.show()
 
@@ -174,6 +160,7 @@ plt.show()
 # are there already. Every deep run goes far below, down to the deep floor.
 
 # %%
+floor, deep_floor, bayes = (references[name] for name in ("shallow floor", "deep floor", "Bayes"))
 assert shallow.min() >= floor - 1e-12
 assert shallow[:, -1].max() < 1.05 * floor  # trained to the end, and still stuck
 assert deep[:, -1].max() < 1.1 * deep_floor
