@@ -23,6 +23,7 @@ def test_the_page_is_one_file_that_needs_nothing_else(monkeypatch, capsys, tmp_p
     assert f"wrote {out}" in printed
     text = out.read_text(encoding="utf-8")
     assert text == page()
+    assert len(text.encode()) < 150_000
     assert "default-src 'none'" in text  # the browser itself refuses any other resource
     assert not re.search(r"(src|href)\s*=\s*[\"'](?!data:)|https?://|@import|\bfetch\(", text)
     assert [p.name for p in out.parent.iterdir()] == ["explorer.html"]
@@ -284,14 +285,17 @@ def test_reset_brings_everything_back(browser, size):
 def test_the_keyboard_reaches_everything_and_focus_is_seen(browser):
     load(browser)
     reached = []
-    for _ in range(8):
+    for _ in range(11):
         ActionChains(browser).send_keys(Keys.TAB).perform()
         element = browser.switch_to.active_element
         reached.append(element.get_attribute("id") or element.tag_name)
         outline = element.value_of_css_property("outline-width")
         assert outline == "3px", reached[-1]
         assert element.value_of_css_property("outline-style") == "solid"
-    assert reached == ["alpha", "depth", "shots", "noise", "button", "relief", "map", "summary"]
+    assert reached == [
+        *("alpha", "depth", "shots", "noise", "button", "relief", "map"),
+        *("theta", "steps", "updates", "summary"),  # and "redraw", where there are points
+    ]
     for name in CANVASES:
         assert len(browser.find_element(By.ID, name).get_attribute("aria-label")) > 40
     for name in reached[:4]:

@@ -1,4 +1,4 @@
-// The page: what the controls say, what follows from it, and the four pictures of that.
+// The page: what the controls say, what follows from it, and the pictures of that.
 
 const find = (id) => document.getElementById(id);
 const SHOTS = [...TABLES.shots, null];
@@ -10,6 +10,7 @@ const FIRST = [0.8, 1.2];
 
 let camera = { ...HOME };
 let start = FIRST;
+let seed = 1; // of the task's points
 let view;
 
 function settings() {
@@ -20,6 +21,11 @@ function settings() {
     shots: SHOTS[value("shots")],
     noiseStd: value("noise"),
   };
+}
+
+function taskSettings() {
+  const value = (id) => Number(find(id).value);
+  return { theta: value("theta"), steps: value("steps"), updates: value("updates"), seed };
 }
 
 const show = (loss) => (loss < 100 ? loss.toFixed(3) : loss.toPrecision(3));
@@ -51,7 +57,7 @@ function problemView({ stepSize, depth, ...tasks }) {
   const lossAt = ([lower, upper]) => expectedLoss(planeWeights(depth, lower, upper), nodes, stepSize);
   const train = (point) => {
     const run = metaTrain(planeWeights(depth, ...point), nodes, stepSize, TRAINING);
-    return { path: thin(run.weights.map((w) => [w[0], w[1]])), loss: run.loss };
+    return { ...run, path: thin(run.weights.map((w) => [w[0], w[1]])) };
   };
   const grid = new Float64Array(SIDE * SIDE);
   for (let i = 0; i < SIDE; i++) {
@@ -71,7 +77,7 @@ function problemView({ stepSize, depth, ...tasks }) {
     scaled: (loss) => scaled(loss, top),
     deepBest: lossAt(best[0]),
     floorLine: contour(grid, floor, extent),
-    trainShallow: (w) => metaTrain([w], shallow, stepSize, TRAINING).loss,
+    trainShallow: (w) => metaTrain([w], shallow, stepSize, TRAINING),
     shallowLosses: Array.from({ length: 111 }, (_, k) => -2.2 + 0.04 * k).map((w) => [w, expectedLoss([w], shallow, stepSize)]),
     upperLabel: depth === 2 ? "upper weight w₂" : `upper weights u = ${upper}`,
     upperShort: depth === 2 ? upper : "u",
@@ -83,9 +89,16 @@ const shownStart = ({ extent }) => start.map((w) => Math.min(Math.max(w, -extent
 
 function startView(view) {
   const [lower, upper] = shownStart(view);
-  const { path, loss } = view.train([lower, upper]);
-  const shallowCurve = view.trainShallow(lower * upper ** (view.depth - 1));
-  return { ...view, chosen: path, deepCurve: loss, shallowCurve };
+  const deep = view.train([lower, upper]);
+  const shallow = view.trainShallow(lower * upper ** (view.depth - 1));
+  return {
+    ...view,
+    chosen: deep.path,
+    deepCurve: deep.loss,
+    shallowCurve: shallow.loss,
+    deepWeights: deep.weights,
+    shallowWeights: shallow.weights,
+  };
 }
 
 function verdict({ floor, deepBest, depth }) {
@@ -128,6 +141,13 @@ function describe() {
   for (const [id, words] of Object.entries(about)) find(id).setAttribute("aria-label", words);
 }
 
+function writeTask({ theta, steps, updates }, points) {
+  label("theta", minus(theta.toFixed(1)));
+  label("steps", `${steps}`);
+  label("updates", `${updates}`);
+  find("redraw").disabled = points === null;
+}
+
 const stale = { problem: true, start: true };
 let waiting = false;
 
@@ -144,6 +164,11 @@ function draw() {
   drawMap(find("map"), view);
   drawTraining(find("training"), view);
   drawShallow(find("shallow"), view);
+  const task = taskView(view, settings(), taskSettings());
+  writeTask(taskSettings(), task.points);
+  drawTask(find("task-shallow"), task, task.shallow, theme.shallow);
+  drawTask(find("task-deep"), task, task.deep, theme.deep);
+  writeAddressSoon();
 }
 
 // Draw once before the next frame, however many events ask for it.
@@ -180,9 +205,16 @@ function onKeys(canvas, keys) {
 
 function listen() {
   find("controls").addEventListener("input", () => update("problem"));
-  find("controls").addEventListener("submit", (event) => event.preventDefault());
+  find("task-controls").addEventListener("input", () => update());
+  find("redraw").addEventListener("click", () => {
+    seed = (seed % MOST_SEED) + 1;
+    update();
+  });
+  for (const id of ["controls", "task-controls"]) find(id).addEventListener("submit", (event) => event.preventDefault());
+  addEventListener("hashchange", openAddress);
   find("controls").addEventListener("reset", () => {
-    [camera, start] = [{ ...HOME }, FIRST];
+    [camera, start, seed] = [{ ...HOME }, FIRST, 1];
+    find("task-controls").reset();
     setTimeout(() => update("problem")); // the controls have their first values only after this event
   });
 
@@ -226,15 +258,16 @@ function listen() {
 }
 
 listen();
-update("problem");
+openAddress();
 
 // For tests, and for the browser's console.
 window.toylin = {
-  outerLoss, outerGrad, bestStarts, labelHeights,
+  outerLoss, outerGrad, bestStarts, labelHeights, readAddress, supportPoints,
+  adaptedSlopes: (weights, points, stepSize, steps) => adaptedSlopes(weights, supportMoments(points), stepSize, steps),
   metaTrain: ({ weights, stepSize, rate, clip, updates, ...tasks }) =>
     metaTrain(weights, taskNodes(weights.length, tasks), stepSize, { rate, clip, updates }),
   shown: () => {
     const { deepBest, floor, top, extent, deepCurve, shallowCurve } = view;
-    return { settings: settings(), start: shownStart(view), camera, top, extent, deepBest, floor, deepCurve, shallowCurve };
+    return { settings: settings(), start: shownStart(view), camera, top, extent, task: taskView(view, settings(), taskSettings()), deepBest, floor, deepCurve, shallowCurve };
   },
 };
