@@ -62,14 +62,8 @@ fig = plt.figure(figsize=(9, 4.2))
 left = fig.add_subplot(1, 2, 1)
 landscape(left)
 fig.legend(loc="outside lower center", ncols=3, frameon=False)
-right = fig.add_subplot(1, 2, 2, projection="3d")
-w1, w2 = np.meshgrid(plane.first, plane.second, indexing="ij")
-inner = np.maximum(np.abs(w1), np.abs(w2)) <= 3.4
-height = np.where(inner & (np.asarray(plane.loss) < TOP), plane.loss, np.nan)
-right.plot_surface(w1, w2, height, cmap="Blues", vmin=0, vmax=TOP, rcount=131, ccount=131)
-right.view_init(elev=42, azim=-62)
-right.set_box_aspect((1, 1, 0.6))
-right.set(xlabel="$w_1$", ylabel="$w_2$", zlabel="loss", zlim=(0, TOP), zticks=[0, 0.5, 1])
+right = fig.add_subplot(1, 2, 2, projection="3d", computed_zorder=False)
+plane.plot_relief(right, top=TOP, reach=3.4).set(xlabel="$w_1$", ylabel="$w_2$")
 plt.show()
 
 # %% [markdown]

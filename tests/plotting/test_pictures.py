@@ -87,8 +87,12 @@ def test_points_lie_on_their_surface():
     (filled,) = ax.collections
     assert filled.get_clim() == (0, 0.7)
     assert len(ax.figure.axes) == 2  # and a colour bar
-    with pytest.raises(ValueError, match="top must be a positive number, got 0"):
-        plane.plot(top=0)
+    heights = plane.plot_relief(top=0.7)
+    assert heights.get_zlim() == (0, 0.7)
+    assert heights.name == "3d"
+    for plot in (plane.plot, plane.plot_relief):
+        with pytest.raises(ValueError, match="top must be a positive number, got 0"):
+            plot(top=0)
     flat = tl.CriticalPoints(np.zeros((1, 3)), np.zeros(1), np.ones((1, 3)), np.zeros(1, int))
     with pytest.raises(ValueError, match="points must have two variables to be drawn, got 3"):
         flat.plot()

@@ -42,16 +42,45 @@ class Surface(NamedTuple):
         """
         from toylin import plotting
 
-        if top is None:
-            top = 3 * float(np.nanmedian(self.loss))
-        if not top > 0:
-            raise ValueError(f"top must be a positive number, got {top!r}")
+        top = self._top(top)
         with plotting.drawing(ax, size=(4.6, 3.9)) as axes:
             filled = plotting.contours(axes, self.first, self.second, self.loss, top)
             axes.set(xlabel="along the first direction", ylabel="along the second direction")
             if ax is None:
                 plotting.colour_bar(axes, filled, "loss")
         return axes
+
+    def plot_relief(
+        self, ax: Any = None, *, top: float | None = None, reach: float = np.inf
+    ) -> Any:
+        """Draw the loss in three dimensions, cut off at ``top``.
+
+        Args:
+            ax: axes made with ``projection="3d", computed_zorder=False``; new ones if None.
+            top: as for ``plot``.
+            reach: how far from the middle the view reaches, along either direction.
+
+        Returns:
+            The axes.
+
+        Raises:
+            ValueError: ``top`` is not positive.
+        """
+        from toylin import plotting
+
+        top = self._top(top)
+        look = {"projection": "3d", "computed_zorder": False}
+        with plotting.drawing(ax, (4.6, 3.9), **look) as axes:
+            plotting.relief(axes, self.first, self.second, self.loss, top, reach)
+            axes.set(xlabel="first", ylabel="second")
+        return axes
+
+    def _top(self, top: float | None) -> float:
+        if top is None:
+            top = 3 * float(np.nanmedian(self.loss))
+        if not top > 0:
+            raise ValueError(f"top must be a positive number, got {top!r}")
+        return top
 
 
 def surface(

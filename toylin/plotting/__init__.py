@@ -26,7 +26,7 @@ from toylin.plotting._style import (
     new_figure,
     style,
 )
-from toylin.plotting._surface import colour_bar, contours, critical_points
+from toylin.plotting._surface import colour_bar, contours, critical_points, relief
 from toylin.plotting._tails import spread
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "new_figure",
     "phase",
     "reference_lines",
+    "relief",
     "scale_of",
     "sequential_colours",
     "spread",

@@ -55,16 +55,19 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 @contextmanager
-def drawing(ax: Axes | None, size: tuple[float, float] = (5.0, 3.1)) -> Iterator[Axes]:
+def drawing(
+    ax: Axes | None, size: tuple[float, float] = (5.0, 3.1), **options: Any
+) -> Iterator[Any]:
     """Axes to draw on in the house style: those given, or of a new figure of pyplot's.
 
     Args:
         ax: axes of matplotlib, or None.
         size: width and height of a new figure, in inches.
+        **options: of new axes, ``projection`` say.
     """
     with style():
         if ax is None:
             import matplotlib.pyplot as plt
 
-            ax = plt.figure(figsize=size, layout="constrained").add_subplot()
+            ax = plt.figure(figsize=size, layout="constrained").add_subplot(**options)
         yield ax

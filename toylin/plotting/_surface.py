@@ -41,6 +41,36 @@ def contours(ax: Axes, first: ArrayLike, second: ArrayLike, loss: ArrayLike, top
     return filled
 
 
+def relief(
+    ax: Any, first: ArrayLike, second: ArrayLike, loss: ArrayLike, top: float, reach: float = np.inf
+) -> None:
+    """The same in three dimensions, cut off at ``top``.
+
+    Args:
+        ax: axes with ``projection="3d"`` and ``computed_zorder=False``.
+        first: the places of the rows of ``loss``,
+        second: and of its columns.
+        loss: the heights.
+        top: where heights and colours end.
+        reach: how far from zero the view reaches along either axis.
+    """
+    w1, w2 = np.meshgrid(np.asarray(first), np.asarray(second), indexing="ij")
+    shown = (np.maximum(np.abs(w1), np.abs(w2)) <= reach) & (np.asarray(loss) <= top)
+    ax.plot_surface(
+        w1, w2, np.where(shown, loss, np.nan), cmap="Blues", norm=Normalize(0.0, top),
+        rcount=100, ccount=100, linewidth=0.1, alpha=0.9, edgecolor=(0.3, 0.3, 0.4, 0.15),
+        rasterized=True, zorder=1,
+    )  # fmt: skip
+    ax.view_init(elev=38, azim=-62)
+    ax.set(zlim=(0, top), zticks=[k * top / 7 for k in (0, 2, 4, 6)])
+    ax.zaxis.set_major_formatter("{x:.3g}")
+    ax.tick_params(pad=-3)
+    ax.xaxis.labelpad = ax.yaxis.labelpad = -8
+    ax.set_box_aspect((1, 1, 0.62), zoom=1.12)
+    for pane in (ax.xaxis, ax.yaxis, ax.zaxis):
+        pane.set_pane_color((1, 1, 1, 0))
+
+
 def colour_bar(ax: Axes, mappable: Any, label: str) -> None:
     """A colour bar with a few round ticks."""
     assert ax.figure is not None
