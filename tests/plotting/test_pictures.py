@@ -70,6 +70,9 @@ def test_sampled_losses_are_averaged():
     for window in (0, 41, 1.5):
         with pytest.raises(ValueError, match=f"window must be .*got {window}"):
             RUN.plot(window=window)
+    nothing = dataclasses.replace(RUN, loss=RUN.loss[:0], iteration=RUN.iteration[:0])
+    with pytest.raises(ValueError, match="window must be at most the number of records, 0, got 1"):
+        nothing.plot()
 
 
 def test_points_lie_on_their_surface():

@@ -24,7 +24,8 @@ def plot_losses(
     """What ``Run.plot`` and ``SavedRun.plot`` draw."""
     from toylin import plotting
 
-    rows = np.asarray(loss).reshape(-1, np.shape(loss)[-1])
+    *runs, records = np.shape(loss)
+    rows = np.asarray(loss).reshape(int(np.prod(runs)), records)
     x = np.ravel(iteration)[-rows.shape[1] :]
     checks.integer("window", window, minimum=1)
     if window > rows.shape[1]:
