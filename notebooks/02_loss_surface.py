@@ -29,8 +29,9 @@ import numpy as np
 import optax
 
 import toylin as tl
+from toylin.plotting import DEEP
+from toylin.plotting import REFERENCE as GREY
 
-DEEP, SHALLOW, GREY = "#c1121f", "black", "#6c757d"
 TOP = 1.4  # colours end here; the surface goes on
 plt.rcParams.update({"figure.constrained_layout.use": True})
 
@@ -38,7 +39,8 @@ plt.rcParams.update({"figure.constrained_layout.use": True})
 # ## The landscape
 #
 # The height at $(w_1, w_2)$ is the expected loss after one step of size $\alpha = 0.1$ from there.
-# `tl.surface` evaluates a loss on a plane through parameter space.
+# `tl.surface` evaluates a loss on a plane through parameter space, and `tl.solve_critical_points`
+# finds where its gradient vanishes. Whatever such a function returns has a method `plot`.
 
 # %%
 tasks = tl.LinearRegression()  # theta ~ N(0, 1), x ~ N(0, 1), no noise, population
@@ -50,35 +52,18 @@ plane = tl.surface(loss, (zero, zero), ((one, zero), (zero, one)), extent=3.9, r
 points = tl.solve_critical_points(tasks, rule)
 
 
-LEVELS = np.linspace(0, TOP, 29)
-
-
 def landscape(ax):
     """Filled contours of the surface, and its critical points."""
-    ax.contourf(plane.first, plane.second, plane.loss.T, LEVELS, cmap="Blues", extend="max")
-    markers = {
-        "minimum": ("*", "white", 13),
-        "saddle": ("X", "#ffd166", 7),
-        "maximum": ("^", "k", 6),
-    }
-    for kind, (marker, face, size) in markers.items():
-        at = points.points[[k == kind for k in points.kind()]]
-        ax.plot(*at.T, marker, markersize=size, mfc=face, mec="black", label=kind, ls="none")
-    ax.set(xlabel="lower weight $w_1$", ylabel="upper weight $w_2$", aspect="equal")
+    points.plot(plane.plot(ax, top=TOP))
+    ax.set(xlabel="lower weight $w_1$", ylabel="upper weight $w_2$")
 
 
 fig = plt.figure(figsize=(9, 4.2))
 left = fig.add_subplot(1, 2, 1)
 landscape(left)
 fig.legend(loc="outside lower center", ncols=3, frameon=False)
-right = fig.add_subplot(1, 2, 2, projection="3d")
-w1, w2 = np.meshgrid(plane.first, plane.second, indexing="ij")
-inner = np.maximum(np.abs(w1), np.abs(w2)) <= 3.4
-height = np.where(inner & (np.asarray(plane.loss) < TOP), plane.loss, np.nan)
-right.plot_surface(w1, w2, height, cmap="Blues", vmin=0, vmax=TOP, rcount=131, ccount=131)
-right.view_init(elev=42, azim=-62)
-right.set_box_aspect((1, 1, 0.6))
-right.set(xlabel="$w_1$", ylabel="$w_2$", zlabel="loss", zlim=(0, TOP), zticks=[0, 0.5, 1])
+right = fig.add_subplot(1, 2, 2, projection="3d", computed_zorder=False)
+plane.plot_relief(right, top=TOP, reach=3.4).set(xlabel="$w_1$", ylabel="$w_2$")
 plt.show()
 
 # %% [markdown]
@@ -138,7 +123,8 @@ assert set(distance.argmin(axis=1)) == {0, 1, 2, 3}
 # %% [markdown]
 # ## Basins: which start ends where
 #
-# Colour every start by the minimum that it reaches. `tl.basins` follows all of them at once.
+# Colour every start by the minimum that it reaches, pale where it is reached fast. `tl.basins`
+# follows all of them at once.
 
 # %%
 axis = np.linspace(-3.5, 3.5, 60)  # an even number: no start on a line of symmetry
@@ -147,11 +133,7 @@ flat_loss = lambda w: loss((w[:1, None], w[1:, None]))  # noqa: E731
 found = tl.basins(flat_loss, grid, minima, optax.adam(0.02), num_steps=6000, radius=0.05)
 target = np.asarray(found.target).reshape(60, 60)
 
-fig, ax = plt.subplots(figsize=(4.6, 4.2))
-ax.pcolormesh(axis, axis, target.T, cmap=plt.matplotlib.colors.ListedColormap(
-    ["#bbbbbb", DEEP, "#0a6ebd", "#c77700", "#2a7f62"]), vmin=-1.5, vmax=3.5)  # fmt: skip
-ax.plot(*minima.T, "*", markersize=14, mfc="white", mec="black", ls="none")
-ax.set(xlabel="$w_1$", ylabel="$w_2$", aspect="equal", title="start coloured by its minimum")
+found.plot().set_title("starts, by their minimum")
 plt.show()
 
 # %% [markdown]
@@ -167,20 +149,16 @@ np.testing.assert_allclose(shares, 0.25, atol=0.02)
 # %% [markdown]
 # ## Turn the knobs
 #
-# What do step size, shots and noise do to the landscape? `tl.derive` derives its formula and
-# prints it as plain Python, in arithmetic so simple that a slider can redraw 10,000 points at once.
+# What do step size, shots and noise do to the landscape? `tl.derive` derives its formula,
+# and `lambdify` makes a function of it, in arithmetic so simple that a slider can redraw 10,000
+# points at once.
 
 # %%
 derivation = tl.derive(depth=2, steps=1)
 derivation
 
 # %%
-formulas = {None: derivation.format("python"), "K": tl.derive(2, 1, "K").format("python")}
-functions = {}
-for name, source in formulas.items():
-    namespace = {}
-    exec(source, namespace)
-    functions[name] = namespace["outer_loss"]
+population_loss, few_shot_loss = derivation.lambdify(), tl.derive(2, 1, "K").lambdify()
 
 side = np.linspace(-4, 4, 101)
 mesh = np.meshgrid(side, side, indexing="ij")
@@ -189,13 +167,13 @@ mesh = np.meshgrid(side, side, indexing="ij")
 def heights(alpha, shots=None, noise=0.0):
     """The loss on the mesh; `shots=None` is the population."""
     if shots is None:
-        return functions[None](mesh, alpha, 0.0, 1.0, 1.0, noise)
-    return functions["K"](mesh, alpha, 0.0, 1.0, 1.0, noise, shots)
+        return population_loss(mesh, alpha, 0.0, 1.0, 1.0, noise)
+    return few_shot_loss(mesh, alpha, 0.0, 1.0, 1.0, noise, shots)
 
 
 def draw(ax, alpha, shots=None, noise=0.0):
     z = heights(alpha, shots, noise)
-    ax.contourf(side, side, z.T, LEVELS, cmap="Blues", extend="max")
+    tl.plotting.contours(ax, side, side, z, TOP)
     per_shot = 0 if shots is None else 1 / shots
     b = np.sqrt(1 / (alpha * (1 + 2 * per_shot + noise**2 * per_shot)))  # checked below
     ax.plot([0, 0, b, -b], [b, -b, 0, 0], "*", markersize=11, mfc="white", mec="black")

@@ -26,14 +26,10 @@ jax.config.update("jax_enable_x64", True)
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import LogNorm
 
 import toylin as tl
 
-DEEP, SHALLOW, GREY = "#c1121f", "black", "#6c757d"
 plt.rcParams.update({"figure.constrained_layout.use": True})
-reds = plt.matplotlib.colors.LinearSegmentedColormap.from_list("", ["#f4a59f", DEEP, "#4a0009"])
-COLOURS = [SHALLOW, *reds(np.linspace(0, 1, 5))]
 
 # %% [markdown]
 # ## The sweep
@@ -56,21 +52,18 @@ runs
 #
 # With $\mathrm{Var}(x) = 1$ and all the data it wants, one inner step should have size 1. What if
 # it is a hundred times too small, or four times too large? Curves are medians over seven random
-# starts; the dashed line is the label noise, $\sigma^2/2$, which nobody gets below.
+# starts, bands their quartiles; the dashed line is the label noise, $\sigma^2/2$, which nobody gets
+# below.
 
 # %%
 sizes = {"far too small": 0.01, "right": 1.0, "too large": 4.0}
 
 fig, panels = plt.subplots(1, 3, figsize=(9, 3), sharey=True)
 for ax, (name, size) in zip(panels, sizes.items()):
-    curves = runs.loss.sel(step_size=size).median("seed")
-    for depth, colour in zip(depths, COLOURS):
-        ax.semilogy(runs.iteration, curves.sel(depth=depth), color=colour, label=str(depth))
-    ax.axhline(noise_floor, color=GREY, ls="--", lw=1)
-    ax.set(title=f"{name}, α = {size:g}", xlabel="meta-iteration", ylim=(3e-3, 12))
-panels[0].set_ylabel("loss after adaptation")
-fig.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6,
-           title="layers", frameon=False)  # fmt: skip
+    runs.sel(step_size=size).toylin.plot_training("depth", ax=ax)
+    ax.set(title=f"{name}, α = {size:g}", ylim=(3e-3, 12))
+    tl.plotting.reference_lines(ax, {"noise floor": noise_floor})
+    ax.get_legend().set_visible(ax is panels[1])
 plt.show()
 
 # %% [markdown]
@@ -96,18 +89,11 @@ assert float(final.sel(step_size=4.0, depth=6)) > 10 * noise_floor
 # %% [markdown]
 # ## The phase diagram
 #
-# All step sizes of the sweep, from $-0.5$ to 4, after meta-training. Bright cells adapt; dark red
-# ones are worse than not adapting at all. (Seven starts are few: a pale patch may be chance.)
+# All step sizes of the sweep, from $-0.5$ to 4, after meta-training. Bright cells adapt; hatched
+# ones are no better than not adapting at all. (Seven starts are few: a pale patch may be chance.)
 
 # %%
-fig, ax = plt.subplots(figsize=(7, 3))
-shown = np.clip(np.nan_to_num(final, nan=2, posinf=2), noise_floor, 2)
-mesh = ax.pcolormesh(step_sizes, depths, shown, cmap="OrRd", norm=LogNorm(noise_floor, 2))
-ax.axvline(0, color=SHALLOW, ls=":", lw=1)
-ax.set(xlabel="inner step size α", ylabel="layers", yticks=depths)
-bar = fig.colorbar(mesh, label="loss after adaptation", ticks=[noise_floor, 0.05, 0.505, 2])
-bar.ax.set_yticklabels(["noise floor", "0.05", "no adaptation", "2"])
-bar.ax.minorticks_off()
+runs.toylin.plot("step_size", "depth").axvline(0, color="black", ls=":", lw=1)
 plt.show()
 
 # %% [markdown]
@@ -143,13 +129,9 @@ by_scale = small.loss.where(~small.diverged, np.inf).median("seed")
 
 fig, panels = plt.subplots(1, 2, figsize=(7.5, 2.8), sharey=True)
 for ax, (scale, name) in zip(panels, {0.3: "small start", 1.0: "large start"}.items()):
-    for depth in (2, 4, 6):
-        curve = by_scale.sel(scale=scale, depth=depth)
-        ax.semilogy(small.iteration, curve, color=COLOURS[depth - 1], label=f"{depth} layers")
-    ax.axhline(noise_floor, color=GREY, ls="--", lw=1)
-    ax.set(title=f"{name}, weights about {scale:g}", xlabel="meta-iteration")
-panels[0].set_ylabel("loss after adaptation")
-panels[1].legend(frameon=False)
+    small.sel(scale=scale).toylin.plot_training("depth", ax=ax)
+    ax.set_title(f"{name}, weights about {scale:g}")
+    tl.plotting.reference_lines(ax, {"noise floor": noise_floor})
 plt.show()
 
 # %% [markdown]
@@ -168,8 +150,8 @@ assert first[0] < first[1]
 # ## A trap: means that no sample sees
 #
 # With few shots a deep model can also blow up, on the rare task whose five points happen to be
-# large. How bad is that? Three layers, two inner steps, five shots: the exact expected loss against
-# what ten, a hundred, ... a hundred thousand sampled tasks say.
+# large. How bad is that? Three layers, two inner steps, five shots: the exact expected loss, and
+# where the losses of a hundred thousand sampled tasks lie.
 
 # %%
 few = tl.LinearRegression(theta_mean=0.3, noise_std=0.2, shots=5)
@@ -182,12 +164,7 @@ losses = tl.autodiff.task_losses(params, few.sample(jax.random.key(0), numbers[-
 sampled = [float(losses[:n].mean()) for n in numbers]
 tail = tl.tails(params, few, two_steps)
 
-fig, ax = plt.subplots(figsize=(5, 3))
-ax.loglog(numbers, sampled, "o-", color=DEEP, label="mean of sampled tasks")
-ax.axhline(exact, color=SHALLOW, label="exact mean")
-ax.axhline(float(tail.median), color=GREY, ls="--", label="exact median")
-ax.set(xlabel="sampled tasks", ylabel="loss after adaptation")
-ax.legend(frameon=False, loc="center right")
+tail.plot(losses=losses)
 plt.show()
 print(tail.message())
 

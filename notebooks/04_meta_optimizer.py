@@ -29,8 +29,11 @@ import numpy as np
 import optax
 
 import toylin as tl
+from toylin.plotting import DEEP, SHALLOW
+from toylin.plotting import REFERENCE as GREY
+from toylin.plotting import SECOND as BLUE
+from toylin.plotting import THIRD as ORANGE
 
-DEEP, SHALLOW, GREY, BLUE, ORANGE = "#c1121f", "black", "#6c757d", "#0a6ebd", "#c77700"
 plt.rcParams.update(
     {"figure.constrained_layout.use": True, "axes.spines.top": False, "axes.spines.right": False}
 )
@@ -53,7 +56,7 @@ deep = tl.add_linear_layers(shallow, num_layers=1)  # LinNet: an identity layer 
 # %% [markdown]
 # Four contenders. All start as the same function with the same first step, and learn their start
 # and their rule (the step size too) together: `tl.joint` makes the pair (params, rule) the thing
-# that is trained. The dotted lines are the lowest losses possible on a shallow model, in closed
+# that is trained. The dashed lines are the lowest losses possible on a shallow model, in closed
 # form, when the preconditioner is a number or a diagonal.
 
 # %%
@@ -76,12 +79,14 @@ best = {kind: tl.best_preconditioner(tasks, kind) for kind in ("scalar", "diagon
 fig, ax = plt.subplots(figsize=(6, 3.4))
 for name, (_, _, colour, line) in contenders.items():
     ax.semilogy(runs[name].loss, color=colour, ls=line, label=name)
-for kind, name in [("scalar", "MAML"), ("diagonal", "Meta-SGD")]:
-    level = float(best[kind].loss)
-    ax.axhline(level, color=GREY, ls=":", lw=1)
-    ax.annotate(f"best possible shallow {name}", (1200, level), (0, 2), ha="right", color=GREY,
-                textcoords="offset points", fontsize=8)  # fmt: skip
 ax.set(xlim=(0, 1200), ylim=(1e-4, 3), xlabel="meta-iteration", ylabel="loss after adaptation")
+tl.plotting.reference_lines(
+    ax,
+    {
+        "best possible shallow MAML": best["scalar"].loss,
+        "best possible shallow Meta-SGD": best["diagonal"].loss,
+    },
+)
 ax.legend(frameon=False, loc="lower left")
 plt.show()
 

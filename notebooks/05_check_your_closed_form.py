@@ -310,20 +310,20 @@ difference = sympy.nsimplify(sympy.expand(mine - derivation.substituted()))
 assert difference == 0
 
 # %% [markdown]
-# It also prints Python, for the cases that nobody wants to do by hand. Two layers, one step, $K$
-# shots with noise: derive it, and put it through the same check.
+# It also prints Python (`format("python")`), and makes a function of it, for the cases that nobody
+# wants to do by hand. Two layers, one step, $K$ shots with noise: derive it, and put it through the
+# same check.
 
 # %%
-source = tl.derive(depth=2, steps=1, shots="K").format("python")
-print(source[:500], "...")
+derivation = tl.derive(depth=2, steps=1, shots="K")
+print(derivation.format("python")[:500], "...")
 
 # %%
-namespace = {}
-exec(source, namespace)
+derived_loss = derivation.lambdify()
 few = tl.LinearRegression(theta_mean=0.4, theta_cov=0.64, x_cov=1.44, noise_std=0.5, shots=7)
 few_nodes = tl.quadrature_batch(few, depth=2, steps=1)
 for weights in [(0.5, 0.9), (-1.2, 0.3)]:
-    derived = namespace["outer_loss"](weights, 0.3, 0.4, 0.64, 1.44, 0.5, 7)
+    derived = derived_loss(weights, 0.3, 0.4, 0.64, 1.44, 0.5, 7)
     differentiated = tl.autodiff.outer_loss(params_of(*weights), few_nodes, rule)
     np.testing.assert_allclose(derived, differentiated, rtol=1e-11)
 

@@ -14,6 +14,7 @@ ROOT = Path(tl.__file__).parent
 # From the ground up; rooms on one floor do not know each other.
 FLOORS = (
     ("_internal",),
+    ("plotting",),
     ("quadrature",),
     ("models",),
     ("tasks",),

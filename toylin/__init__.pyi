@@ -1,27 +1,54 @@
 # Models
-# The two routes to inner and outer losses
-from . import autodiff as autodiff
-from . import closed_form as closed_form
+from .models import DeepLinear as DeepLinear
+from .models import add_linear_layers as add_linear_layers
+from .models import end_to_end as end_to_end
+from .models import init as init
+from .models import predict as predict
 
-# Exact arithmetic and derivations
-from . import symbolic as symbolic
-from ._internal.errors import NoClosedFormError as NoClosedFormError
+# Laws of tasks, what a task shows, and exact nodes
+from .tasks import Batch as Batch
+from .tasks import BinaryClassification as BinaryClassification
+from .tasks import BinaryMoments as BinaryMoments
+from .tasks import BinaryPoints as BinaryPoints
+from .tasks import LinearRegression as LinearRegression
+from .tasks import RegressionMoments as RegressionMoments
+from .tasks import RegressionPoints as RegressionPoints
+from .tasks import quadrature_batch as quadrature_batch
 
 # Adaptation rules, and how to write one
+from .rules import ANIL as ANIL
+from .rules import FOMAML as FOMAML
+from .rules import GBML as GBML
+from .rules import MAML as MAML
+from .rules import AlphaMAML as AlphaMAML
+from .rules import MetaCurvature as MetaCurvature
+from .rules import MetaKFO as MetaKFO
+from .rules import MetaSGD as MetaSGD
+from .rules import NonlinearKFO as NonlinearKFO
+from .rules import Reptile as Reptile
+from .rules import Rule as Rule
+from .rules import make_rule as make_rule
 from ._internal.pytree import pytree_dataclass as pytree_dataclass
 from ._internal.pytree import static_field as static_field
 
-# Whether the routes agree
-from .checking import RoutesReport as RoutesReport
-from .checking import check_routes as check_routes
+# The two routes to inner and outer losses
+from . import autodiff as autodiff
+from . import closed_form as closed_form
+from ._internal.errors import NoClosedFormError as NoClosedFormError
 
-# What depth does to a step
-from .depth import BestPreconditioner as BestPreconditioner
-from .depth import best_preconditioner as best_preconditioner
-from .depth import imbalance as imbalance
-from .depth import induced_preconditioner as induced_preconditioner
-from .depth import matrix_angle as matrix_angle
-from .depth import step_departure as step_departure
+# Outer losses as objects, and meta-training
+from .training import BatchLoss as BatchLoss
+from .training import ExactLoss as ExactLoss
+from .training import Optimizer as Optimizer
+from .training import Run as Run
+from .training import SampledLoss as SampledLoss
+from .training import SavedRun as SavedRun
+from .training import joint as joint
+from .training import load_run as load_run
+from .training import meta_train as meta_train
+from .training import polynomial_loss as polynomial_loss
+from .training import save_run as save_run
+from .training import separate as separate
 
 # The landscape of a loss
 from .landscape import CriticalPoints as CriticalPoints
@@ -43,60 +70,38 @@ from .limits import deep_floor as deep_floor
 from .limits import deep_optimum as deep_optimum
 from .limits import estimate as estimate
 from .limits import estimate_value_and_grad as estimate_value_and_grad
+from .limits import reference_losses as reference_losses
 from .limits import shallow_floor as shallow_floor
 from .limits import shallow_optimum as shallow_optimum
 from .limits import tails as tails
 from .limits import zero_layer_floor as zero_layer_floor
 from .limits import zero_layer_optimum as zero_layer_optimum
-from .models import DeepLinear as DeepLinear
-from .models import add_linear_layers as add_linear_layers
-from .models import end_to_end as end_to_end
-from .models import init as init
-from .models import predict as predict
-from .rules import ANIL as ANIL
-from .rules import FOMAML as FOMAML
-from .rules import GBML as GBML
-from .rules import MAML as MAML
-from .rules import AlphaMAML as AlphaMAML
-from .rules import MetaCurvature as MetaCurvature
-from .rules import MetaKFO as MetaKFO
-from .rules import MetaSGD as MetaSGD
-from .rules import NonlinearKFO as NonlinearKFO
-from .rules import Reptile as Reptile
-from .rules import Rule as Rule
-from .rules import make_rule as make_rule
+
+# What depth does to a step
+from .depth import BestPreconditioner as BestPreconditioner
+from .depth import best_preconditioner as best_preconditioner
+from .depth import imbalance as imbalance
+from .depth import induced_preconditioner as induced_preconditioner
+from .depth import matrix_angle as matrix_angle
+from .depth import step_departure as step_departure
+
+# Exact arithmetic and derivations
+from . import symbolic as symbolic
+from .symbolic import Derivation as Derivation
+from .symbolic import derive as derive
+
+# Whether the routes agree
+from .checking import RoutesReport as RoutesReport
+from .checking import check_routes as check_routes
 
 # Sweeps
 from .sweeps import StoreError as StoreError
 from .sweeps import SweepCost as SweepCost
 from .sweeps import open_store as open_store
 from .sweeps import sweep as sweep
-from .symbolic import Derivation as Derivation
-from .symbolic import derive as derive
 
-# Laws of tasks, what a task shows, and exact nodes
-from .tasks import Batch as Batch
-from .tasks import BinaryClassification as BinaryClassification
-from .tasks import BinaryMoments as BinaryMoments
-from .tasks import BinaryPoints as BinaryPoints
-from .tasks import LinearRegression as LinearRegression
-from .tasks import RegressionMoments as RegressionMoments
-from .tasks import RegressionPoints as RegressionPoints
-from .tasks import quadrature_batch as quadrature_batch
-
-# Outer losses as objects, and meta-training
-from .training import BatchLoss as BatchLoss
-from .training import ExactLoss as ExactLoss
-from .training import Optimizer as Optimizer
-from .training import Run as Run
-from .training import SampledLoss as SampledLoss
-from .training import SavedRun as SavedRun
-from .training import joint as joint
-from .training import load_run as load_run
-from .training import meta_train as meta_train
-from .training import polynomial_loss as polynomial_loss
-from .training import save_run as save_run
-from .training import separate as separate
+# Pictures
+from . import plotting as plotting
 
 __version__: str
 __all__: list[str]

@@ -91,6 +91,15 @@ def test_help_names_every_command():
         assert CliRunner().invoke(cli, [command, "--help"]).exit_code == 0
 
 
+@pytest.mark.parametrize("group", [(), ("plot",)])
+def test_a_bare_name_prints_the_help_line_by_line(monkeypatch, capsys, group):
+    code, out, err = run_command(monkeypatch, capsys, *group)
+    assert (code, err) == (0, "")
+    assert out == run_command(monkeypatch, capsys, *group, "--help")[1]
+    assert out.startswith("Usage: ")
+    assert out.count("\n") > 5
+
+
 def test_the_installed_command_runs():
     command = [sys.executable, "-c", "from toylin.cli import main; main()", "--version"]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)

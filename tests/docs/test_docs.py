@@ -26,6 +26,14 @@ def test_code_in_the_docs_runs(page):
     exec(code, {"__name__": __name__})
 
 
+def test_the_explorer_is_in_the_navigation_and_opens():
+    """A Markdown link to a file beside the pages becomes a download; raw HTML opens it."""
+    index = (DOCS / "index.md").read_text()
+    assert re.search(r"```\{toctree\}[^`]*^explorer$", index, flags=re.MULTILINE)
+    assert '<a href="_static/explorer.html">' in (DOCS / "explorer.md").read_text()
+    assert not any("](_static/" in page.read_text() for page in DOCS.glob("*.md"))
+
+
 def test_every_public_name_is_in_the_reference(tmp_path):
     spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
     generate = importlib.util.module_from_spec(spec)

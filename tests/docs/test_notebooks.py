@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import jupytext
+import matplotlib.pyplot as plt
 import nbclient
 import nbformat
 import numpy as np
@@ -73,6 +74,16 @@ def test_runs_from_a_clean_kernel(name):
         assert not any(output.get("name") == "stderr" for output in outputs)
         if "plt.show()" in cell.source and "ipywidgets" not in cell.source:
             assert sum("image/png" in output.get("data", {}) for output in outputs) == 1
+
+
+def test_the_first_notebook_follows_its_step_size(monkeypatch):
+    """What its "Try it" asks for: every check holds at alpha = 1, too."""
+    monkeypatch.setattr("matplotlib.pyplot.show", lambda: plt.close("all"))
+    cells = [c.source for c in read("01_why_maml_fails").cells if c.cell_type == "code"]
+    code = "\n".join(cell for cell in cells if "binary" not in cell and "logr" not in cell)
+    tried = code.replace("alpha = 0.1\n", "alpha = 1.0\n", 1)
+    assert tried != code
+    exec(compile(tried, "01_why_maml_fails", "exec", dont_inherit=True), {})
 
 
 @pytest.fixture

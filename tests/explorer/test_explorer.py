@@ -23,6 +23,7 @@ def test_the_page_is_one_file_that_needs_nothing_else(monkeypatch, capsys, tmp_p
     assert f"wrote {out}" in printed
     text = out.read_text(encoding="utf-8")
     assert text == page()
+    assert len(text.encode()) < 150_000
     assert "default-src 'none'" in text  # the browser itself refuses any other resource
     assert not re.search(r"(src|href)\s*=\s*[\"'](?!data:)|https?://|@import|\bfetch\(", text)
     assert [p.name for p in out.parent.iterdir()] == ["explorer.html"]
@@ -170,21 +171,105 @@ def test_the_start_moves_by_keys_and_by_click(browser, size):
 
 
 @pytest.mark.browser
-def test_a_floor_beyond_the_scale_is_said_not_drawn(browser):
+def test_the_scales_follow_the_floor_and_the_best_starts(browser):
     load(browser)
-    legend = browser.find_element(By.ID, "floor-legend")
-    assert legend.is_displayed()
+    shown = browser.execute_script("return window.toylin.shown()")
+    assert (shown["top"], shown["extent"]) == (1.4, 3.8)
     press(browser, "shots", Keys.HOME)
+    press(browser, "noise", Keys.END)
     press(browser, "alpha", Keys.END)
-    floor = tl.shallow_floor(tl.LinearRegression(shots=1), tl.MAML(1.5))
-    assert floor > 1.4
+    floor = tl.shallow_floor(tl.LinearRegression(shots=1, noise_std=1.0), tl.MAML(1.5))
     assert browser.find_element(By.ID, "shallow-best").text == f"{floor:.3f}"
-    assert not legend.is_displayed()
+    shown = browser.execute_script("return window.toylin.shown()")
+    assert floor < shown["top"] == 5.6
+    assert shown["extent"] == 0.95
+    assert shown["start"] == [0.8, 0.95]  # on the map; the one chosen comes back with the scale
+    assert browser.find_element(By.ID, "top").text == "5.6"
+    assert browser.find_element(By.ID, "floor-legend").is_displayed()
+    press(browser, "alpha", Keys.HOME)
+    assert browser.execute_script("return window.toylin.shown()")["start"] == [0.8, 1.2]
+    press(browser, "shots", Keys.END)
+    press(browser, "noise", Keys.HOME)
+    press(browser, "alpha", *[Keys.PAGE_UP] * 6, *[Keys.ARROW_RIGHT] * 3)
+    assert browser.find_element(By.CSS_SELECTOR, "output[for=alpha]").text == "1.00"
+    assert not browser.find_element(By.ID, "floor-legend").is_displayed()  # the floor is zero
+
+
+TURN = """
+const [turns, done] = arguments;
+const alpha = document.getElementById("alpha");
+const after = (turn) => new Promise((then) => {
+  alpha.value = turn;
+  alpha.dispatchEvent(new Event("input", { bubbles: true }));
+  requestAnimationFrame(() => requestAnimationFrame(() => {
+    const words = document.getElementById("verdict");
+    then([alpha.getBoundingClientRect().top, words.clientHeight, words.scrollHeight]);
+  }));
+});
+(async () => {
+  const found = [];
+  for (const turn of turns) found.push(await after(turn));
+  done(found);
+})();
+"""
 
 
 @pytest.mark.browser
-def test_reset_brings_everything_back(browser):
+@pytest.mark.parametrize("size", [DESKTOP, (981, 800), PHONE], ids=["desktop", "tablet", "phone"])
+def test_the_page_holds_still_under_the_slider(browser, size):
+    load(browser, size)
+    press(browser, "depth", Keys.ARROW_RIGHT)  # "three" is the longest word
+    found = browser.execute_async_script(TURN, [0.1, 0.92, 0.98, 1.0, 1.02, 1.5])
+    assert len({tuple(places) for places in found}) == 1, found
+
+
+@pytest.mark.browser
+def test_labels_stand_in_the_order_of_their_lines(browser):
     load(browser)
+    box = {"top": 8, "bottom": 150}
+    for high, low in [(10, 140), (100, 120), (100, 110), (140, 150), (149, 150), (8, 8), (8, 40)]:
+        above, beneath = browser.execute_script(
+            "return window.toylin.labelHeights(...arguments)", high, low, box
+        )
+        assert beneath - above >= 16
+        for label in (above, beneath):  # half a label is 6 high
+            assert box["top"] <= label <= box["bottom"]
+            for curve in (high, low):
+                assert abs(label - curve) > 5 or curve == box["top"], (high, low, label)
+
+
+@pytest.mark.browser
+def test_it_is_dark_where_the_system_is(browser):
+    def ground():
+        return browser.execute_script(
+            "const d = (id, ...at) => [...document.getElementById(id).getContext('2d')"
+            ".getImageData(...at, 1, 1).data].slice(0, 3);"
+            "return [getComputedStyle(document.body).backgroundColor, d('map', 300, 60)]"
+        )
+
+    def prefer(scheme):
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        settle(browser)
+
+    load(browser)
+    light, before = ground(), pictures(browser)
+    try:
+        prefer("dark")
+        dark = ground()
+        assert changed(before, pictures(browser)) == set(CANVASES)
+    finally:
+        prefer("light")
+    assert light[0] == "rgb(255, 255, 255)"
+    assert dark[0] == "rgb(20, 23, 26)"
+    assert light != dark
+    assert changed(before, pictures(browser)) == set()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_reset_brings_everything_back(browser, size):
+    load(browser, size)
     before = pictures(browser)
     press(browser, "alpha", Keys.ARROW_RIGHT)
     press(browser, "relief", Keys.ARROW_LEFT)
@@ -200,14 +285,17 @@ def test_reset_brings_everything_back(browser):
 def test_the_keyboard_reaches_everything_and_focus_is_seen(browser):
     load(browser)
     reached = []
-    for _ in range(8):
+    for _ in range(11):
         ActionChains(browser).send_keys(Keys.TAB).perform()
         element = browser.switch_to.active_element
         reached.append(element.get_attribute("id") or element.tag_name)
         outline = element.value_of_css_property("outline-width")
         assert outline == "3px", reached[-1]
         assert element.value_of_css_property("outline-style") == "solid"
-    assert reached == ["alpha", "depth", "shots", "noise", "button", "relief", "map", "summary"]
+    assert reached == [
+        *("alpha", "depth", "shots", "noise", "button", "relief", "map"),
+        *("theta", "steps", "updates", "summary"),  # and "redraw", where there are points
+    ]
     for name in CANVASES:
         assert len(browser.find_element(By.ID, name).get_attribute("aria-label")) > 40
     for name in reached[:4]:

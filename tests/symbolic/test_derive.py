@@ -42,7 +42,9 @@ def draw_values(data, depth):
 def functions(depth, steps, shots):
     """The printed functions, and the package's loss and gradient at the same arguments, jitted."""
     printed: dict = {}
-    exec(tl.derive(depth, steps, shots).format("python"), printed)
+    derivation = tl.derive(depth, steps, shots)
+    exec(derivation.format("python"), printed)
+    loss = derivation.lambdify()
     number = () if shots is None else (SHOTS,)
 
     def ours(weights, step_size, mean, theta_cov, x_cov, noise):
@@ -59,7 +61,7 @@ def functions(depth, steps, shots):
         return tl.closed_form.outer_loss(params, tasks, rule), [g[0, 0] for g in grads]
 
     def theirs(*arguments):
-        return printed["outer_loss"](*arguments, *number)
+        return loss(*arguments, *number)
 
     return printed, jax.jit(jax.value_and_grad(theirs)), jax.jit(ours)
 

@@ -6,10 +6,10 @@ import dataclasses
 from typing import Any, TypeVar, dataclass_transform
 
 import jax
-import numpy as np
+
+from toylin._internal.showing import shown
 
 _Class = TypeVar("_Class")
-_SHOWN = 4  # arrays of more entries are shown by their shape
 
 
 def static_field(**kwargs: Any) -> Any:
@@ -34,7 +34,7 @@ def pytree_dataclass(cls: type[_Class]) -> type[_Class]:
     """
     cls = dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
     if "__repr__" not in vars(cls):
-        cls.__repr__ = _repr  # type: ignore[method-assign]
+        cls = shown(cls)
     fields = dataclasses.fields(cls)  # type: ignore[arg-type]
     leaves = tuple(f.name for f in fields if not f.metadata.get("static"))
     structure = tuple(f.name for f in fields if f.metadata.get("static"))
@@ -55,22 +55,3 @@ def pytree_dataclass(cls: type[_Class]) -> type[_Class]:
 
     jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
     return cls
-
-
-def _repr(node: Any) -> str:
-    """Fields by name; of arrays with more than a few entries the type and the shape."""
-    parts = (f"{f.name}={_shown(getattr(node, f.name))}" for f in dataclasses.fields(node))
-    return f"{type(node).__name__}({', '.join(parts)})"
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, tuple | list):
-        inside = ", ".join(map(_shown, value))
-        return f"({inside},)" if len(value) == 1 else f"({inside})"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{k!r}: {_shown(v)}" for k, v in value.items()) + "}"
-    if not isinstance(value, jax.Array | np.ndarray):
-        return repr(value)
-    if value.size > _SHOWN or isinstance(value, jax.core.Tracer):
-        return f"{value.dtype}[{','.join(map(str, value.shape))}]"
-    return str(np.asarray(value).tolist())

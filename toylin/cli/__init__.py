@@ -8,6 +8,8 @@ from importlib import import_module
 
 import click
 
+from toylin.cli._group import Group
+
 COMMANDS = {
     "teaser": "toylin.cli.teaser",
     "figure": "toylin.cli.figure",
@@ -21,7 +23,7 @@ COMMANDS = {
 }
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """Commands found by name: ``command`` in the module that ``COMMANDS`` names."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

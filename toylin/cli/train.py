@@ -145,19 +145,15 @@ def _plot(out: Path, losses: np.ndarray, settings: dict[str, Any]) -> Path:
     import io
 
     from toylin._internal.files import replace
-    from toylin.figures._style import COLUMN, DEEP, SHALLOW, new_figure, style
+    from toylin.plotting import COLUMN, DEEP, SHALLOW, new_figure, style, training_curve
 
     window = max(1, len(losses) // 50)
     colour = SHALLOW if settings["depth"] == 1 else DEEP
     with style():
         figure = new_figure(COLUMN, 2.2)
         axes = figure.add_subplot()
-        axes.plot(losses, color=colour, alpha=0.25, lw=0.6)
-        smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
-        axes.plot(np.arange(len(smooth)) + window // 2, smooth, color=colour)
+        training_curve(axes, np.arange(len(losses)), losses, colour, window=window)
         axes.set_yscale("log")
-        axes.set_xlabel("meta-iteration")
-        axes.set_ylabel("post-adaptation loss")
         axes.set_title(f"{settings['rule']}, depth {settings['depth']}", loc="left")
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=200)

@@ -11,6 +11,7 @@ from toylin._internal import checks
 from toylin._internal.dtypes import float_dtype
 from toylin._internal.errors import NoClosedFormError
 from toylin._internal.shapes import Array, Float
+from toylin._internal.showing import shown
 from toylin.rules import MAML, MetaKFO, MetaSGD, Rule
 from toylin.tasks import LinearRegression, covariance_matrix
 
@@ -18,6 +19,7 @@ Kind = Literal["scalar", "diagonal", "full"]
 _KINDS = ("scalar", "diagonal", "full")
 
 
+@shown
 class BestPreconditioner(NamedTuple):
     """What ``best_preconditioner`` returns.
 

@@ -1,4 +1,4 @@
-// The page: what the controls say, what follows from it, and the four pictures of that.
+// The page: what the controls say, what follows from it, and the pictures of that.
 
 const find = (id) => document.getElementById(id);
 const SHOTS = [...TABLES.shots, null];
@@ -10,6 +10,7 @@ const FIRST = [0.8, 1.2];
 
 let camera = { ...HOME };
 let start = FIRST;
+let seed = 1; // of the task's points
 let view;
 
 function settings() {
@@ -22,8 +23,13 @@ function settings() {
   };
 }
 
+function taskSettings() {
+  const value = (id) => Number(find(id).value);
+  return { theta: value("theta"), steps: value("steps"), updates: value("updates"), seed };
+}
+
 const show = (loss) => (loss < 100 ? loss.toFixed(3) : loss.toPrecision(3));
-const scaled = (loss) => (loss > TOP ? `${show(loss)} ↑` : show(loss));
+const scaled = (loss, top) => (loss > top ? `${show(loss)} ↑` : show(loss));
 const digits = (n) => String(n).replace(/\d/g, (d) => "₀₁₂₃₄"[d]);
 const layers = (from, to) => Array.from({ length: to - from + 1 }, (_, i) => `w${digits(from + i)}`);
 
@@ -44,13 +50,14 @@ function thin(path) {
 
 // Everything drawn that does not depend on the chosen start.
 function problemView({ stepSize, depth, ...tasks }) {
-  const extent = EXTENT[depth];
+  const best = bestStarts(depth, stepSize, tasks);
+  const extent = weightExtent(depth, Math.max(...best[0]));
   const nodes = taskNodes(depth, tasks);
   const shallow = taskNodes(1, tasks);
   const lossAt = ([lower, upper]) => expectedLoss(planeWeights(depth, lower, upper), nodes, stepSize);
   const train = (point) => {
     const run = metaTrain(planeWeights(depth, ...point), nodes, stepSize, TRAINING);
-    return { path: thin(run.weights.map((w) => [w[0], w[1]])), loss: run.loss };
+    return { ...run, path: thin(run.weights.map((w) => [w[0], w[1]])) };
   };
   const grid = new Float64Array(SIDE * SIDE);
   for (let i = 0; i < SIDE; i++) {
@@ -62,32 +69,43 @@ function problemView({ stepSize, depth, ...tasks }) {
       return train([radius * extent * Math.cos(angle), radius * extent * Math.sin(angle)]).path;
     }),
   );
-  const best = bestStarts(depth, stepSize, tasks);
   const floor = expectedLoss([0], shallow, stepSize);
+  const top = lossTop(floor);
   const upper = layers(2, depth).join(" = ");
   return {
-    depth, extent, grid, runs, best, floor, lossAt, train, show, scaled,
+    depth, extent, top, grid, runs, best, floor, lossAt, train,
+    scaled: (loss) => scaled(loss, top),
     deepBest: lossAt(best[0]),
-    floorLine: floor < TOP ? contour(grid, floor, extent) : [],
-    trainShallow: (w) => metaTrain([w], shallow, stepSize, TRAINING).loss,
+    floorLine: contour(grid, floor, extent),
+    trainShallow: (w) => metaTrain([w], shallow, stepSize, TRAINING),
     shallowLosses: Array.from({ length: 111 }, (_, k) => -2.2 + 0.04 * k).map((w) => [w, expectedLoss([w], shallow, stepSize)]),
     upperLabel: depth === 2 ? "upper weight w₂" : `upper weights u = ${upper}`,
     upperShort: depth === 2 ? upper : "u",
   };
 }
 
+// The chosen start, or the nearest to it on the map.
+const shownStart = ({ extent }) => start.map((w) => Math.min(Math.max(w, -extent), extent));
+
 function startView(view) {
-  const [lower, upper] = start = start.map((w) => Math.min(Math.max(w, -view.extent), view.extent));
-  const { path, loss } = view.train([lower, upper]);
-  const shallowCurve = view.trainShallow(lower * upper ** (view.depth - 1));
-  return { ...view, chosen: path, deepCurve: loss, shallowCurve };
+  const [lower, upper] = shownStart(view);
+  const deep = view.train([lower, upper]);
+  const shallow = view.trainShallow(lower * upper ** (view.depth - 1));
+  return {
+    ...view,
+    chosen: deep.path,
+    deepCurve: deep.loss,
+    shallowCurve: shallow.loss,
+    deepWeights: deep.weights,
+    shallowWeights: shallow.weights,
+  };
 }
 
 function verdict({ floor, deepBest, depth }) {
   const gain = floor - deepBest;
-  const words = { 2: "two", 3: "three", 4: "four" }[depth];
-  if (gain < 0.005) return "This step size happens to suit the shallow model too. Turn α: only the deep model can make up for it.";
-  return `After one step, ${words} layers get ${show(gain)} lower than any one layer can, with the same functions.`;
+  const words = { 2: "Two", 3: "Three", 4: "Four" }[depth];
+  if (gain < 0.005) return "This α suits the shallow model too. Turn it: only the deep model can make up for that.";
+  return `${words} layers get ${show(gain)} lower than any one layer can, with the same functions.`;
 }
 
 function label(id, words) {
@@ -104,6 +122,7 @@ function write({ stepSize, depth, shots, noiseStd }) {
   find("deep-best").textContent = show(view.deepBest);
   find("verdict").textContent = verdict(view);
   document.querySelector(".formula").textContent = `f(x) = ${layers(1, depth).reverse().join("")}x`;
+  find("top").textContent = plain(view.top);
   find("floor-legend").hidden = view.floorLine.length === 0;
   find("plane").textContent = depth === 2
     ? ""
@@ -111,7 +130,7 @@ function write({ stepSize, depth, shots, noiseStd }) {
 }
 
 function describe() {
-  const [lower, upper] = start.map((w) => w.toFixed(1));
+  const [lower, upper] = shownStart(view).map((w) => w.toFixed(1));
   const [deepEnd, shallowEnd] = [view.deepCurve.at(-1), view.shallowCurve.at(-1)].map(show);
   const about = {
     relief: `Loss surface of the deep model in three dimensions, seen from ${Math.round((camera.turn * 180) / Math.PI)} degrees; lowest loss ${show(view.deepBest)}.`,
@@ -122,11 +141,20 @@ function describe() {
   for (const [id, words] of Object.entries(about)) find(id).setAttribute("aria-label", words);
 }
 
+function writeTask({ theta, steps, updates }, points) {
+  label("theta", minus(theta.toFixed(1)));
+  label("steps", `${steps}`);
+  label("updates", `${updates}`);
+  find("redraw").disabled = points === null;
+}
+
 const stale = { problem: true, start: true };
 let waiting = false;
 
 function draw() {
   waiting = false;
+  readTheme();
+  find("bar").style.background = `linear-gradient(to right, ${theme.scale.map((c) => `rgb(${c})`)})`;
   if (stale.problem) view = problemView(settings());
   if (stale.problem || stale.start) view = startView(view);
   if (stale.problem) write(settings());
@@ -136,6 +164,11 @@ function draw() {
   drawMap(find("map"), view);
   drawTraining(find("training"), view);
   drawShallow(find("shallow"), view);
+  const task = taskView(view, settings(), taskSettings());
+  writeTask(taskSettings(), task.points);
+  drawTask(find("task-shallow"), task, task.shallow, theme.shallow);
+  drawTask(find("task-deep"), task, task.deep, theme.deep);
+  writeAddressSoon();
 }
 
 // Draw once before the next frame, however many events ask for it.
@@ -156,6 +189,12 @@ function moveStart(lower, upper) {
   update("start");
 }
 
+function nudge(right, up) {
+  const [lower, upper] = shownStart(view);
+  const step = 0.1 * tickStep(view.extent);
+  moveStart(lower + step * right, upper + step * up);
+}
+
 function onKeys(canvas, keys) {
   canvas.addEventListener("keydown", (event) => {
     if (!(event.key in keys) || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -166,9 +205,16 @@ function onKeys(canvas, keys) {
 
 function listen() {
   find("controls").addEventListener("input", () => update("problem"));
-  find("controls").addEventListener("submit", (event) => event.preventDefault());
+  find("task-controls").addEventListener("input", () => update());
+  find("redraw").addEventListener("click", () => {
+    seed = (seed % MOST_SEED) + 1;
+    update();
+  });
+  for (const id of ["controls", "task-controls"]) find(id).addEventListener("submit", (event) => event.preventDefault());
+  addEventListener("hashchange", openAddress);
   find("controls").addEventListener("reset", () => {
-    [camera, start] = [{ ...HOME }, FIRST];
+    [camera, start, seed] = [{ ...HOME }, FIRST, 1];
+    find("task-controls").reset();
     setTimeout(() => update("problem")); // the controls have their first values only after this event
   });
 
@@ -202,26 +248,26 @@ function listen() {
     moveStart(share(event.clientX - left, box.left, box.right), share(event.clientY - top, box.bottom, box.top));
   });
   onKeys(map, {
-    ArrowLeft: () => moveStart(start[0] - 0.1, start[1]),
-    ArrowRight: () => moveStart(start[0] + 0.1, start[1]),
-    ArrowUp: () => moveStart(start[0], start[1] + 0.1),
-    ArrowDown: () => moveStart(start[0], start[1] - 0.1),
+    ArrowLeft: () => nudge(-1, 0),
+    ArrowRight: () => nudge(1, 0),
+    ArrowUp: () => nudge(0, 1),
+    ArrowDown: () => nudge(0, -1),
   });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => update());
   new ResizeObserver(() => update()).observe(document.querySelector("main"));
 }
 
-document.querySelector(".bar").style.background =
-  `linear-gradient(to right, ${BLUES.map((c) => `rgb(${c})`).join(", ")})`;
 listen();
-update("problem");
+openAddress();
 
 // For tests, and for the browser's console.
 window.toylin = {
-  outerLoss, outerGrad, bestStarts,
+  outerLoss, outerGrad, bestStarts, labelHeights, readAddress, supportPoints,
+  adaptedSlopes: (weights, points, stepSize, steps) => adaptedSlopes(weights, supportMoments(points), stepSize, steps),
   metaTrain: ({ weights, stepSize, rate, clip, updates, ...tasks }) =>
     metaTrain(weights, taskNodes(weights.length, tasks), stepSize, { rate, clip, updates }),
   shown: () => {
-    const { deepBest, floor, deepCurve, shallowCurve } = view;
-    return { settings: settings(), start, camera, deepBest, floor, deepCurve, shallowCurve };
+    const { deepBest, floor, top, extent, deepCurve, shallowCurve } = view;
+    return { settings: settings(), start: shownStart(view), camera, top, extent, task: taskView(view, settings(), taskSettings()), deepBest, floor, deepCurve, shallowCurve };
   },
 };

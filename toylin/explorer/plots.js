@@ -1,21 +1,49 @@
 // Drawing on flat canvases: colours, axes, the map and the two small plots.
 
-const TOP = 1.4; // of the loss scale
 const EXTENT = { 2: 3.8, 3: 2.4, 4: 2 }; // of the weights shown, by depth
 const SIDE = 97; // grid points a side
-const [DEEP, SHALLOW, GRAY, PALE] = ["#c1121f", "#000000", "#565d63", "#d5d9dd"];
 const FONT = '"DejaVu Sans", system-ui, sans-serif';
-const BLUES = ["f7fbff", "deebf7", "c6dbef", "9ecae1", "6baed6", "4292c6", "2171b5", "08519c", "08306b"]
-  .map((hex) => [0, 2, 4].map((i) => parseInt(hex.slice(i, i + 2), 16)));
+const rgb = (hex) => [0, 2, 4].map((i) => parseInt(hex.slice(i, i + 2), 16));
+// From the best to what is cut off: away from the page's own colour, light or dark.
+const ON_LIGHT = ["f7fbff", "deebf7", "c6dbef", "9ecae1", "6baed6", "4292c6", "2171b5", "08519c", "08306b"].map(rgb);
+const ON_DARK = ["0d1620", "0f2740", "123a63", "1b5288", "2b6cab", "4787c2", "6ea6d6", "9cc6e8", "d3e7f7"].map(rgb);
 
-function blue(loss) {
-  const at = Math.min(Math.max(loss / TOP, 0), 1) * (BLUES.length - 1);
-  const low = Math.min(Math.floor(at), BLUES.length - 2);
-  return BLUES[low].map((c, i) => Math.round(c + (at - low) * (BLUES[low + 1][i] - c)));
+// The page's colours, as its style has them now.
+const theme = {};
+function readTheme() {
+  const style = getComputedStyle(document.documentElement);
+  for (const name of ["page", "deep", "shallow", "ink", "muted", "line", "band"]) {
+    theme[name] = style.getPropertyValue(`--${name}`).trim();
+  }
+  theme.scale = matchMedia("(prefers-color-scheme: dark)").matches ? ON_DARK : ON_LIGHT;
+}
+
+// The colour of a share of the loss scale.
+function blue(share) {
+  const { scale } = theme;
+  const at = Math.min(Math.max(share, 0), 1) * (scale.length - 1);
+  const low = Math.min(Math.floor(at), scale.length - 2);
+  return scale[low].map((c, i) => Math.round(c + (at - low) * (scale[low + 1][i] - c)));
+}
+
+// Both scales go in factors of two, so that they rest while a slider is turned a little.
+function lossTop(floor) {
+  let top = 1.4;
+  while (1.15 * floor > top) top *= 2;
+  return top;
+}
+
+function weightExtent(depth, best) {
+  let extent = EXTENT[depth];
+  while (best < 0.3 * extent) extent /= 2;
+  return extent;
 }
 
 const gridWeight = (i, extent) => extent * ((2 * i) / (SIDE - 1) - 1);
-const wholeTicks = (extent) => [-3, -2, -1, 0, 1, 2, 3].filter((v) => Math.abs(v) <= extent);
+const tickStep = (extent) => (extent < 0.7 ? 0.25 : extent < 1.3 ? 0.5 : 1);
+const weightTicks = (extent) => [-3, -2, -1, 0, 1, 2, 3].map((k) => k * tickStep(extent)).filter((v) => Math.abs(v) <= extent);
+const lossTicks = (top) => [0, 2, 4, 6].map((k) => (k * top) / 7);
+const plain = (number) => `${Number(number.toPrecision(3))}`;
 const minus = (number) => `${number}`.replace("-", "−");
 
 // Canvas context in CSS pixels, cleared, at the screen's resolution.
@@ -30,7 +58,7 @@ function begin(canvas) {
   return { ctx, width, height };
 }
 
-function text(ctx, words, x, y, { size = 12.5, color = "#1a1a1a", align = "center", base = "middle", bold = false, halo = false, turn = 0 } = {}) {
+function text(ctx, words, x, y, { size = 12.5, color = theme.ink, align = "center", base = "middle", bold = false, halo = false, turn = 0 } = {}) {
   ctx.save();
   ctx.translate(x, y);
   ctx.rotate(turn);
@@ -38,7 +66,7 @@ function text(ctx, words, x, y, { size = 12.5, color = "#1a1a1a", align = "cente
   ctx.textAlign = align;
   ctx.textBaseline = base;
   if (halo) {
-    ctx.strokeStyle = "rgba(255, 255, 255, 0.9)";
+    ctx.strokeStyle = theme.page;
     ctx.lineWidth = 4;
     ctx.strokeText(words, 0, 0);
   }
@@ -77,9 +105,9 @@ function star(ctx, [x, y], radius) {
     ctx.lineTo(x + r * Math.cos(angle), y + r * Math.sin(angle));
   }
   ctx.closePath();
-  ctx.fillStyle = "#fff";
+  ctx.fillStyle = theme.page;
   ctx.fill();
-  ctx.strokeStyle = "#000";
+  ctx.strokeStyle = theme.shallow;
   ctx.lineWidth = 1.3;
   ctx.stroke();
 }
@@ -109,14 +137,14 @@ function contour(grid, level, extent) {
 function axes(ctx, box, { x, y, xTicks, yTicks, xLabel, yLabel }) {
   const px = (v) => box.left + ((v - x[0]) / (x[1] - x[0])) * (box.right - box.left);
   const py = (v) => box.bottom - ((v - y[0]) / (y[1] - y[0])) * (box.bottom - box.top);
-  line(ctx, [[box.left, box.top], [box.left, box.bottom], [box.right, box.bottom]], "#000", 1);
+  line(ctx, [[box.left, box.top], [box.left, box.bottom], [box.right, box.bottom]], theme.ink, 1);
   for (const v of xTicks) {
-    line(ctx, [[px(v), box.bottom], [px(v), box.bottom + 4]], "#000", 1);
+    line(ctx, [[px(v), box.bottom], [px(v), box.bottom + 4]], theme.ink, 1);
     text(ctx, minus(v), px(v), box.bottom + 13);
   }
   for (const v of yTicks) {
-    line(ctx, [[box.left - 4, py(v)], [box.left, py(v)]], "#000", 1);
-    text(ctx, minus(v), box.left - 7, py(v), { align: "right" });
+    line(ctx, [[box.left - 4, py(v)], [box.left, py(v)]], theme.ink, 1);
+    text(ctx, minus(plain(v)), box.left - 7, py(v), { align: "right" });
   }
   text(ctx, xLabel, (box.left + box.right) / 2, box.bottom + 30, { size: 13 });
   text(ctx, yLabel, 9, (box.top + box.bottom) / 2, { size: 13, turn: -Math.PI / 2 });
@@ -131,7 +159,7 @@ function drawMap(canvas, view) {
   const image = new ImageData(SIDE, SIDE);
   for (let i = 0; i < SIDE; i++) {
     for (let j = 0; j < SIDE; j++) {
-      image.data.set([...blue(view.grid[i * SIDE + j]), 255], 4 * ((SIDE - 1 - j) * SIDE + i));
+      image.data.set([...blue(view.grid[i * SIDE + j] / view.top), 255], 4 * ((SIDE - 1 - j) * SIDE + i));
     }
   }
   const small = document.createElement("canvas");
@@ -140,7 +168,7 @@ function drawMap(canvas, view) {
   ctx.imageSmoothingQuality = "high";
   ctx.drawImage(small, 0.5, 0.5, SIDE - 1, SIDE - 1, box.left, box.top, box.right - box.left, box.bottom - box.top);
   const range = [-view.extent, view.extent];
-  const ticks = wholeTicks(view.extent);
+  const ticks = weightTicks(view.extent);
   const { px, py } = axes(ctx, box, { x: range, y: range, xTicks: ticks, yTicks: ticks, xLabel: "lower weight w₁", yLabel: view.upperLabel });
   const at = ([a, b]) => [px(a), py(b)];
 
@@ -148,29 +176,30 @@ function drawMap(canvas, view) {
   ctx.beginPath();
   ctx.rect(box.left, box.top, box.right - box.left, box.bottom - box.top);
   ctx.clip();
-  for (let level = 0.2; level < TOP; level += 0.2) {
-    for (const segment of contour(view.grid, level, view.extent)) line(ctx, segment.map(at), "rgba(8, 48, 107, 0.22)", 0.8);
+  ctx.globalAlpha = 0.2;
+  for (let k = 1; k < 7; k++) {
+    for (const segment of contour(view.grid, (k * view.top) / 7, view.extent)) line(ctx, segment.map(at), theme.ink, 0.8);
   }
-  for (const segment of view.floorLine) line(ctx, segment.map(at), SHALLOW, 2.4);
+  ctx.globalAlpha = 1;
+  for (const segment of view.floorLine) line(ctx, segment.map(at), theme.shallow, 2.4);
   for (const run of view.runs) {
-    line(ctx, run.map(at), DEEP, 1.3);
-    dot(ctx, at(run[0]), 2.8, DEEP);
+    line(ctx, run.map(at), theme.deep, 1.3);
+    dot(ctx, at(run[0]), 2.8, theme.deep);
   }
-  line(ctx, view.chosen.map(at), "#fff", 6);
-  line(ctx, view.chosen.map(at), DEEP, 3.4);
+  line(ctx, view.chosen.map(at), theme.page, 6);
+  line(ctx, view.chosen.map(at), theme.deep, 3.4);
   for (const point of view.best) star(ctx, at(point), 11);
-  dot(ctx, at(view.chosen[0]), 6, DEEP, "#fff");
+  dot(ctx, at(view.chosen[0]), 6, theme.deep, theme.page);
   ctx.restore();
 }
 
-const LOSS_AXIS = { y: [0, TOP], yTicks: [0, 0.4, 0.8, 1.2], yLabel: "loss after adaptation" };
+const lossAxis = (top) => ({ y: [0, top], yTicks: lossTicks(top), yLabel: "loss after adaptation" });
 
-// The band that no shallow start reaches, and its edge if that is on the scale.
-function shadeFloor(ctx, box, py, floor) {
-  const edge = Math.max(py(floor), box.top);
-  ctx.fillStyle = "#eceef0";
+// The band that no shallow start reaches, and its edge.
+function shadeFloor(ctx, box, edge) {
+  ctx.fillStyle = theme.band;
   ctx.fillRect(box.left, edge, box.right - box.left, box.bottom - edge);
-  if (floor <= TOP) line(ctx, [[box.left, edge], [box.right, edge]], GRAY, 1.3, [5, 4]);
+  line(ctx, [[box.left, edge], [box.right, edge]], theme.muted, 1.3, [5, 4]);
 }
 
 function clipped(ctx, box, draw) {
@@ -182,25 +211,30 @@ function clipped(ctx, box, draw) {
   ctx.restore();
 }
 
+// Where to write of two lines: neither struck through, and in the order of the lines.
+function labelHeights(high, low, { top, bottom }) {
+  const beneath = low - high >= 24 ? low - 11 : bottom - low > 22 ? low + 12 : high - 11;
+  const above = Math.max(Math.min(high - 11, beneath - 16), top + 8);
+  return [above, Math.max(beneath, above + 16)];
+}
+
 function drawTraining(canvas, view) {
   const { ctx, width, height } = begin(canvas);
   const box = { left: 44, right: width - 18, top: 8, bottom: height - 40 };
   const last = view.deepCurve.length - 1;
-  const { px, py } = axes(ctx, box, { x: [0, last], xTicks: [0, 250, 500, 750, 1000], xLabel: "meta-training updates", ...LOSS_AXIS });
-  shadeFloor(ctx, box, py, view.floor);
+  const { px, py } = axes(ctx, box, { x: [0, last], xTicks: [0, 250, 500, 750, 1000], xLabel: "meta-training updates", ...lossAxis(view.top) });
+  shadeFloor(ctx, box, py(view.floor));
   clipped(ctx, box, () => {
-    line(ctx, view.shallowCurve.map((v, n) => [px(n), py(v)]), SHALLOW, 2.2);
-    line(ctx, view.deepCurve.map((v, n) => [px(n), py(v)]), DEEP, 2.8);
+    line(ctx, view.shallowCurve.map((v, n) => [px(n), py(v)]), theme.shallow, 2.2);
+    line(ctx, view.deepCurve.map((v, n) => [px(n), py(v)]), theme.deep, 2.8);
   });
   const ends = [
-    { name: "deep", loss: view.deepCurve[last], color: DEEP },
-    { name: "shallow", loss: view.shallowCurve[last], color: SHALLOW },
-  ].sort((p, q) => q.loss - p.loss);
+    { name: "shallow", loss: view.shallowCurve[last], color: theme.shallow },
+    { name: "deep", loss: view.deepCurve[last], color: theme.deep },
+  ];
+  if (ends[1].loss > ends[0].loss + 1e-3 * view.top) ends.reverse(); // the higher first
   const [high, low] = ends.map((end) => Math.max(py(end.loss), box.top));
-  ends[0].y = Math.max(high - 11, box.top + 8);
-  if (low - high >= 34) ends[1].y = low - 11;
-  else if (box.bottom - low > 22) ends[1].y = Math.max(low + 12, ends[0].y + 16);
-  else ends[1].y = ends[0].y - 16;
+  [ends[0].y, ends[1].y] = labelHeights(high, low, box);
   for (const { name, loss, color, y } of ends) {
     text(ctx, `${name} ${view.scaled(loss)}`, box.right - 4, y, { color, align: "right", bold: true, halo: true });
   }
@@ -209,23 +243,24 @@ function drawTraining(canvas, view) {
 function drawShallow(canvas, view) {
   const { ctx, width, height } = begin(canvas);
   const box = { left: 44, right: width - 18, top: 8, bottom: height - 40 };
-  const { px, py } = axes(ctx, box, { x: [-2.2, 2.2], xTicks: [-2, -1, 0, 1, 2], xLabel: "weight w", ...LOSS_AXIS });
-  shadeFloor(ctx, box, py, view.floor);
-  clipped(ctx, box, () => line(ctx, view.shallowLosses.map(([w, v]) => [px(w), py(v)]), SHALLOW, 2.2));
+  const { px, py } = axes(ctx, box, { x: [-2.2, 2.2], xTicks: [-2, -1, 0, 1, 2], xLabel: "weight w", ...lossAxis(view.top) });
+  shadeFloor(ctx, box, py(view.floor));
+  clipped(ctx, box, () => line(ctx, view.shallowLosses.map(([w, v]) => [px(w), py(v)]), theme.shallow, 2.2));
   const deepY = py(view.deepBest);
-  line(ctx, [[box.left, deepY], [box.right, deepY]], DEEP, 2.8);
-  const roof = Math.max(py(view.floor), box.top);
+  line(ctx, [[box.left, deepY], [box.right, deepY]], theme.deep, 2.8);
+  const roof = py(view.floor);
   const deepLabel = `deep reaches ${view.scaled(view.deepBest)}`;
   const floorLabel = `no start below ${view.scaled(view.floor)}`;
-  const red = { color: DEEP, bold: true, halo: true };
+  const red = { color: theme.deep, bold: true, halo: true };
   if (deepY - roof > 40) {
     text(ctx, floorLabel, px(0), roof + 12);
     text(ctx, deepLabel, px(0), deepY - 12, red);
     return;
   }
-  // Between the arms of the parabola, where it is wider than the words.
+  // Between the arms of the parabola, where it is wider than the words, and clear of its floor.
   const arms = view.shallowLosses.find(([w]) => w > 1.1)[1];
-  const y = Math.max(py(arms) - 6, box.top + 26);
-  text(ctx, floorLabel, px(0), y, { halo: true });
-  text(ctx, deepLabel, px(0), box.bottom - deepY > 20 ? deepY + 11 : y - 18, red);
+  const y = Math.max(Math.min(py(arms) - 6, roof - 13), box.top + 26);
+  const below = box.bottom - deepY > 20;
+  text(ctx, floorLabel, px(0), below ? y : y - 17, { halo: true });
+  text(ctx, deepLabel, px(0), below ? deepY + 11 : y, red);
 }

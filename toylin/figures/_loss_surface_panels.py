@@ -6,10 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from toylin.figures._style import DEEP, PAGE, REFERENCE, SHALLOW, new_figure, style
+from toylin.plotting import (
+    DEEP,
+    PAGE,
+    REFERENCE,
+    SHALLOW,
+    contours,
+    critical_points,
+    new_figure,
+    relief,
+    style,
+)
 
 _TOP = 1.4  # of the loss scale; the surface rises far beyond
 _RELIEF = 3.4  # how far the three-dimensional view reaches
@@ -20,45 +29,26 @@ def draw(data: Mapping[str, np.ndarray]) -> Figure:
     with style():
         figure = new_figure(PAGE, 2.7)
         grid = figure.add_gridspec(1, 3, width_ratios=[1.15, 1.1, 0.8])
-        norm = Normalize(0.0, _TOP)
-        _contours(figure, grid[0], data, norm)
-        _relief(figure, grid[1], data, norm)
+        _contours(figure, grid[0], data)
+        _relief(figure, grid[1], data)
         _shallow(figure, grid[2], data)
         figure.legend(loc="outside lower center", ncols=4)
     return figure
 
 
-def _contours(figure: Figure, cell: Any, data: Mapping[str, np.ndarray], norm: Normalize) -> None:
+def _contours(figure: Figure, cell: Any, data: Mapping[str, np.ndarray]) -> None:
     axes = figure.add_subplot(cell)
-    levels = np.linspace(0.0, _TOP, 29)
-    filled = axes.contourf(
-        data["w1"], data["w2"], data["loss"].T, levels, cmap="Blues", norm=norm, extend="max"
-    )
-    filled.set_rasterized(True)
+    filled = contours(axes, data["w1"], data["w2"], data["loss"], _TOP)
     for path in data["trajectories"]:
         axes.plot(*path.T, color=DEEP, linewidth=0.9, alpha=0.85)
         axes.plot(*path[0], ".", color=DEEP, markersize=3)
-    markers = {0: ("*", "white", 11), 1: ("X", "#ffd166", 5.5), 2: ("^", "#2b2b2b", 5.5)}
-    names = {0: "minimum (loss 0)", 1: "saddle", 2: "maximum"}
-    for index, (marker, face, size) in markers.items():
-        at = data["critical_points"][data["critical_index"] == index]
-        axes.plot(
-            *at.T,
-            marker,
-            markersize=size,
-            markerfacecolor=face,
-            markeredgecolor="black",
-            markeredgewidth=0.7,
-            linestyle="none",
-            label=names[index],
-            zorder=5,
-        )
+    names = ("minimum", "saddle", "maximum")
+    critical_points(axes, data["critical_points"], [names[k] for k in data["critical_index"]])
     axes.plot([], [], color=DEEP, label="meta-training")
     extent = data["w1"][-1]
     axes.set(
         xlim=(-extent, extent),
         ylim=(-extent, extent),
-        aspect="equal",
         xlabel="lower weight $w_1$",
         ylabel="upper weight $w_2$",
         title="Deep: $f(x)=w_2w_1x$",
@@ -67,15 +57,9 @@ def _contours(figure: Figure, cell: Any, data: Mapping[str, np.ndarray], norm: N
     bar.set_label("post-adaptation loss")
 
 
-def _relief(figure: Figure, cell: Any, data: Mapping[str, np.ndarray], norm: Normalize) -> None:
-    axes = figure.add_subplot(cell, projection="3d", computed_zorder=False)
-    w1, w2 = np.meshgrid(data["w1"], data["w2"], indexing="ij")
-    shown = np.maximum(np.abs(w1), np.abs(w2)) <= _RELIEF
-    height = np.where(shown & (data["loss"] <= _TOP), data["loss"], np.nan)
-    axes.plot_surface(
-        w1, w2, height, cmap="Blues", norm=norm, rcount=100, ccount=100, linewidth=0.1, alpha=0.9,
-        edgecolor=(0.3, 0.3, 0.4, 0.15), rasterized=True, zorder=1,
-    )  # fmt: skip
+def _relief(figure: Figure, cell: Any, data: Mapping[str, np.ndarray]) -> None:
+    axes: Any = figure.add_subplot(cell, projection="3d", computed_zorder=False)
+    relief(axes, data["w1"], data["w2"], data["loss"], _TOP, _RELIEF)
     for path, loss in zip(data["trajectories"], data["trajectory_losses"], strict=True):
         axes.plot(*path.T, loss + 0.02, color=DEEP, linewidth=0.8, zorder=2)
     at = data["critical_index"] == 0
@@ -83,13 +67,7 @@ def _relief(figure: Figure, cell: Any, data: Mapping[str, np.ndarray], norm: Nor
         *data["critical_points"][at].T, data["critical_losses"][at] + 0.02, "*", color="white",
         markeredgecolor="black", markeredgewidth=0.6, markersize=8, zorder=3,
     )  # fmt: skip
-    axes.view_init(elev=38, azim=-62)
-    axes.set(zlim=(0, _TOP), xlabel="$w_1$", ylabel="$w_2$", zticks=[0, 0.4, 0.8, 1.2])
-    axes.tick_params(pad=-3)
-    axes.xaxis.labelpad = axes.yaxis.labelpad = -8
-    axes.set_box_aspect((1, 1, 0.62), zoom=1.12)
-    for pane in (axes.xaxis, axes.yaxis, axes.zaxis):
-        pane.set_pane_color((1, 1, 1, 0))
+    axes.set(xlabel="$w_1$", ylabel="$w_2$")
 
 
 def _shallow(figure: Figure, cell: Any, data: Mapping[str, np.ndarray]) -> None:

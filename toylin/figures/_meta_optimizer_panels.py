@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from toylin.figures._style import DEEP, PAGE, REFERENCE, SECOND, SHALLOW, THIRD, new_figure, style
+from toylin.plotting import DEEP, PAGE, REFERENCE, SECOND, SHALLOW, THIRD, new_figure, style
 
 # What is compared: label, depth, colour, line style.
 CONTENDERS = {

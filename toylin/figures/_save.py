@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from toylin._internal.files import npz_bytes, replace
-from toylin.figures._style import style
+from toylin.plotting import style
 
 _FORMATS: dict[str, dict[str, Any]] = {
     "png": {"dpi": 200, "metadata": {"Software": None}},

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import ListedColormap, LogNorm, to_rgb
+from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 
-from toylin.figures._style import DEEP, PAGE, SECOND, THIRD, new_figure, style
 from toylin.landscape import basins, loss_polynomial, solve_critical_points
+from toylin.plotting import PAGE, basin_map, basin_shade, new_figure, style
 from toylin.rules import MAML
 from toylin.tasks import LinearRegression
 
@@ -36,7 +36,6 @@ CAPTION = (
     "saddles, circles maxima, all found as roots of polynomials. Left: tasks of mean zero. Right: "
     "tasks of mean 0.5."
 )
-_COLOURS = (DEEP, SECOND, THIRD, "#2a7f62")
 _MARKERS = {"minimum": ("o", "full"), "saddle": ("x", "full"), "maximum": ("o", "none")}
 
 
@@ -46,7 +45,7 @@ def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
 
     # An even number of points keeps the grid off the boundaries, where rounding would decide.
     axis = np.linspace(-SETTINGS["extent"], SETTINGS["extent"], SETTINGS["resolution"])
-    starts = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
+    starts = _grid(axis)
     data: dict[str, np.ndarray] = {"axis": axis}
     rule, optimizer = MAML(SETTINGS["step_size"]), optax.adam(SETTINGS["learning_rate"])
     for k, mean in enumerate(SETTINGS["theta_means"]):
@@ -70,33 +69,16 @@ def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
     return data
 
 
-def _angle_order(minima: np.ndarray) -> np.ndarray:
-    """A rank by angle, so that a minimum has one colour in both panels."""
-    angle = np.round(np.arctan2(minima[:, 1], minima[:, 0]), 6) % (2 * np.pi)
-    return np.argsort(np.argsort(angle))
-
-
-def _shade(base: np.ndarray, speed: np.ndarray | float) -> np.ndarray:
-    """A colour, pale where fast and dark where slow (``speed`` from 1 to 0)."""
-    pale = 0.15 + 0.7 * speed
-    return base * (1 - pale) * (0.55 + 0.45 * speed) + pale
+def _grid(axis: np.ndarray) -> np.ndarray:
+    return np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
 
 
 def _map(ax: Axes, data: Mapping[str, np.ndarray], k: int, norm: LogNorm) -> None:
     """One map, with the critical points on it."""
     reach = SETTINGS["extent"]
     points, kind = data[f"points_{k}"], data[f"kind_{k}"]
-    colours = np.array([to_rgb(c) for c in _COLOURS])
-    rank = _angle_order(points[kind == "minimum"])
-    target = data[f"target_{k}"]
-    base = np.where(target[..., None] >= 0, colours[rank[target]], to_rgb("#ffffff"))
-    speed = 1 - np.asarray(norm(np.maximum(data[f"iterations_{k}"], 1)))[..., None]
-    ax.imshow(
-        np.swapaxes(_shade(base, speed), 0, 1),
-        origin="lower",
-        extent=(-reach, reach, -reach, reach),
-        interpolation="nearest",
-    )
+    target, times = data[f"target_{k}"].ravel(), data[f"iterations_{k}"].ravel()
+    basin_map(ax, _grid(data["axis"]), target, times, points[kind == "minimum"], norm)
     for name, (marker, fill) in _MARKERS.items():
         ax.plot(
             *points[kind == name].T,
@@ -122,7 +104,7 @@ def draw(data: Mapping[str, np.ndarray]) -> Figure:
         for k, ax in enumerate(axes):
             _map(ax, data, k, norm)
         axes[0].set_ylabel("$w_2$")
-        greys = ListedColormap([_shade(np.full(3, 0.5), s) for s in np.linspace(1, 0, 128)])
+        greys = ListedColormap([basin_shade(np.full(3, 0.5), s) for s in np.linspace(1, 0, 128)])
         figure.colorbar(
             ScalarMappable(norm, greys), ax=axes, label="iterations to the minimum", shrink=0.85
         )

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from toylin.figures._style import DEEP, PAGE, REFERENCE, SECOND, SHALLOW, new_figure, style
 from toylin.landscape import CriticalPoints, find_bifurcations, solve_critical_points
+from toylin.plotting import DEEP, PAGE, REFERENCE, SECOND, SHALLOW, new_figure, style
 from toylin.rules import MAML
 from toylin.tasks import LinearRegression
 

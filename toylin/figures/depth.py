@@ -6,15 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from toylin.figures._held import HeldLoss, held_maml
-from toylin.figures._style import DEEP, PAGE, REFERENCE, SECOND, SHALLOW, THIRD, new_figure, style
 from toylin.limits import bayes_loss
 from toylin.models import init
+from toylin.plotting import PAGE, REFERENCE, SECOND, THIRD, depth_colours, new_figure, style
 from toylin.tasks import LinearRegression
 from toylin.training import ExactLoss, meta_train
 
@@ -106,15 +105,9 @@ def draw(data: Mapping[str, np.ndarray]) -> Figure:
     return figure
 
 
-def _colours(depths: np.ndarray) -> list[Any]:
-    """Black for one layer, then from light to deep red."""
-    reds = mpl.colors.LinearSegmentedColormap.from_list("reds", ["#f4a59f", DEEP, "#4a0009"])
-    return [SHALLOW, *reds(np.linspace(0, 1, len(depths) - 1))]
-
-
 def _curves(axes: Axes, data: Mapping[str, np.ndarray], i: int, name: str) -> None:
     for depth, colour, loss in zip(
-        data["depth"], _colours(data["depth"]), data["loss"][:, i], strict=True
+        data["depth"], depth_colours(data["depth"]), data["loss"][:, i], strict=True
     ):
         axes.semilogy(data["iteration"], np.median(loss, 0), color=colour, label=str(depth))
     _floor(axes, data)

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from toylin.figures._style import PAGE, SHALLOW, new_figure, style
-from toylin.figures._sweep import phase
+from toylin.plotting import PAGE, SHALLOW, new_figure, phase, scale_of, style
 from toylin.tasks import LinearRegression
 
 SETTINGS: dict[str, Any] = {
@@ -68,8 +67,9 @@ def draw(data: Mapping[str, np.ndarray]) -> Figure:
     with style():
         figure = new_figure(PAGE, 2.3)
         panels = figure.subplots(1, len(data["shots"]), sharey=True)
+        across, up = scale_of(data["step_size"]), scale_of(data["depth"])
         for axes, shots, loss in zip(panels, data["shots"], data["final_loss"], strict=True):
-            mesh = phase(axes, data["step_size"], data["depth"], loss, floor, 2.0, bar)
+            mesh = phase(axes, across, up, loss, floor, 2.0, bar)
             axes.axvline(0, color=SHALLOW, linewidth=0.8, linestyle=":")
             title = "population" if np.isinf(shots) else f"{shots:.0f} shots"
             axes.set(title=title, xlabel=r"inner step size $\alpha$", yticks=data["depth"])

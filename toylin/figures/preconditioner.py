@@ -11,9 +11,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from toylin.depth import imbalance, induced_preconditioner, step_departure
-from toylin.figures._style import DEEP, PAGE, REFERENCE, SECOND, SHALLOW, new_figure, style
 from toylin.limits import shallow_floor
 from toylin.models import Params, end_to_end, init
+from toylin.plotting import DEEP, PAGE, REFERENCE, SECOND, SHALLOW, new_figure, style
 from toylin.rules import MAML
 from toylin.tasks import LinearRegression
 from toylin.training import ExactLoss, meta_train

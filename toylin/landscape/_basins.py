@@ -12,12 +12,14 @@ from jax.typing import ArrayLike
 
 from toylin._internal import checks
 from toylin._internal.shapes import Array, Float, Int
+from toylin._internal.showing import shown
 from toylin.training._drawing import in_parts, takes_key
 from toylin.training._drive import drive
 from toylin.training._loop import Loop
 from toylin.training._meta_train import check_optimizer
 
 
+@shown
 class Basins(NamedTuple):
     """Where meta-training from each start ends.
 
@@ -25,11 +27,42 @@ class Basins(NamedTuple):
         target: the index of the first minimum that was reached; -1 for none in time.
         iterations: how many iterations that took; ``num_steps`` for none.
         end: the point that reached it, or the last one.
+        starts: what was asked: the starts,
+        minima: and the targets.
     """
 
     target: Int[Array, " starts"]
     iterations: Int[Array, " starts"]
     end: Float[Array, "starts variables"]
+    starts: Float[Array, "starts variables"]
+    minima: Float[Array, "targets variables"]
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the starts of two variables, coloured by the minimum that they reach.
+
+        Pale is fast and dark is slow, on a logarithmic scale; grey has reached none. Starts on a
+        grid are drawn as cells, others as dots, and minima as stars.
+
+        Args:
+            ax: matplotlib axes to draw on; new ones if None.
+
+        Returns:
+            The axes.
+
+        Raises:
+            ValueError: starts of another number of variables.
+        """
+        from toylin import plotting
+
+        if self.starts.shape[1] != 2:
+            raise ValueError(
+                f"starts must have two variables to be drawn, got {self.starts.shape[1]}"
+            )
+        with plotting.drawing(ax, size=(4.2, 3.9)) as axes:
+            plotting.basin_map(axes, self.starts, self.target, self.iterations, self.minima)
+            plotting.critical_points(axes, self.minima, ["minimum"] * len(self.minima))
+            axes.set(xlabel="$w_1$", ylabel="$w_2$")
+        return axes
 
 
 def basins(
@@ -84,7 +117,7 @@ def basins(
     arrival: _Arrival = carry.observed
     if done <= num_steps and not _all_there(arrival):
         warnings.warn(f"interrupted: {done:,} of {num_steps:,} iterations were done", stacklevel=2)
-    return Basins(arrival.target, arrival.iterations, arrival.end)
+    return Basins(arrival.target, arrival.iterations, arrival.end, starts, targets)
 
 
 def _floats(points: ArrayLike) -> Array:

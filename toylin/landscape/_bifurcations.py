@@ -9,12 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from toylin._internal.showing import shown
 from toylin.landscape._critical_points import CriticalPoints
 
 # Where a bracket is divided: the later ones are for values at which a point is degenerate.
 _DIVISIONS = (0.5, 0.4375, 0.5703125)
 
 
+@shown
 class Bifurcation(NamedTuple):
     """Where the critical points change along a family: between ``below`` and ``above``.
 

@@ -11,8 +11,10 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from toylin._internal.shapes import Array
+from toylin._internal.showing import shown
 
 
+@shown
 class Classification(NamedTuple):
     """A point of a loss: how critical it is, and of which kind.
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from toylin._internal.shapes import Float, Int
+from toylin._internal.showing import shown
 
 
+@shown
 @dataclass(frozen=True)
 class CriticalPoints:
     """Where the gradient vanishes, sorted by loss.
@@ -41,6 +44,32 @@ class CriticalPoints:
             "degenerate" if flat else names.get(int(index), "saddle")
             for index, flat in zip(self.index, self.degenerate, strict=True)
         ]
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the points of two variables: stars for minima, crosses saddles, triangles maxima.
+
+        Args:
+            ax: matplotlib axes to draw on, of a surface say; new ones if None.
+
+        Returns:
+            The axes.
+
+        Raises:
+            ValueError: points of another number of variables.
+        """
+        from toylin import plotting
+
+        if self.points.shape[1] != 2:
+            raise ValueError(
+                f"points must have two variables to be drawn, got {self.points.shape[1]}"
+            )
+        with plotting.drawing(ax, size=(4.2, 3.9)) as axes:
+            plotting.critical_points(axes, self.points, self.kind())
+            axes.set_aspect("equal")
+            if ax is None:
+                axes.set(xlabel="$w_1$", ylabel="$w_2$")
+                axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+        return axes
 
     def census(self) -> tuple[int, int, int]:
         """How many minima, saddles and maxima; degenerate points are none of them."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from toylin._internal import checks
 from toylin._internal.shapes import Array, Float
+from toylin._internal.showing import shown
 from toylin.training import BatchLoss
 from toylin.training._losses import PreparedLoss
 
@@ -18,12 +19,68 @@ from toylin.training._losses import PreparedLoss
 _AT_ONCE = 1024
 
 
+@shown
 class Surface(NamedTuple):
     """A loss on a grid: ``loss[i, j]`` is at ``params + first[i] * u + second[j] * v``."""
 
     first: Float[Array, " rows"]
     second: Float[Array, " columns"]
     loss: Float[Array, "rows columns"]
+
+    def plot(self, ax: Any = None, *, top: float | None = None) -> Any:
+        """Draw filled contours of the loss, with a colour bar.
+
+        Args:
+            ax: matplotlib axes to draw on; new ones, with a colour bar, if None.
+            top: where the colours end, while the loss goes on: by default three times its median.
+
+        Returns:
+            The axes.
+
+        Raises:
+            ValueError: ``top`` is not positive.
+        """
+        from toylin import plotting
+
+        top = self._top(top)
+        with plotting.drawing(ax, size=(4.6, 3.9)) as axes:
+            filled = plotting.contours(axes, self.first, self.second, self.loss, top)
+            axes.set(xlabel="along the first direction", ylabel="along the second direction")
+            if ax is None:
+                plotting.colour_bar(axes, filled, "loss")
+        return axes
+
+    def plot_relief(
+        self, ax: Any = None, *, top: float | None = None, reach: float = np.inf
+    ) -> Any:
+        """Draw the loss in three dimensions, cut off at ``top``.
+
+        Args:
+            ax: axes made with ``projection="3d", computed_zorder=False``; new ones if None.
+            top: as for ``plot``.
+            reach: how far from the middle the view reaches, along either direction.
+
+        Returns:
+            The axes.
+
+        Raises:
+            ValueError: ``top`` is not positive.
+        """
+        from toylin import plotting
+
+        top = self._top(top)
+        look = {"projection": "3d", "computed_zorder": False}
+        with plotting.drawing(ax, (4.6, 3.9), **look) as axes:
+            plotting.relief(axes, self.first, self.second, self.loss, top, reach)
+            axes.set(xlabel="first", ylabel="second")
+        return axes
+
+    def _top(self, top: float | None) -> float:
+        if top is None:
+            top = 3 * float(np.nanmedian(self.loss))
+        if not top > 0:
+            raise ValueError(f"top must be a positive number, got {top!r}")
+        return top
 
 
 def surface(

@@ -13,6 +13,7 @@ from jax.typing import DTypeLike
 from toylin import autodiff, closed_form
 from toylin._internal import checks
 from toylin._internal.shapes import Array, Float, PRNGKeyArray
+from toylin._internal.showing import shown
 from toylin.models import Params
 from toylin.rules import Rule, Tasks, check_problem
 from toylin.tasks import Batch, BinaryClassification, LinearRegression, covariance_root
@@ -27,6 +28,7 @@ COVERAGE = 0.95
 _BLOCK = 10_000
 
 
+@shown
 class Estimate(NamedTuple):
     """A mean over drawn tasks, and how far it can be from the expectation.
 

@@ -19,6 +19,7 @@ from jax.scipy.stats import norm
 from toylin import closed_form
 from toylin._internal.errors import NoClosedFormError
 from toylin._internal.shapes import Array, Float
+from toylin._internal.showing import shown
 from toylin.models import Params, is_scalar
 from toylin.rules import Rule, check_linear, check_problem
 from toylin.tasks import LinearRegression, RegressionMoments, estimate_and_posterior, loss_degrees
@@ -32,6 +33,7 @@ class TailWarning(UserWarning):
     """The exact mean is carried by rare outcomes; a sampled estimate will not see them."""
 
 
+@shown
 class Tail(NamedTuple):
     """The distribution of one task's post-adaptation loss, in four numbers.
 
@@ -53,6 +55,22 @@ class Tail(NamedTuple):
     def dominated(self) -> bool:
         """Whether rare outcomes carry more than a tenth of the mean."""
         return float(self.tail_share) > DOMINATED
+
+    def plot(self, ax: Any = None, *, losses: Any = None) -> Any:
+        """Draw mean and median on a logarithmic axis, over the losses of sampled tasks.
+
+        Args:
+            ax: matplotlib axes to draw on; new ones if None.
+            losses: those of sampled tasks, as ``autodiff.task_losses`` returns them.
+
+        Returns:
+            The axes.
+        """
+        from toylin import plotting
+
+        with plotting.drawing(ax, size=(5.0, 2.6)) as axes:
+            plotting.spread(axes, float(self.mean), float(self.median), losses)
+        return axes
 
     def warn(self) -> None:
         """Issue a ``TailWarning`` if the mean is dominated by its tail, or beyond floats."""

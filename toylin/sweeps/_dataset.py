@@ -114,6 +114,8 @@ def in_memory(plan: Plan, arrays: dict[str, np.ndarray]) -> Any:
     """The results as an ``xarray.Dataset``."""
     import xarray
 
+    from toylin.sweeps import _pictures  # noqa: F401  adds them to datasets
+
     dims = run_dims(plan)
     return xarray.Dataset(
         {

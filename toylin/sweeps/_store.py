@@ -38,6 +38,8 @@ def open_store(path: str | os.PathLike[str]) -> Any:
     """
     import xarray
 
+    from toylin.sweeps import _pictures  # noqa: F401  adds them to datasets
+
     path = Path(path)
     if stored_settings(path) is None:
         raise ValueError(f"store must be a folder written by a sweep, got {str(path)!r}")

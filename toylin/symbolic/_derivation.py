@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from math import comb
-from typing import Literal
+from typing import Any, Literal
 
 from sympy import Expr
 
@@ -59,6 +60,22 @@ class Derivation:
             raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {name!r}")
         printed: str = getattr(_printing, name)(self)
         return printed
+
+    def lambdify(self) -> Callable[..., Any]:
+        """The loss as a function, the ``outer_loss`` that ``format("python")`` prints.
+
+        Returns:
+            ``outer_loss(weights, step_size, theta_mean, theta_cov, x_cov, noise_std)``, with one
+            more argument ``shots`` where the derivation is for K of them.
+
+        >>> loss = derive(depth=2, shots="K").lambdify()
+        >>> round(loss((0.7, -0.9), 0.1, 0.3, 1.0, 1.0, 0.2, shots=5), 6)
+        0.757435
+        """
+        written: dict[str, Any] = {}
+        exec(self.format("python"), written)
+        function: Callable[..., Any] = written["outer_loss"]
+        return function
 
     def __str__(self) -> str:
         return self.format("text")

@@ -16,13 +16,16 @@ import numpy as np
 from toylin._internal import checks
 from toylin._internal.files import npz_bytes, prepare, replace
 from toylin._internal.shapes import Array, Float
+from toylin._internal.showing import shown
 from toylin.rules import RULES, Rule
+from toylin.training._pictures import plot_losses
 
 # What a file may name. Nothing else that it says is looked up anywhere.
 _RULES = {cls.__name__: cls for cls in RULES.values()}
 _NUMBERS = "biufc"
 
 
+@shown
 class SavedRun(NamedTuple):
     """What ``load_run`` returns.
 
@@ -40,6 +43,31 @@ class SavedRun(NamedTuple):
     loss: Float[Array, " records"]
     settings: dict[str, Any]
     model: str | None = None
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        label: str | None = None,
+        window: int = 1,
+        references: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Draw the loss along meta-training: black for one array of weights, red for more.
+
+        Args:
+            ax: matplotlib axes to draw on; new ones if None.
+            label: a name for the legend.
+            window: records to average over, where the losses are sampled.
+            references: levels to compare with, by name, as ``reference_losses`` returns them.
+
+        Returns:
+            The axes.
+
+        Raises:
+            ValueError: ``window`` is no integer from 1 to the number of records.
+        """
+        records = np.arange(len(self.loss))
+        return plot_losses(ax, self.params, records, self.loss, label, window, references)
 
 
 def save_run(

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 DEEP = "#c1121f"
@@ -51,3 +52,22 @@ def style() -> Iterator[None]:
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure, in inches; no window, no global state."""
     return Figure(figsize=(width, height), layout="constrained")
+
+
+@contextmanager
+def drawing(
+    ax: Axes | None, size: tuple[float, float] = (5.0, 3.1), **options: Any
+) -> Iterator[Any]:
+    """Axes to draw on in the house style: those given, or of a new figure of pyplot's.
+
+    Args:
+        ax: axes of matplotlib, or None.
+        size: width and height of a new figure, in inches.
+        **options: of new axes, ``projection`` say.
+    """
+    with style():
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            ax = plt.figure(figsize=size, layout="constrained").add_subplot(**options)
+        yield ax

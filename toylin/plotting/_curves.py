@@ -1,0 +1,109 @@
+"""Losses along meta-training, and the levels to compare them with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.patheffects import withStroke
+from matplotlib.transforms import blended_transform_factory
+from numpy.typing import ArrayLike
+
+from toylin.plotting._style import DEEP, REFERENCE, SHALLOW
+
+_REDS = LinearSegmentedColormap.from_list("reds", ["#f4a59f", DEEP, "#4a0009"])
+_APART = 0.075  # of the height: levels nearer than that have labels on opposite sides
+
+
+def sequential_colours(number: int) -> list[Any]:
+    """That many reds, from light to dark."""
+    return list(_REDS(np.linspace(0, 1, number) if number > 1 else [0.5]))
+
+
+def depth_colours(depths: ArrayLike) -> list[Any]:
+    """Black for one layer, reds from light to dark for more."""
+    deep = iter(sequential_colours(int(np.sum(np.asarray(depths) > 1))))
+    return [next(deep) if depth > 1 else SHALLOW for depth in np.asarray(depths)]
+
+
+def band(
+    ax: Axes,
+    x: ArrayLike,
+    curves: ArrayLike,
+    colour: Any,
+    label: str | None = None,
+    quantiles: tuple[float, float] = (0.0, 1.0),
+) -> None:
+    """The median of curves, shape (runs, records), and the band between two of their quantiles."""
+    rows = np.where(np.isfinite(curves), curves, np.inf)
+    low, high = quantiles
+    lower, middle, upper = np.quantile(rows, [low, 0.5, high], axis=0, method="nearest")
+    ax.fill_between(x, lower, upper, color=colour, alpha=0.2, linewidth=0)
+    ax.plot(x, middle, color=colour, label=label)
+
+
+def training_curve(
+    ax: Axes,
+    iteration: ArrayLike,
+    loss: ArrayLike,
+    colour: Any,
+    label: str | None = None,
+    window: int = 1,
+) -> None:
+    """The loss of a run or, shape (runs, records), of several: their median and their range.
+
+    Args:
+        ax: where to draw.
+        iteration: of the records.
+        loss: at those.
+        colour: of the curve.
+        label: for a legend.
+        window: records to average over, for losses that are sampled; those themselves are pale.
+    """
+    x, rows = np.asarray(iteration), np.atleast_2d(loss)
+    if window > 1:
+        if len(rows) == 1:
+            ax.plot(x, rows[0], color=colour, alpha=0.25, linewidth=0.6)
+        kernel = np.ones(window) / window
+        rows = np.array([np.convolve(row, kernel, mode="valid") for row in rows])
+        x = x[window // 2 :][: rows.shape[1]]
+    if len(rows) == 1:
+        ax.plot(x, rows[0], color=colour, label=label)
+    else:
+        band(ax, x, rows, colour, label)
+    ax.set(xlabel="meta-iteration", ylabel="loss after adaptation")
+    ax.margins(x=0)
+
+
+def reference_lines(ax: Axes, levels: Mapping[str, float]) -> None:
+    """A dashed line at each level, its name at the right end; call it once the limits are set.
+
+    A name stands above its line, and below it where the next level is too near for that.
+    """
+    ordered = sorted(levels.items(), key=lambda item: item[1])
+    where = blended_transform_factory(ax.transAxes, ax.transData)
+    for k, (name, level) in enumerate(ordered):
+        above = k + 1 == len(ordered) or _height(ax, ordered[k + 1][1]) - _height(ax, level) > (
+            _APART
+        )
+        ax.axhline(level, color=REFERENCE, linestyle="--", linewidth=0.9, zorder=0)
+        ax.annotate(
+            name,
+            (1.0, level),
+            xycoords=where,
+            xytext=(0, 2 if above else -2),
+            textcoords="offset points",
+            ha="right",
+            va="bottom" if above else "top",
+            color="#495057",
+            fontsize=7,
+            path_effects=[withStroke(linewidth=2, foreground="white", alpha=0.8)],
+        )
+
+
+def _height(ax: Axes, level: float) -> float:
+    """A level as a share of the height of the axes."""
+    return float(ax.transAxes.inverted().transform(ax.transData.transform((1.0, level)))[1])

@@ -1,0 +1,96 @@
+"""A loss on a plane, and what is on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
+
+_LEVELS = 29
+# By kind: marker, colour of its face, size.
+_MARKERS: dict[str, tuple[str, str, float]] = {
+    "minimum": ("*", "white", 11),
+    "saddle": ("X", "#ffd166", 5.5),
+    "maximum": ("^", "#2b2b2b", 5.5),
+    "degenerate": ("s", "#9b9b9b", 5),
+}
+
+
+def contours(ax: Axes, first: ArrayLike, second: ArrayLike, loss: ArrayLike, top: float) -> Any:
+    """Filled contours of ``loss[i, j]`` at (first[i], second[j]), with colours from 0 to ``top``.
+
+    Returns:
+        What a colour bar is made from.
+    """
+    filled = ax.contourf(
+        np.asarray(first),
+        np.asarray(second),
+        np.asarray(loss).T,
+        np.linspace(0.0, top, _LEVELS),
+        cmap="Blues",
+        norm=Normalize(0.0, top),
+        extend="max",
+    )
+    filled.set_rasterized(True)
+    ax.set_aspect("equal")
+    return filled
+
+
+def relief(
+    ax: Any, first: ArrayLike, second: ArrayLike, loss: ArrayLike, top: float, reach: float = np.inf
+) -> None:
+    """The same in three dimensions, cut off at ``top``.
+
+    Args:
+        ax: axes with ``projection="3d"`` and ``computed_zorder=False``.
+        first: the places of the rows of ``loss``,
+        second: and of its columns.
+        loss: the heights.
+        top: where heights and colours end.
+        reach: how far from zero the view reaches along either axis.
+    """
+    w1, w2 = np.meshgrid(np.asarray(first), np.asarray(second), indexing="ij")
+    shown = (np.maximum(np.abs(w1), np.abs(w2)) <= reach) & (np.asarray(loss) <= top)
+    ax.plot_surface(
+        w1, w2, np.where(shown, loss, np.nan), cmap="Blues", norm=Normalize(0.0, top),
+        rcount=100, ccount=100, linewidth=0.1, alpha=0.9, edgecolor=(0.3, 0.3, 0.4, 0.15),
+        rasterized=True, zorder=1,
+    )  # fmt: skip
+    ax.view_init(elev=38, azim=-62)
+    ax.set(zlim=(0, top), zticks=[k * top / 7 for k in (0, 2, 4, 6)])
+    ax.zaxis.set_major_formatter("{x:.3g}")
+    ax.tick_params(pad=-3)
+    ax.xaxis.labelpad = ax.yaxis.labelpad = -8
+    ax.set_box_aspect((1, 1, 0.62), zoom=1.12)
+    for pane in (ax.xaxis, ax.yaxis, ax.zaxis):
+        pane.set_pane_color((1, 1, 1, 0))
+
+
+def colour_bar(ax: Axes, mappable: Any, label: str) -> None:
+    """A colour bar with a few round ticks."""
+    assert ax.figure is not None
+    ax.figure.colorbar(mappable, ax=ax, label=label, shrink=0.9, ticks=MaxNLocator(5))
+
+
+def critical_points(ax: Axes, points: ArrayLike, kind: Sequence[str], scale: float = 1.0) -> None:
+    """Points of two variables by their kind: stars, crosses, triangles, squares."""
+    for name, (marker, face, size) in _MARKERS.items():
+        at = np.asarray(points)[[k == name for k in kind]]
+        if not len(at):
+            continue
+        ax.plot(
+            *at.T,
+            marker,
+            markersize=size * scale,
+            markerfacecolor=face,
+            markeredgecolor="black",
+            markeredgewidth=0.7,
+            linestyle="none",
+            label=name,
+            zorder=5,
+        )

@@ -1,0 +1,40 @@
+"""Where the losses of single tasks lie, and where their mean does."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+
+from toylin.plotting._style import REFERENCE, SECOND, THIRD
+
+_BINS = 40
+
+
+def spread(ax: Axes, mean: float, median: float, losses: ArrayLike | None = None) -> None:
+    """Mean and median on a logarithmic axis of losses, over the histogram of sampled ones."""
+    if losses is not None:
+        shown = np.asarray(losses).ravel()
+        shown = shown[np.isfinite(shown) & (shown > 0)]
+        bins = np.geomspace(np.quantile(shown, 1e-3), shown.max() * 1.001, _BINS)
+        weights = np.full(shown.size, 1 / np.size(losses))
+        ax.hist(
+            shown,
+            bins.tolist(),
+            weights=weights,
+            color=REFERENCE,
+            alpha=0.45,
+            label="sampled tasks",
+        )
+        ax.set_ylabel("share of sampled tasks")
+    else:
+        ax.set_yticks([])
+    ax.set_xscale("log")
+    for level, colour, line, name in (
+        (median, SECOND, "--", "exact median"),
+        (mean, THIRD, "-", "exact mean"),
+    ):
+        if np.isfinite(level) and level > 0:
+            ax.axvline(level, color=colour, linestyle=line, label=f"{name}, {level:.3g}")
+    ax.set_xlabel("loss after adaptation")
+    ax.legend()

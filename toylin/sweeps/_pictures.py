@@ -1,0 +1,159 @@
+"""The pictures of a sweep, as ``runs.toylin.plot()`` and ``runs.toylin.plot_training()``.
+
+xarray's own way of adding methods to a Dataset: an accessor, here of the package's name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray
+
+from toylin._internal.shapes import Float
+
+_FEW = 7  # curves in one picture
+
+
+@xarray.register_dataset_accessor("toylin")
+class SweepPictures:
+    """Pictures of what ``sweep`` and ``open_store`` return; runs not there yet are left out."""
+
+    def __init__(self, runs: Any) -> None:
+        self._runs = runs
+
+    def plot(self, x: str | None = None, y: str | None = None, ax: Any = None) -> Any:
+        """Draw the loss after meta-training over two axes, or one: the median over all others.
+
+        Hatched is what is no better than not adapting; over one axis, a dashed line is that loss,
+        and a band the quartiles.
+
+        Args:
+            x: the axis across; ``step_size``, or the longest of numbers, by default.
+            y: the axis up; ``depth``, or the next longest, by default.
+            ax: matplotlib axes to draw on; new ones, with a colour bar, if None.
+
+        Returns:
+            The axes.
+
+        Raises:
+            ValueError: no such axis, or no finished run that did not diverge.
+        """
+        from toylin import plotting
+
+        dims = self.dims(x, y)
+        loss, bar = self.final_loss(*dims), self.unadapted_loss()
+        with plotting.drawing(ax) as axes:
+            mesh = draw_final(axes, self._runs, dims, loss, bar)
+            if ax is None and mesh is not None:
+                axes.figure.colorbar(mesh, ax=axes, label="final loss", extend="max")
+        return axes
+
+    def plot_training(self, over: str | None = None, ax: Any = None) -> Any:
+        """Draw the loss along meta-training: median and quartiles for each setting of one axis.
+
+        Args:
+            over: the axis; by default ``depth``, or else that of ``plot`` across. At most seven of
+                its settings are drawn, evenly spaced.
+            ax: matplotlib axes to draw on; new ones if None.
+
+        Returns:
+            The axes.
+
+        Raises:
+            ValueError: no such axis.
+        """
+        from toylin import plotting
+
+        over = self.dims(over)[0] if over is not None else self.dims()[-1]
+        with plotting.drawing(ax) as axes:
+            draw_training(axes, self._runs, over, self.training_loss(over))
+        return axes
+
+    def dims(self, x: str | None = None, y: str | None = None) -> tuple[str, ...]:
+        """The axes across and up, or across alone where only one is swept."""
+        dims = [d for d in self._runs.final_loss.dims if d != "seed"]
+        if not dims:
+            raise ValueError("runs must be over at least one axis, got none but seeds")
+        for name, asked in (("x", x), ("y", y)):
+            if asked is not None and asked not in dims:
+                raise ValueError(f"{name} must be one of {', '.join(dims)}, got {asked!r}")
+        size = self._runs.sizes
+        numbers = [d for d in dims if self._runs[d].dtype.kind in "fiu"]
+        longest = sorted(numbers, key=lambda d: (d != "step_size", -size[d]))
+        x = x or next((d for d in [*longest, *dims] if d != y), dims[0])
+        rest = sorted((d for d in dims if d != x), key=lambda d: (d != "depth", -size[d]))
+        y = y or next(iter(rest), None)
+        return (x,) if y is None or y == x else (x, y)
+
+    def final_loss(self, x: str, y: str | None = None) -> Float[np.ndarray, ...]:
+        """Shape (y, x), the median over the rest; or (rest, x). Infinite where a run diverged."""
+        done = self._done()
+        final = self._runs.final_loss.where(~self._runs.diverged, np.inf).where(done)
+        if y is None:
+            values = final.transpose(..., x).values
+            return values.reshape(-1, values.shape[-1])
+        others = [d for d in final.dims if d not in (x, y)]
+        return final.median(others).transpose(y, x).values
+
+    def unadapted_loss(self) -> float:
+        """The lowest loss without adaptation that any run ends with."""
+        bar = self._runs.unadapted_loss.where(self._done())
+        return float(bar.where(np.isfinite(bar)).min())
+
+    def training_loss(self, over: str) -> Float[np.ndarray, "settings runs records"]:
+        """The loss along meta-training for each setting of ``over``."""
+        loss = self._runs.loss.where(self._done()).transpose(over, ..., "iteration").values
+        return loss.reshape(loss.shape[0], -1, loss.shape[-1])
+
+    def _done(self) -> Any:
+        # A sweep in memory has no such variable: all of its runs are done.
+        return self._runs.computed if "computed" in self._runs else True
+
+
+def draw_final(axes: Any, runs: Any, dims: tuple[str, ...], loss: np.ndarray, bar: float) -> Any:
+    """What ``plot`` draws; returns what a colour bar is made from, None for one axis."""
+    from toylin import plotting
+
+    positive = loss[np.isfinite(loss) & (loss > 0)]
+    if not positive.size:
+        raise ValueError("runs must hold at least one finished run that did not diverge")
+    scales = [plotting.scale_of(runs[d].values) for d in dims]
+    mesh = None
+    if len(dims) == 2:
+        low = max(float(positive.min()), 1e-6)
+        high = max(2 * bar, 10 * low)
+        mesh = plotting.phase(axes, scales[0], scales[1], loss, low, high, bar)
+    else:
+        plotting.line(axes, scales[0], loss)
+        axes.set_ylabel("final loss")
+        plotting.reference_lines(axes, {"no adaptation": bar})
+    for axis, scale, name in zip((axes.xaxis, axes.yaxis), scales, dims, strict=False):
+        scale.apply(axis, name)
+    return mesh
+
+
+def draw_training(axes: Any, runs: Any, over: str, loss: np.ndarray) -> None:
+    """What ``plot_training`` draws, from the loss of shape (settings, runs, records)."""
+    from toylin import plotting
+
+    scale = plotting.scale_of(runs[over].values)
+    shown = np.unique(np.linspace(0, len(loss) - 1, min(len(loss), _FEW)).round().astype(int))
+    values = runs[over].values[scale.order]
+    depths = over == "depth" and scale.numbers
+    colours = (
+        plotting.depth_colours(values[shown])
+        if depths
+        else (plotting.sequential_colours(len(shown)))
+    )
+    iteration = runs.iteration.values
+    for k, colour in zip(shown, colours, strict=True):
+        curves = loss[scale.order[k]]
+        curves = curves[np.isfinite(curves[:, 0])]
+        if len(curves):
+            plotting.band(axes, iteration, curves, colour, scale.names[k], (0.25, 0.75))
+    axes.set(xlabel="meta-iteration", ylabel="loss", yscale="log")
+    axes.margins(x=0)
+    axes.grid(axis="y", color=plotting.REFERENCE, alpha=0.2, linewidth=0.5)
+    some = "" if len(shown) == len(loss) else f", {len(shown)} of {len(loss)}"
+    axes.legend(title=f"{over}{some}", ncols=2)
