@@ -35,6 +35,28 @@ def npz_bytes(data: Mapping[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
+def write_durably(path: Path, content: bytes) -> None:
+    """Put ``content`` at ``path`` in one step, on the disk: what is killed leaves a ``.partial``.
+
+    The folder is flushed by ``flush``, once for all files in it.
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    with open(partial, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def flush(folder: Path) -> None:
+    """Have the names in ``folder`` on the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def replace(path: Path, content: bytes) -> None:
     """Put ``content`` at ``path`` in one step."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

@@ -70,7 +70,7 @@ def run(plan: Plan, store: Any, block: tuple[int, ...], mesh: Mesh, progress: bo
         KeyboardInterrupt: Ctrl-C was pressed; raised once the chunk under way is finished.
     """
     chunks = list(all_chunks(plan.shape, plan.batched, block))
-    todo = shared(np.array([not (hasattr(store, "is_done") and store.is_done(c)) for c in chunks]))
+    todo = shared(np.array(store.todo(chunks) if store else [True] * len(chunks)))
     done = sum(prod(c.shape) for c, new in zip(chunks, todo, strict=True) if not new)
     with stop_on_interrupt() as stop, progress_bar(progress, plan.runs, "runs", done) as count:
         for chunk, new in zip(chunks, todo, strict=True):
@@ -78,8 +78,7 @@ def run(plan: Plan, store: Any, block: tuple[int, ...], mesh: Mesh, progress: bo
                 continue
             arrays = boxed(plan, chunk, compute(plan, chunk, block, mesh))
             if store is not None:
-                where = chunk.slices if plan.seed_is_axis else chunk.slices[:-1]
-                store.write(where, arrays)
+                store.write(chunk, arrays)
             count(prod(chunk.shape))
             if shared(np.array(stop.is_set())):
                 raise KeyboardInterrupt

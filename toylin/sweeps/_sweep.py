@@ -19,8 +19,9 @@ from toylin.sweeps._chunks import Chunk, all_chunks, choose_block, parse_memory
 from toylin.sweeps._dataset import Memory
 from toylin.sweeps._plan import Plan, make_plan, shortened
 from toylin.sweeps._problem import Problem, Sizes
+from toylin.sweeps._reading import open_store
 from toylin.sweeps._run import compute, make_mesh, run, shared
-from toylin.sweeps._store import Store, open_store
+from toylin.sweeps._store import Store
 from toylin.tasks import LinearRegression, TaskLaw
 from toylin.training._optimizer import Optimizer
 
