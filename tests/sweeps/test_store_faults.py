@@ -9,6 +9,7 @@ import pickle
 import random
 import re
 import shutil
+import sys
 import warnings
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 
 import toylin as tl
+from toylin.cli import main
 from toylin.sweeps._checksums import SKELETON, listing
 from toylin.sweeps._layout import ATTRIBUTES, METADATA
 from toylin.sweeps._store import Store
@@ -156,6 +158,21 @@ def test_damage_is_noticed_as_it_is_read(whole, tmp_path):
         file.truncate(2**40)
     with pytest.raises(tl.StoreError, match=r"loss/0.0.0 does not match"):
         tl.open_store(store).loss[:1].load()
+
+
+def test_a_command_says_so_in_one_line(whole, tmp_path, monkeypatch, capsys):
+    store = copied(whole, tmp_path)
+    emptied(store / "loss/1.0.0")
+    argv = ["toylin", "plot", "sweep", str(store), "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", argv)
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    with pytest.raises(SystemExit, match="1"):
+        main()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("toylin: store ")
+    assert "loss/1.0.0 does not match its checksum" in line
+    warnings.showwarning(UserWarning("store 'a'\nis damaged"), UserWarning, "a.py", 1)
+    assert capsys.readouterr().err == "toylin: store 'a' is damaged\n"
 
 
 def test_what_says_which_sweep_it_is_stands_twice(whole, tmp_path):
