@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -113,12 +114,20 @@ def command(
         try:
             sweep(**asked, store=store, memory=memory, progress=True)
         except KeyboardInterrupt:
-            click.echo(f"stopped; the same command resumes in {store}", err=True)
-            raise click.Abort from None
+            _leave(f"stopped; the same command resumes in {store}", 130)
         except ConnectionError as error:
-            click.echo(f"toylin: {error}", err=True)
-            os._exit(1)  # JAX would wait for the one that is gone
+            _leave(str(error), 1)
         written.append(store)
+
+
+def _leave(message: str, code: int) -> None:
+    """End at once: as it ends by itself JAX waits for processes that are gone.
+
+    A Ctrl-C meanwhile would kill it, or crash threads that still compute.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    click.echo(f"toylin: {message}", err=True)
+    os._exit(code)
 
 
 def _asked(config: str | None, axes: tuple[str, ...], settings: tuple[str, ...]) -> dict[str, Any]:
