@@ -88,7 +88,8 @@ def run(plan: Plan, store: Any, block: tuple[int, ...], mesh: Mesh, progress: bo
         ConnectionError: another process is gone.
     """
     chunks = list(all_chunks(plan.shape, plan.batched, block))
-    todo = shared(np.array(store.todo(chunks) if store else [True] * len(chunks)))
+    found = agree(partial(store.todo, chunks) if store is not None else None)
+    todo = shared(np.array(found or [True] * len(chunks)))
     done = sum(prod(c.shape) for c, new in zip(chunks, todo, strict=True) if not new)
     with stop_on_interrupt() as stop, progress_bar(progress, plan.runs, "runs", done) as count:
         for chunk, new in zip(chunks, todo, strict=True):
