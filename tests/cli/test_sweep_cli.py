@@ -98,13 +98,16 @@ def test_ctrl_c_stops_after_the_chunk_and_resumes(tmp_path):
     args += ["--store", str(store), "--memory", "600kB"]
     program = [sys.executable, "-c", "from toylin.cli import main; main()", *args]
     process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True)
-    while not list(store.glob("computed/[0-9]*")):
+    while not list(store.glob(".checksums/[0-9]*")):
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    errors = ""
+    while f"the same command resumes in {store}" not in errors:
+        errors += process.stderr.readline()
+    process.send_signal(signal.SIGINT)  # as it ends, once more: it crashed
+    errors += process.communicate(timeout=60)[1]
     assert process.returncode == 130
-    assert f"the same command resumes in {store}" in errors
     assert "Traceback" not in errors
     share = float(tl.open_store(store).computed.mean())
     assert 0 < share < 1

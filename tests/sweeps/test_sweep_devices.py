@@ -1,4 +1,4 @@
-"""The same numbers on one device, on eight, and on two processes; and memory that stays flat."""
+"""One device, eight, and two processes agree to rounding; and memory stays flat."""
 
 from __future__ import annotations
 

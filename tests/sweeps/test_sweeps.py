@@ -366,6 +366,12 @@ def test_the_minima_are_minima():
         ({"optimizer": tl.Optimizer("sgd")}, None),
         ({"record_every": 7}, "record_every must divide num_steps=20, got 7"),
         ({"loss": "approximate"}, "loss must be 'exact' or 'sampled'"),
+        ({"devices": [1]}, r"devices must be different ones of jax.devices\(\), got \[1\]"),
+        ({"devices": [1]}, "devices must be"),  # once more: JAX aborted the second time
+        ({"devices": []}, "devices must be"),
+        ({"devices": [jax.devices()[0]] * 2}, "devices must be"),
+        ({"devices": "cpu"}, "devices must be"),
+        ({"devices": [[]]}, "devices must be"),
         ({"seeds": 0}, "seeds must be an integer of at least 1"),
         ({"seeds": [1.5]}, "seeds must be"),
         ({"memory": "lots"}, "memory must be a size"),

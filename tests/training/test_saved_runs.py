@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import tracemalloc
+import zipfile
 from typing import NamedTuple
 
 import jax
@@ -80,6 +84,72 @@ def test_pickles_are_not_loaded(tmp_path):
     np.savez(path, about=np.array([{"rule": 1}], dtype=object))
     with pytest.raises(ValueError, match="path must be a run that save_run wrote"):
         tl.load_run(path)
+
+
+def npz(path, **entries):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in entries.items():
+            archive.writestr(f"{name}.npy", content)
+
+
+def header(shape, dtype="<f8"):
+    file = io.BytesIO()
+    about = {"shape": shape, "fortran_order": False, "descr": dtype}
+    np.lib.format.write_array_header_1_0(file, about)
+    return file.getvalue()
+
+
+def check_refused(path, words):
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="path must be a run that save_run wrote") as raised:
+        tl.load_run(path)
+    assert tracemalloc.get_traced_memory()[1] < 100 * 2**20
+    tracemalloc.stop()
+    assert str(path) in str(raised.value)
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_file_is_read_no_further_than_it_is_large(tmp_path):
+    path = tmp_path / "run.npz"
+    npz(path, loss=header((2**40,)))  # claims 8 TB
+    check_refused(path, "'loss' in it is damaged")
+    npz(path, loss=header((2**25,)) + bytes(2**28))  # packed a thousandfold
+    assert path.stat().st_size < 2**20
+    check_refused(path, "it would unpack to 268,435,584 bytes")
+    for dtype in ("|O", "<U0"):
+        npz(path, loss=header((2**40,), dtype))
+        check_refused(path, "'loss' in it is damaged")
+    for text in ("[" * 100_000, "{", "{}", "3", '{"params": [], "rule": 1}'):
+        npz_of_text = io.BytesIO()
+        np.save(npz_of_text, np.asarray(text))
+        npz(path, about=npz_of_text.getvalue())
+        check_refused(path, "it says nothing")
+
+
+def test_what_compresses_well_is_loaded_all_the_same(tmp_path):
+    zeros = jnp.zeros(2**24, jnp.float32)  # as large as may be unpacked, and some more
+    path = tl.save_run(tmp_path / "run.npz", zeros, tl.MAML(0.1), jnp.zeros(3), {})
+    assert tl.load_run(path).params.shape == zeros.shape
+
+
+def test_every_damage_of_a_run_is_named(tmp_path):
+    path = tl.save_run(tmp_path / "run.npz", PARAMS, tl.MAML(0.1), jnp.arange(9.0), SETTINGS)
+    whole = path.read_bytes()
+    step = 1 if os.environ.get("TOYLIN_TESTS") == "thorough" else 37
+    for place in range(0, len(whole), step):
+        for damaged in (whole[:place], whole[:place] + b"\x00" + whole[place + 1 :]):
+            path.write_bytes(damaged)
+            try:
+                run = tl.load_run(path)
+            except ValueError as error:
+                words = str(error)
+            else:  # a time stamp, a version that nobody reads
+                words = f"got {str(path)!r}"
+                equal(run.params, PARAMS)
+                equal(run.loss, jnp.arange(9.0))
+            assert words.startswith("path must be") or words.startswith("got")
+            assert "\n" not in words
 
 
 def test_what_cannot_be_saved_or_loaded_says_so(tmp_path):

@@ -1,4 +1,4 @@
-"""The one exception of our own."""
+"""The exceptions of our own."""
 
 
 class NoClosedFormError(NotImplementedError, ValueError):
@@ -6,3 +6,7 @@ class NoClosedFormError(NotImplementedError, ValueError):
 
     Nothing falls back to sampling in silence.
     """
+
+
+class StoreError(OSError):
+    """A store cannot be written or is damaged; the message says why, what is lost, what is safe."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -56,6 +58,7 @@ def main() -> None:
     """Run the command line; an error is one line on stderr and a non-zero exit."""
     # What XLA has to say of its own compiling is not for the person who asked.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.showwarning = _warn
     try:
         # Outside standalone mode click returns the code of an Exit instead of raising it.
         if code := cli.main(standalone_mode=False):
@@ -69,6 +72,10 @@ def main() -> None:
         _fail(error.format_message(), error.exit_code)
     except (ValueError, OSError) as error:
         _fail(str(error), 1)
+
+
+def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
+    click.echo(f"toylin: {' '.join(str(message).split())}", err=True)
 
 
 def _fail(message: str, code: int) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import click
 
 from toylin.cli._common import report, use_float64
+from toylin.cli._readable_stderr import say_instead
 
 
 @click.command(name="sweep")
@@ -18,11 +20,20 @@ from toylin.cli._common import report, use_float64
 @click.option("--store", type=click.Path(path_type=Path), help="Folder of the results (Zarr).")
 @click.option("--memory", default="2GiB", show_default=True, help="What a chunk of runs may need.")
 @click.option("--dry-run", is_flag=True, help="Say what it would take, and run nothing.")
-@click.option("--devices", type=click.IntRange(1), help="CPU devices; a core each by default.")
+@click.option(
+    "--devices", type=click.IntRange(1, 1024), help="CPU devices; a core each by default."
+)
 @click.option("--coordinator", metavar="HOST:PORT", help="The first process of several.")
 @click.option("--num-processes", type=click.IntRange(1), help="How many processes there are.")
 @click.option("--process-id", type=click.IntRange(0), help="Which of them this is, from 0.")
 @click.option("--distributed", is_flag=True, help="Several processes, found from SLURM or TPU.")
+@click.option(
+    "--timeout",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="Seconds to wait for a process that does not come, or is silent.",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -42,6 +53,7 @@ def command(
     num_processes: int | None,
     process_id: int | None,
     distributed: bool,
+    timeout: int,
     out: Path,
 ) -> None:
     """Meta-train at every combination of settings.
@@ -90,7 +102,7 @@ def command(
     asked = _asked(config, axes, settings)
     _devices(devices)
     use_float64()
-    _join(coordinator, num_processes, process_id, distributed)
+    _join((coordinator, num_processes, process_id), distributed, timeout)
     from toylin.sweeps import sweep
 
     if dry_run:
@@ -102,9 +114,20 @@ def command(
         try:
             sweep(**asked, store=store, memory=memory, progress=True)
         except KeyboardInterrupt:
-            click.echo(f"stopped; the same command resumes in {store}", err=True)
-            raise click.Abort from None
+            _leave(f"stopped; the same command resumes in {store}", 130)
+        except ConnectionError as error:
+            _leave(str(error), 1)
         written.append(store)
+
+
+def _leave(message: str, code: int) -> None:
+    """End at once: as it ends by itself JAX waits for processes that are gone.
+
+    A Ctrl-C meanwhile would kill it, or crash threads that still compute.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    click.echo(f"toylin: {message}", err=True)
+    os._exit(code)
 
 
 def _asked(config: str | None, axes: tuple[str, ...], settings: tuple[str, ...]) -> dict[str, Any]:
@@ -140,15 +163,23 @@ def _devices(devices: int | None) -> None:
     jax.config.update("jax_num_cpu_devices", devices or cores or 1)
 
 
-def _join(
-    coordinator: str | None, processes: int | None, process: int | None, detect: bool
-) -> None:
+def _join(given: tuple[Any, ...], detect: bool, timeout: int) -> None:
+    """Meet the other processes: those ``given``, or those that the cluster knows of."""
     import jax
 
-    given = (coordinator, processes, process)
-    if detect:
-        jax.distributed.initialize()
-    elif any(value is not None for value in given):
-        if None in given:
-            raise click.UsageError("give --coordinator, --num-processes and --process-id together")
-        jax.distributed.initialize(coordinator, processes, process)
+    if not detect and given == (None, None, None):
+        return
+    if not detect and None in given:
+        raise click.UsageError("give --coordinator, --num-processes and --process-id together")
+    say_instead(
+        f"another process is gone, or did not come within {timeout} s (--timeout); what was "
+        "finished is in the store: run the same command on all again"
+    )
+    coordinator, processes, process = (None, None, None) if detect else given
+    jax.distributed.initialize(
+        coordinator,
+        processes,
+        process,
+        initialization_timeout=timeout,
+        heartbeat_timeout_seconds=timeout,
+    )

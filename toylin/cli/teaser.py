@@ -22,6 +22,6 @@ def command(out: Path) -> None:
     depth          one to six layers, and the inner step sizes at which depth helps
 
     Each is written as NAME.png, .svg and .pdf, its data as NAME.npz, and its settings, caption and
-    versions as NAME.json. Two runs write the same data, bit for bit.
+    versions as NAME.json. On one machine two runs write the same data, bit for bit.
     """
     draw(TEASER, out)

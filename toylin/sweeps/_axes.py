@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from toylin.sweeps._problem import OWNERS, Problem, fields_of, put
+from toylin.sweeps._program import Result
 from toylin.training._optimizer import Optimizer
 
-RESERVED = ("iteration", "input", "seed")
+RESERVED = ("iteration", "input", "seed", "computed", *Result._fields)
+_NAME = re.compile(r"[^./\\\0][^/\\\0]*")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -91,8 +94,7 @@ def parse(over: Mapping[str, Any], base: Problem) -> tuple[Dimension, ...]:
     known = known_fields(base, whole)
     dimensions = []
     for name, values in over.items():
-        if name in RESERVED:
-            raise ValueError(f"over must not name {name!r}; seeds are given as seeds=")
+        _check_name(name)
         if name in whole:
             labels = tuple(values) if isinstance(values, Mapping) else _labels(name, values)
             fields: tuple[Field, ...] = (
@@ -127,6 +129,8 @@ def _labels(owner: str, values: Any) -> tuple[str, ...]:
 def _values(name: str, values: Any) -> list[Any]:
     if isinstance(values, str) or not np.iterable(values):
         raise ValueError(f"over[{name!r}] must be a sequence of values, got {values!r}")
+    if isinstance(values, np.ndarray) and values.ndim == 1:
+        values = values.tolist()
     listed = [v.item() if isinstance(v, np.generic) else v for v in values]
     if not listed:
         raise ValueError(f"over[{name!r}] must hold at least one value, got none")
@@ -146,12 +150,18 @@ def _field(name: str, values: Any, known: Mapping[str, Mapping[str, bool]]) -> F
     array = None
     if not known[owners[0]][field]:
         try:
-            array = np.asarray([np.asarray(v, dtype=float) for v in listed])
+            array = np.asarray(listed, dtype=float)
         except (TypeError, ValueError):
             raise ValueError(
                 f"over[{name!r}] must hold numbers, or arrays of one shape, got {listed!r}"
             ) from None
     return Field(owners[0], field, field, tuple(listed), array)
+
+
+def _check_name(name: Any) -> None:
+    """One that the result does not have for itself, and that can be a folder of a store."""
+    if not isinstance(name, str) or name in RESERVED or not _NAME.fullmatch(name):
+        raise ValueError(f"over must not name {name!r} (seeds are given as seeds=)")
 
 
 def _check_distinct(dimensions: Sequence[Dimension]) -> None:
@@ -167,6 +177,8 @@ def _check_distinct(dimensions: Sequence[Dimension]) -> None:
                 )
             seen[place] = dimension.name
         names = {dimension.name, *(f.label for f in dimension.fields)}
+        for name in names:
+            _check_name(name)
         if names & labels:
             raise ValueError(
                 f"over gives two dimensions one name: {', '.join(sorted(names & labels))}"

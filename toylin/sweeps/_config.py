@@ -90,8 +90,10 @@ def read_tables(path: Path) -> dict[str, Any]:
             return tomllib.load(file)
     except OSError as error:
         raise ValueError(f"config must be a file, got {str(path)!r}: {error.strerror}") from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"config {str(path)!r} is not TOML: {error}") from None
+    except RecursionError:
+        raise ValueError(f"config {str(path)!r} is not TOML of a sweep: too deep") from None
 
 
 def put_setting(tables: dict[str, Any], name: str, value: str) -> None:

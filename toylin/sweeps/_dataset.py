@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from toylin.sweeps._chunks import Chunk
 from toylin.sweeps._plan import Plan
 
 
@@ -105,7 +107,9 @@ def attributes(plan: Plan) -> dict[str, Any]:
     return {
         "title": "toylin sweep",
         "settings": json.dumps(plan.describe()),
-        "versions": json.dumps({name: version(name) for name in ("toylin", "jax", "optax")}),
+        "versions": json.dumps(
+            {name: version(name) for name in ("toylin", "jax", "optax", "numpy")}
+        ),
         "loss_units": "half squared error or nats, in expectation over tasks",
     }
 
@@ -132,7 +136,6 @@ class Memory:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self.block: tuple[int, ...] | None = None
         lengths = sizes(plan)
         self._arrays = {
             name: np.empty(
@@ -142,8 +145,13 @@ class Memory:
             for name, about in variables(plan).items()
         }
 
-    def write(self, where: tuple[slice, ...], arrays: dict[str, np.ndarray]) -> None:
+    def todo(self, chunks: Sequence[Chunk]) -> list[bool]:
+        """Of every chunk, whether it is to be computed: all are."""
+        return [True] * len(chunks)
+
+    def write(self, chunk: Chunk, arrays: Mapping[str, np.ndarray]) -> None:
         """Keep one chunk."""
+        where = chunk.slices if self._plan.seed_is_axis else chunk.slices[:-1]
         for name, values in arrays.items():
             self._arrays[name][where] = values
 

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
+from toylin.sweeps._code import describe_code
+
+_IN_FULL = 1000  # entries of an array; longer ones go by a hash
+
 
 def describe(value: Any) -> Any:
-    """``value`` as plain JSON."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    """``value`` as plain JSON: equal descriptions give equal numbers."""
+    if isinstance(value, type):
+        return describe_code(value)
+    if dataclasses.is_dataclass(value):
         fields = {f.name: describe(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        return {"type": type(value).__name__, **fields}
+        return {"type": _kind(value), **fields}
+    if hasattr(value, "_asdict"):
+        return {"type": _kind(value), **describe(value._asdict())}
     if isinstance(value, Mapping):
         return {str(k): describe(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -22,10 +31,18 @@ def describe(value: Any) -> Any:
     if value is None or isinstance(value, bool | str | int | float):
         return value
     if isinstance(value, np.ndarray | np.generic | jax.Array):
-        return np.asarray(value).tolist()
-    if callable(value):
-        return f"{value.__module__}.{value.__qualname__}"
-    return repr(value)
+        array = np.asarray(value)
+        if array.size <= _IN_FULL and array.dtype != object:
+            return array.tolist()
+        if array.dtype.kind in "biuf":
+            sha256 = hashlib.sha256(array.tobytes()).hexdigest()
+            return {"shape": list(array.shape), "dtype": array.dtype.str, "sha256": sha256}
+    return describe_code(value)
+
+
+def _kind(value: Any) -> Any:
+    kind = type(value)
+    return kind.__name__ if kind.__module__.startswith("toylin.") else describe_code(kind)
 
 
 def difference(old: Any, new: Any, path: str = "") -> str | None:

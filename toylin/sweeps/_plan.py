@@ -199,14 +199,20 @@ class Plan:
     def describe(self) -> dict[str, Any]:
         """All that decides the numbers, as plain JSON."""
         over = {
-            d.name: {f"{f.owner}.{f.name}".rstrip("."): describe(f.values) for f in d.fields}
+            d.name: {
+                f"{f.owner}.{f.name}".rstrip("."): describe(
+                    f.values if f.array is None else f.array
+                )
+                for f in d.fields
+            }
             for d in self.dims
         }
         recipe = self.recipe
         return {
             **{owner: describe(getattr(self.base, owner)) for owner in OWNERS},
             "over": over,
-            "seeds": describe(self.seeds.tolist() if self.seed_is_axis else int(self.seeds[0])),
+            "axes": [d.name for d in self.dims],
+            "seeds": describe(self.seeds if self.seed_is_axis else self.seeds[0]),
             "num_steps": recipe.num_steps,
             "record_every": recipe.record_every,
             "loss_kind": recipe.loss,

@@ -1,7 +1,7 @@
 """Results on disk: a Zarr store that xarray opens, written a chunk at a time.
 
-The variable ``computed`` says which runs are done. A chunk of it is written, by a rename, after all
-else of that chunk has reached the disk: what it says is there is there, whatever happens next.
+The list of a chunk's checksums is written, by a rename, after all files of that chunk have reached
+the disk: what is listed is there, whatever happens next, and resuming trusts what matches its list.
 """
 
 from __future__ import annotations
@@ -11,139 +11,152 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from toylin._internal.errors import StoreError
+from toylin._internal.files import flush, write_durably
+from toylin.sweeps._checksums import in_short, listing
 from toylin.sweeps._chunks import Chunk
-from toylin.sweeps._dataset import VARIABLES, attributes, coordinates, run_dims, sizes, variables
+from toylin.sweeps._code import NAME, undescribed
+from toylin.sweeps._dataset import attributes
 from toylin.sweeps._describe import difference
+from toylin.sweeps._layout import (
+    DONE,
+    chunk_files,
+    chunk_listing,
+    layouts,
+    sign,
+    skeleton,
+)
 from toylin.sweeps._plan import Plan
+from toylin.sweeps._reading import chunk_faults, stored_attributes
 
-DONE = "computed"
-
-
-class StoreError(OSError):
-    """The store cannot be written; the message says why, and what is safe."""
-
-
-def open_store(path: str | os.PathLike[str]) -> Any:
-    """The results in a store, finished or not, as an ``xarray.Dataset``, read as it is used.
-
-    Raises:
-        ValueError: the folder holds no sweep.
-    """
-    import xarray
-
-    from toylin.sweeps import _pictures  # noqa: F401  adds them to datasets
-
-    path = Path(path)
-    if stored_settings(path) is None:
-        raise ValueError(f"store must be a folder written by a sweep, got {str(path)!r}")
-    found = xarray.open_zarr(path, chunks=None, consolidated=True)
-    # Coordinates that are no dimensions (a single seed, zipped fields) do not say that they are.
-    return found.set_coords([n for n in found.data_vars if n not in (*VARIABLES, DONE)])
-
-
-def stored_settings(path: Path) -> dict[str, Any] | None:
-    """The settings that a store was made by; None where there is no store."""
-    try:
-        found = json.loads((path / ".zattrs").read_text())
-        settings: dict[str, Any] = json.loads(found["settings"])
-    except (FileNotFoundError, NotADirectoryError, KeyError, json.JSONDecodeError):
-        return None
-    return settings
-
-
-def stored_block(path: Path) -> tuple[int, ...]:
-    """The sides of the chunks that a store is written in, the seed's last."""
-    found = json.loads((path / ".zattrs").read_text())
-    return tuple(found["block"])
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class Store:
     """A store open for writing, by this process alone.
 
+    A damaged one is mended: its labels at once, its chunks by being computed again.
+
     Raises:
         ValueError: the folder holds another sweep (the message names a difference), or something
-            else.
+            else; or the sweep cannot be described exactly.
         StoreError: another process is writing to it, or it cannot be written.
     """
 
     def __init__(self, path: str | os.PathLike[str], plan: Plan, block: tuple[int, ...]) -> None:
         self.path = Path(path)
         self._plan = plan
+        settings = _exact(plan)
         with self._errors():
-            self._prepare(block)
+            if not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir())):
+                about = sign({**attributes(plan), "block": [*block]})
+                _create(self.path, skeleton(plan, block, about))
+            self._agree(settings, stored_attributes(self.path, "a new folder or one"))
             self._lock = _lock(self.path)
-        self.block = stored_block(self.path)
-        self._remove_partial()
-        import zarr
-
-        self._group: Any = zarr.open_group(self.path, mode="r+", zarr_format=2)
+            try:
+                self._mend(stored_attributes(self.path))
+            except BaseException:
+                self.close()
+                raise
 
     def close(self) -> None:
         """Let another process write."""
         self._lock.close()
 
-    def dataset(self) -> Any:
-        """The results so far."""
-        return open_store(self.path)
+    def todo(self, chunks: Sequence[Chunk]) -> list[bool]:
+        """Of every chunk, whether it is to be computed; those that are damaged are named."""
+        found: list[str] = []
+        answer = []
+        for chunk in chunks:
+            corner = self._corner(chunk)
+            files, listed = chunk_files(self._arrays, corner), self.path / chunk_listing(corner)
+            begun = listed.exists() or (self.path / files[DONE]).exists()
+            wrong = chunk_faults(self.path, self._arrays, corner) if begun else []
+            if wrong:  # unlisted first, so that nobody reads what is being replaced
+                listed.unlink(missing_ok=True)
+            found += wrong
+            answer.append(bool(wrong) or not begun)
+        if found:
+            self._warn(f"is damaged: {in_short(found)}; these chunks are computed again")
+        return answer
 
-    def is_done(self, chunk: Chunk) -> bool:
-        """Whether a chunk is on disk."""
-        return (self.path / DONE / self._key(chunk)).exists()
+    def write(self, chunk: Chunk, arrays: Mapping[str, np.ndarray]) -> None:
+        """Write one chunk: its variables, the word that it is done, their checksums."""
+        corner = self._corner(chunk)
+        names = chunk_files(self._arrays, corner)
+        some = next(iter(arrays.values()))
+        done = np.ones(some.shape[: len(corner)], bool)
+        files = {
+            names[name]: self._arrays[name].content(values)
+            for name, values in {**arrays, DONE: done}.items()
+        }
+        with self._errors():
+            self._check_held()
+            self._write(files)
+            self._write({chunk_listing(corner): listing(files)})
 
-    def write(self, where: tuple[slice, ...], arrays: dict[str, np.ndarray]) -> None:
-        """Write one chunk: its variables, then the word that it is done."""
-        corner = tuple(s.start // b for s, b in zip(where, self._sides(), strict=True))
-        import zarr
+    def _write(self, files: Mapping[str, bytes]) -> None:
+        for name, content in files.items():
+            write_durably(self.path / name, content)
+        for folder in {(self.path / name).parent for name in files}:
+            flush(folder)
 
-        # Every chunk gets its file, also one of nothing but NaN or False.
-        with self._errors(), zarr.config.set({"array.write_empty_chunks": True}):
-            for name, values in arrays.items():
-                self._group[name][where] = values
-                self._sync(name, corner)
-            self._group[DONE][where] = True
-            self._sync(DONE, corner)
-
-    def _sides(self) -> tuple[int, ...]:
-        return self.block if self._plan.seed_is_axis else self.block[:-1]
-
-    def _key(self, chunk: Chunk) -> str:
+    def _corner(self, chunk: Chunk) -> tuple[int, ...]:
         corner = [a // b for a, b in zip(chunk.start, self.block, strict=True)]
-        return _chunk_name(tuple(corner if self._plan.seed_is_axis else corner[:-1]))
+        return tuple(corner if self._plan.seed_is_axis else corner[:-1])
 
-    def _sync(self, name: str, corner: tuple[int, ...]) -> None:
-        """Force one chunk of one variable to the disk."""
-        zeros = (0,) * len(VARIABLES[name].extra) if name in VARIABLES else ()
-        _fsync(self.path / name / _chunk_name((*corner, *zeros)))
-        _fsync(self.path / name)
-
-    def _prepare(self, block: tuple[int, ...]) -> None:
-        settings = stored_settings(self.path)
-        if settings is None:
-            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-                raise ValueError(
-                    f"store must be a new folder or one written by a sweep, got {str(self.path)!r}"
-                )
-            _create(self.path, self._plan, block)
-            return
-        found = difference(settings, json.loads(json.dumps(self._plan.describe())))
+    def _agree(self, settings: Any, stored: Mapping[str, Any]) -> None:
+        found = difference(json.loads(stored["settings"]), json.loads(json.dumps(settings)))
         if found:
             raise ValueError(
                 f"store {str(self.path)!r} holds another sweep: {found}; "
                 "name another store, or remove this one"
             )
 
-    def _remove_partial(self) -> None:
-        """Remove files that a killed writer left half written."""
-        for name in (*variables(self._plan), DONE):
-            for left in (self.path / name).glob("*.partial"):
-                left.unlink(missing_ok=True)
+    def _mend(self, stored: dict[str, Any]) -> None:
+        """Have all files but those of chunks as they must be, and note who is writing now."""
+        self.block: tuple[int, ...] = tuple(stored["block"])
+        self._arrays = layouts(self._plan, self.block)
+        wanted = skeleton(self._plan, self.block, stored)
+        if found := self._restore(wanted):
+            self._warn(f"is damaged: {in_short(found)}; written anew")
+        for left in self.path.glob("*/*.partial"):  # of a writer that was killed
+            left.unlink(missing_ok=True)
+        began, now = (about["versions"] for about in (stored, attributes(self._plan)))
+        if began != now:
+            self._warn(f"was begun with {began} and goes on with {now}: numbers may differ")
+            later = sorted({*stored.get("resumed_with", ()), now})
+            if later != stored.get("resumed_with"):
+                about = sign({**stored, "resumed_with": later})
+                self._restore(skeleton(self._plan, self.block, about))
+
+    def _restore(self, wanted: Mapping[str, bytes]) -> list[str]:
+        """Write those of the files that are not as ``wanted``; say which."""
+        found = []
+        for name, content in wanted.items():
+            path = self.path / name
+            if not path.is_file() or path.read_bytes() != content:
+                found.append(f"{name} is missing or has changed")
+                path.parent.mkdir(exist_ok=True)
+                self._write({name: content})
+        return found
+
+    def _warn(self, what: str) -> None:
+        warnings.warn(f"store {str(self.path)!r} {what}", stacklevel=2)
+
+    def _check_held(self) -> None:
+        """The folder is still the one that was locked: not moved, removed or replaced."""
+        if not os.path.samestat(os.fstat(self._lock.fileno()), os.stat(self.path / ".lock")):
+            raise FileNotFoundError
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -153,23 +166,29 @@ class Store:
             raise
         except OSError as error:
             reason = error.strerror or str(error)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if error.errno in _FULL:
                 reason += "; finished chunks are safe: make room and run the same command again"
-            elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            elif error.errno in _FORBIDDEN:
                 reason += "; choose a folder that can be written"
+            elif isinstance(error, FileNotFoundError):
+                reason = (
+                    "it was moved or removed while it was written; finished chunks are where it is "
+                    "now: name it there, and run the same command again"
+                )
             raise StoreError(f"cannot write to store {str(self.path)!r}: {reason}") from error
 
 
-def _chunk_name(corner: tuple[int, ...]) -> str:
-    return ".".join(str(i) for i in corner) or "0"
-
-
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _exact(plan: Plan) -> Any:
+    """The settings, if they say all that decides the numbers."""
+    settings = plan.describe()
+    if found := undescribed(settings):
+        where, name, why = found
+        raise ValueError(
+            f"store must be of a sweep that can be described exactly, and {where}, {name!r}, "
+            f"cannot: it holds {why}. Give it a name that changes whenever it does: "
+            f"{name.rpartition('.')[2]}.{NAME} = 'mine-1'"
+        )
+    return settings
 
 
 def _lock(path: Path) -> Any:
@@ -192,57 +211,22 @@ def _lock(path: Path) -> Any:
     return handle
 
 
-def _create(path: Path, plan: Plan, block: tuple[int, ...]) -> None:
+def _create(path: Path, files: Mapping[str, bytes]) -> None:
     """Make an empty store beside ``path``, then put it there by one rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        _write_skeleton(temporary, plan, block)
         temporary.chmod(0o755)
-        for file in temporary.rglob("*"):
-            _fsync(file)
+        for folder in {(temporary / name).parent for name in files}:
+            folder.mkdir(exist_ok=True)
+        for name, content in files.items():
+            write_durably(temporary / name, content)
+        for folder in (temporary, *(p for p in temporary.iterdir() if p.is_dir())):
+            flush(folder)
         os.replace(temporary, path)
-        _fsync(path.parent)
-    except BaseException:
+        flush(path.parent)
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise
-
-
-def _write_skeleton(path: Path, plan: Plan, block: tuple[int, ...]) -> None:
-    import zarr
-
-    lengths, dims = sizes(plan), run_dims(plan)
-    sides = dict(zip(dims, block, strict=False))
-    group = zarr.create_group(
-        path, zarr_format=2, attributes={**attributes(plan), "block": list(block)}
-    )
-    # Numbers that are missing read as NaN. A fill value for booleans would make xarray mask them.
-    for name, about in variables(plan).items():
-        over = (*dims, *about.extra)
-        group.create_array(
-            name,
-            shape=tuple(lengths[d] for d in over),
-            chunks=tuple(sides.get(d, lengths[d]) for d in over),
-            dtype="bool" if about.boolean else plan.dtype,
-            fill_value=None if about.boolean else np.nan,
-            attributes={"_ARRAY_DIMENSIONS": list(over), **about.attributes},
-        )
-    group.create_array(
-        DONE,
-        shape=tuple(lengths[d] for d in dims),
-        chunks=tuple(sides[d] for d in dims),
-        dtype="bool",
-        fill_value=None,
-        attributes={"_ARRAY_DIMENSIONS": list(dims), "long_name": "whether the run is done"},
-    )
-    for name, (along, values, notes) in coordinates(plan).items():
-        array = group.create_array(
-            name,
-            shape=values.shape,
-            chunks=values.shape,
-            dtype=values.dtype,
-            fill_value=None,
-            attributes={"_ARRAY_DIMENSIONS": list(along), **notes},
-        )
-        array[...] = values
-    zarr.consolidate_metadata(path, zarr_format=2)
+        made = isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST)
+        if not made:  # by another process, a moment before
+            raise

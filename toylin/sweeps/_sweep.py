@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import ceil, prod
 from typing import Any
 
@@ -19,8 +20,9 @@ from toylin.sweeps._chunks import Chunk, all_chunks, choose_block, parse_memory
 from toylin.sweeps._dataset import Memory
 from toylin.sweeps._plan import Plan, make_plan, shortened
 from toylin.sweeps._problem import Problem, Sizes
-from toylin.sweeps._run import compute, make_mesh, run, shared
-from toylin.sweeps._store import Store, open_store
+from toylin.sweeps._reading import open_store
+from toylin.sweeps._run import agree, compute, make_mesh, run, shared
+from toylin.sweeps._store import Store
 from toylin.tasks import LinearRegression, TaskLaw
 from toylin.training._optimizer import Optimizer
 
@@ -85,7 +87,8 @@ def sweep(
     Settings that are numbers are batched in one program, a ``vmap`` of one ``lax.scan``; depth,
     widths, dimension, inner steps, the kind of rule and of optimizer (and the number of shots where
     tasks are sampled or have several dimensions) compile a program each. Runs go through it in
-    chunks that fit in ``memory``, split over all devices of all processes.
+    chunks that fit in ``memory``, split over all devices of all processes; on another number of
+    devices, or in chunks of another size, numbers differ by rounding.
 
     Args:
         tasks: the law of tasks, any pytree with ``sample(key, num_tasks, num_queries)``;
@@ -117,7 +120,9 @@ def sweep(
         learn_rule: meta-train the leaves of the rule too, from the values they have.
         tolerance: the gradient norm that counts as converged.
         dtype: of all numbers; JAX's default float type if None.
-        store: a folder to write to as results come (Zarr). The same call resumes there.
+        store: a folder to write to as results come (Zarr). The same call resumes there, and mends
+            what was damaged. Functions and classes of one's own are told apart by their code; where
+            that has no exact description, by an attribute ``store_name``.
         memory: what a chunk may need, "2GiB" or a number of bytes.
         chunk_runs: runs in a chunk, at most; chosen if None. A store keeps the one it began with.
         devices: JAX devices; all of them if None.
@@ -131,9 +136,11 @@ def sweep(
         attributes. With ``store`` it reads from there as it is used.
 
     Raises:
-        ValueError: an axis or setting that is not what it must be; a store of another sweep.
+        ValueError: an axis or setting that is not what it must be; a store of another sweep, or of
+            one that cannot be described exactly.
         NoClosedFormError: ``loss="exact"`` where there is none.
         StoreError: the store cannot be written, or another process is writing to it.
+        ConnectionError: of several processes, another is gone.
         KeyboardInterrupt: Ctrl-C, once the chunk under way is finished.
 
     >>> import toylin as tl
@@ -169,7 +176,7 @@ def sweep(
         results = Memory(plan)
         run(plan, results, block, mesh, show)
         return results.dataset()
-    writer = Store(store, plan, block) if jax.process_index() == 0 else None
+    writer = agree(partial(Store, store, plan, block) if jax.process_index() == 0 else None)
     try:
         block = tuple(shared(np.array(writer.block if writer else block)).tolist())
         run(plan, writer, block, mesh, show)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from toylin._internal import checks
-from toylin._internal.files import npz_bytes, prepare, replace
+from toylin._internal.files import npz_bytes, prepare, read_npz, replace
 from toylin._internal.shapes import Array, Float
 from toylin._internal.showing import shown
 from toylin.rules import RULES, Rule
@@ -108,7 +108,8 @@ def save_run(
         raise ValueError(f"settings must be what JSON can hold: {error}") from None
     path = Path(path)
     prepare(path.parent)
-    replace(path, npz_bytes({"about": np.asarray(text), **arrays}))
+    # Not packed, so that a file is as large as what is in it, however plain that is.
+    replace(path, npz_bytes({"about": np.asarray(text), **arrays}, zipfile.ZIP_STORED))
     return path
 
 
@@ -155,12 +156,23 @@ def _write_rule(name: str, rule: Rule, arrays: dict[str, np.ndarray]) -> Any:
 def load_run(path: str | Path) -> SavedRun:
     """Read what ``save_run`` wrote. Nothing in the file is run, and no name in it is looked up.
 
+    Args:
+        path: the file.
+
+    Returns:
+        The run.
+
     Raises:
-        ValueError: a file that is missing or is no saved run.
+        ValueError: a file that is missing, damaged or no saved run; the message says what is lost.
     """
+    wanted = f"path must be a run that save_run wrote, got {str(path)!r}"
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
+        arrays = read_npz(Path(path))
+    except OSError as error:
+        raise ValueError(f"{wanted}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise ValueError(f"{wanted}, but {error}; restore it from a copy, or train again") from None
+    try:
         about = json.loads(str(arrays["about"]))
         return SavedRun(
             _read("params", about["params"], arrays),
@@ -169,8 +181,10 @@ def load_run(path: str | Path) -> SavedRun:
             about["settings"],
             about["model"],
         )
-    except (OSError, KeyError, TypeError, AttributeError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"path must be a run that save_run wrote, got {path}: {error}") from None
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
+        raise ValueError(
+            f"{wanted}, but it says nothing, or not what one says, of its parameters, rule and loss"
+        ) from None
 
 
 def _read(name: str, structure: Any, arrays: Mapping[str, np.ndarray]) -> Any:
