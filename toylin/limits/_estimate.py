@@ -119,7 +119,8 @@ def estimate(
             f"num_tasks must be {GROUPS} times {wanted} for method {method!r}, got {num_tasks}"
         )
     count = GROUPS if method == "qmc" else num_tasks
-    return Estimate(*_estimate(tuple(params), tasks, rule, key, size, method), count - 1)
+    found = _estimate(tuple(params), tasks, rule, key, size, method)
+    return Estimate._make((*found, count - 1))
 
 
 _Ours: TypeAlias = LinearRegression | BinaryClassification
@@ -181,7 +182,7 @@ def estimate_value_and_grad(
     check_problem(params, tasks, rule)
     checks.integer("num_tasks", num_tasks, minimum=2)
     intervals = _task_intervals(tuple(params), tasks, rule, key, num_tasks)
-    loss, *grads = (Estimate(*found, num_tasks - 1) for found in intervals)
+    loss, *grads = (Estimate._make((*found, num_tasks - 1)) for found in intervals)
     return loss, tuple(grads)  # type: ignore[arg-type]  # an Estimate a layer
 
 
