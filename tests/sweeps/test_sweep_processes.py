@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -32,8 +33,8 @@ def own_line(process):
     """The one line that a process leaves besides its progress."""
     errors = process.communicate(timeout=60)[1]
     assert process.returncode != 0
-    lines = [line for line in errors.replace("\r", "\n").splitlines() if " runs/s" not in line]
-    said = [line for line in lines if line.strip() and "0/" not in line]
+    lines = re.split(r"[\r\n]", errors)
+    said = [line for line in lines if line.strip() and not re.search(r"\d/\d+ \[", line)]
     assert len(said) == 1, errors
     return said[0]
 
