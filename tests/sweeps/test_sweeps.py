@@ -316,6 +316,7 @@ def test_distance_to_the_nearest_minimum(depth):
     tasks, rule = tl.LinearRegression(x_cov=1.7), tl.MAML(0.4)
     product = 1 / np.sqrt(0.4 * 1.7)
     rng = np.random.default_rng(depth)
+    distance = jax.jit(distance_to_minimum)
     for weights in (*rng.normal(size=(6, depth)), 3 + rng.random(depth), np.zeros(depth)):
         params = tuple(jnp.full((1, 1), w) for w in weights)
         best = np.inf
@@ -335,7 +336,7 @@ def test_distance_to_the_nearest_minimum(depth):
                     )
                     if found.success and abs(abs(np.prod(found.x)) - product) < 1e-8:
                         best = min(best, weights[zero] ** 2 + found.fun)
-        got = float(distance_to_minimum(params, tasks, rule))
+        got = float(distance(params, tasks, rule))
         assert got == pytest.approx(np.sqrt(best), rel=1e-5)
 
 

@@ -29,7 +29,7 @@ from toylin.tasks import Batch, Data, RegressionMoments, RegressionPoints, weigh
 
 Weights: TypeAlias = tuple[Array, ...]
 
-_GROUP = 32
+_GROUP = 8
 
 
 @pytree_dataclass
@@ -122,24 +122,22 @@ class BatchPolynomial:
         A factor w_i - a_i g c_i is as large as its coefficients, with d of its size, allow; its
         error is that of the terms which they sum, and the errors of factors add as in a product.
         """
-        half_eps = float(jnp.finfo(weights[0].dtype).eps) / 2
-        unit = (4 * len(weights) + 8) * half_eps
+        depth, u = len(weights), float(jnp.finfo(weights[0].dtype).eps) / 2
         product, t = weights[0] * others[0], jnp.abs(self.reference)
         away, reach = product - self.reference, jnp.abs(product) + t
-        d, d_error = jnp.abs(away) * f.s_size + f.r_size, unit * reach * f.s_size
+        d, d_error = jnp.abs(away) * f.s_size + f.r_size, depth * u * reach * f.s_size
         mean_slope = self.mean_s * away - self.mean_r
-        terms = jnp.abs(self.mean_s) * reach + jnp.abs(self.mean_r) + d
+        terms = jnp.abs(self.mean_s) * reach + jnp.abs(self.mean_r)
         size, error = jnp.ones_like(d), jnp.zeros_like(d)
         for w, a, c in zip(weights, self.step_sizes, others, strict=True):
             step = jnp.abs(a * c)
             factor = jnp.abs(w - a * c * mean_slope) + step * d
-            factor_error = unit * (jnp.abs(w) + step * terms) + step * d_error
+            factor_error = u * ((2 * depth + 2) * step * terms + depth * factor) + step * d_error
             error = error * (factor + factor_error) + size * factor_error
             size = size * factor
-        error += unit * (size + t)
+        error += 2 * depth * u * (size + t)
         whole = size + t + error
-        relative = f.roundings * half_eps
-        return f.size * whole ** (power - 1) * (power * error + relative * whole)
+        return f.size * whole ** (power - 1) * (power * error + f.roundings * u * whole)
 
 
 def polynomial_loss(batch: Batch, rule: Rule, depth: int) -> BatchPolynomial:
@@ -224,10 +222,10 @@ def _moments(s: Array, r: Array, batch: Batch, factor: Array, degree: int) -> Mo
     size = jnp.sum(root * jnp.abs(root * factor))
     k = np.arange(degree + 1)
     binomials = [[comb(i + j, i) if i + j <= degree else 0 for j in k] for i in k]
-    # A power and its base, both sums, the weight and the binomial; then Horner, ``away`` anew
-    # each time; then a margin for the sizes' own.
-    roundings = 4 * degree + _GROUP + batch.num_tasks.bit_length() + 8
-    roundings += degree * (degree // 2 + 5) + 10
+    # Powers, factor, weight and binomial; both sums; Horner; the square of the error, and the dot
+    # product with the moments; then some for the sizes' own.
+    roundings = degree + 5 + _GROUP + batch.num_tasks.bit_length() + 2 * degree
+    roundings += 3 * degree // 2 + 4 + 4
     return Moments(
         jnp.asarray(binomials, factor.dtype) * table,
         size,
