@@ -24,16 +24,12 @@ def ones(*widths: int) -> tuple[jax.Array, ...]:
     return tuple(jnp.full((b, a), 0.7) for a, b in pairwise(widths))
 
 
-def both(route, params, tasks, rule):
-    return route.outer_loss(params, tasks, rule), route.outer_grad(params, tasks, rule)
-
-
 CASES = {
-    "binary": lambda: both(tl.closed_form, ones(2, 1), BINARY, RULE),
-    "binary on points": lambda: both(
-        tl.closed_form, ones(2, 1), BINARY.sample(jax.random.key(0), 4), RULE
+    "binary": lambda: tl.closed_form.outer_value_and_grad(ones(2, 1), BINARY, RULE),
+    "binary on points": lambda: tl.closed_form.outer_value_and_grad(
+        ones(2, 1), BINARY.sample(jax.random.key(0), 4), RULE
     ),
-    "scalar": lambda: both(tl.closed_form, ones(1, 1, 1), REGRESSION, RULE),
+    "scalar": lambda: tl.closed_form.outer_value_and_grad(ones(1, 1, 1), REGRESSION, RULE),
     "tails": lambda: tl.tails(ones(1, 1), REGRESSION, RULE)[:3],
     "bayes": lambda: tl.bayes_loss(REGRESSION),
     "bayes in three dimensions": lambda: tl.bayes_loss(

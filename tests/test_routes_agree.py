@@ -19,28 +19,27 @@ import toylin.tasks
 RTOL = 1e-10
 
 
-def _both(params, tasks, rules):
-    return {
-        name: (
-            route.outer_loss(params, tasks, rules[0]),
-            [route.outer_grad(params, tasks, rule) for rule in rules],
+@jax.jit
+def both(params, tasks, rule):
+    """By both routes the loss, its gradient and the first-order gradient."""
+    return [
+        (
+            *route.outer_value_and_grad(params, tasks, rule),
+            route.outer_grad(params, tasks, rule.replace(first_order=True)),
         )
-        for name, route in (("closed", tl.closed_form), ("autodiff", tl.autodiff))
-    }
+        for route in ROUTES
+    ]
 
 
-both = jax.jit(_both)
 outer_loss = jax.jit(tl.closed_form.outer_loss)
 
 
 def assert_routes_agree(params, tasks, step_size, steps):
-    rules = [tl.MAML(step_size, steps, first_order) for first_order in (False, True)]
-    result = both(params, tasks, rules)
-    loss, (grad, first_order) = result["closed"]
-    assert_close(loss, result["autodiff"][0], RTOL)
-    for got, want in zip((grad, first_order), result["autodiff"][1], strict=True):
-        assert_close(got, want, RTOL, scale=float(loss))
-    return loss, grad, first_order
+    closed, auto = both(params, tasks, tl.MAML(step_size, steps))
+    assert_close(closed[0], auto[0], RTOL)
+    for got, want in zip(closed[1:], auto[1:], strict=True):
+        assert_close(got, want, RTOL, scale=float(closed[0]))
+    return closed
 
 
 def largest_step(depth, steps, shots):
@@ -83,8 +82,8 @@ def test_scalar(depth, steps, shots, data):
 
 
 def _covariance(seed, dim):
-    root = jax.random.normal(jax.random.key(seed), (dim, dim)) / dim**0.5
-    return root @ root.T + 0.3 * jnp.eye(dim)
+    root = np.random.default_rng(seed).normal(size=(dim, dim)) / dim**0.5
+    return root @ root.T + 0.3 * np.eye(dim)
 
 
 # (widths, shots, steps): shallow population at any number of steps, shallow K-shot at one step,
@@ -110,7 +109,7 @@ def test_any_widths(widths, shots, steps, seed, noise, scale):
     dim = widths[0]
     tasks = tl.LinearRegression(
         dim=dim,
-        theta_mean=0.4 * jax.random.normal(jax.random.key(seed), (dim,)),
+        theta_mean=0.4 * np.random.default_rng(seed).normal(size=dim),
         theta_cov=_covariance(seed + 1, dim),
         x_cov=_covariance(seed + 2, dim),
         noise_std=noise,
@@ -169,6 +168,22 @@ def test_first_order_gradients_differ(depth):
     assert np.max(np.abs(flat(grad) - flat(first_order))) > 0.01
 
 
+@jax.jit
+def all_functions(params, support, batch, rule):
+    """Every function of inner and outer problem by both routes, in one program."""
+    return [
+        {
+            "inner_loss": route.inner_loss(params, support),
+            "inner_grad": route.inner_grad(params, support),
+            "adapt": route.adapt(params, support, rule),
+            "outer_loss": route.outer_loss(params, batch, rule),
+            "outer_grad": route.outer_grad(params, batch, rule),
+            "first order": route.outer_grad(params, batch, rule.replace(first_order=True)),
+        }
+        for route in ROUTES
+    ]
+
+
 @pytest.mark.parametrize("points", [True, False], ids=["points", "moments"])
 @pytest.mark.parametrize("widths", [(1, 1, 1), (3, 2, 1), (3, 2, 4, 1)])
 def test_inner_functions_and_batches(widths, points):
@@ -178,16 +193,9 @@ def test_inner_functions_and_batches(widths, points):
     params = tl.init(jax.random.key(2), widths)
     support = jax.tree.map(lambda a: a[2], batch.support)
     rule = tl.MAML(0.1, steps=3)
-    for name, arguments in (
-        ("inner_loss", (params, support)),
-        ("inner_grad", (params, support)),
-        ("adapt", (params, support, rule)),
-        ("outer_loss", (params, batch, rule)),
-        ("outer_grad", (params, batch, rule)),
-        ("outer_grad", (params, batch, tl.MAML(0.1, 3, first_order=True))),
-    ):
-        closed, auto = (getattr(r, name)(*arguments) for r in (tl.closed_form, tl.autodiff))
-        assert_close(closed, auto, 1e-12)
+    closed, auto = all_functions(params, support, batch, rule)
+    for name, value in closed.items():
+        assert_close(value, auto[name], 1e-12)
 
 
 def test_beyond_floats_is_infinite_and_not_a_number_stays():

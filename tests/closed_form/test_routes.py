@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -42,6 +43,25 @@ SERVED = {
 }
 
 
+@cache
+def values_of(name):
+    """Value and gradient of a route, each alone, and JAX's derivative, from one program."""
+    params, tasks, rule = SERVED[name]
+
+    both = tl.closed_form.outer_value_and_grad
+
+    @jax.jit
+    def everything(params, tasks, rule):
+        return (
+            both(params, tasks, rule),
+            tl.closed_form.outer_loss(params, tasks, rule),
+            tl.closed_form.outer_grad(params, tasks, rule),
+            jax.grad(lambda p: both(p, tasks, rule)[0])(params),
+        )
+
+    return everything(params, tasks, rule)
+
+
 def test_every_route_has_its_arguments_here():
     assert [route.name for route in ROUTES] == list(SERVED)
 
@@ -64,13 +84,10 @@ def test_a_route_says_its_name_and_gives_value_and_gradient(name):
     found = tl.closed_form.route(params, tasks, rule)
     assert found.name == name
     assert str(found).startswith(f"{name}: ")
-    value, grads = tl.closed_form.outer_value_and_grad(params, tasks, rule)
-    np.testing.assert_allclose(
-        value, tl.closed_form.outer_loss(params, tasks, rule), rtol=1e-12, atol=0
-    )
-    for a, b in zip(grads, tl.closed_form.outer_grad(params, tasks, rule), strict=True):
+    (value, grads), loss, outer_grad, slope = values_of(name)
+    np.testing.assert_allclose(value, loss, rtol=1e-12, atol=0)
+    for a, b in zip(grads, outer_grad, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
-    slope = jax.grad(lambda p: tl.closed_form.outer_value_and_grad(p, tasks, rule)[0])(params)
     for a, b in zip(grads, slope, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
 
@@ -80,7 +97,7 @@ def test_a_route_says_its_name_and_gives_value_and_gradient(name):
 )
 def test_a_route_agrees_with_autodiff(name):
     params, tasks, rule = SERVED[name]
-    value, grads = tl.closed_form.outer_value_and_grad(params, tasks, rule)
+    value, grads = values_of(name)[0]
     wanted = tl.autodiff.outer_value_and_grad(params, tasks, rule)
     np.testing.assert_allclose(value, wanted[0], rtol=1e-11)
     for a, b in zip(grads, wanted[1], strict=True):

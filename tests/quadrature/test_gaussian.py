@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 
 import hypothesis
 import hypothesis.strategies as st
@@ -37,6 +37,7 @@ DERIVATIVES = [
 ]
 
 
+@cache
 def integral(function, mean, variance):
     """E function(t), t ~ N(mean, variance), by tanh-sinh panels of 30 digits."""
     with mpmath.workdps(30):
@@ -172,10 +173,11 @@ def test_a_tail_of_thirty_digits():
 
 def test_arrays_keep_shape_and_type():
     mean = jnp.linspace(-2, 2, 6, dtype=jnp.float32).reshape(2, 3)
-    got = expected_softplus(mean, jnp.abs(mean))
+    softplus = jax.jit(expected_softplus)
+    got = softplus(mean, jnp.abs(mean))
     assert got.shape == (2, 3)
     assert got.dtype == jnp.float32
-    want = expected_softplus(mean.astype(float), jnp.abs(mean).astype(float))
+    want = softplus(mean.astype(float), jnp.abs(mean).astype(float))
     np.testing.assert_allclose(got, want, rtol=2e-6)
 
 
@@ -214,9 +216,9 @@ def test_binary_derivatives_at_zero_weights():
     zero = jnp.zeros(3)
     np.testing.assert_allclose(at(zero), np.log(2), rtol=1e-14)
     assert TASK.accuracy((zero[None],)) == 0.5
-    hessian = jax.hessian(at)(zero)
+    hessian = jax.jit(jax.hessian(at))(zero)
     np.testing.assert_allclose(hessian, (jnp.outer(MEAN, MEAN) + COV) / 4, rtol=1e-12)
-    np.testing.assert_allclose(jax.jacfwd(jax.hessian(at))(zero), 0, atol=1e-14)
+    np.testing.assert_allclose(jax.jit(jax.jacfwd(jax.hessian(at)))(zero), 0, atol=1e-14)
 
 
 @pytest.mark.parametrize("w", [[0.4, -0.7, 0.2], [2.0, -1.0, 1.5]])
@@ -251,7 +253,7 @@ def test_binary_population_against_points():
     """Loss, accuracy and gradient of many sampled points, within five standard errors."""
     tasks = tl.BinaryClassification(dim=3, x_cov=COV, shots=200)
     params = tl.init(jax.random.key(1), (3, 2, 1))
-    points = jax.vmap(lambda k: tasks.sample_support(k, MEAN[None]))(
+    points = jax.jit(jax.vmap(lambda k: tasks.sample_support(k, MEAN[None])))(
         jax.random.split(jax.random.key(2), 2000)
     )
     points = jax.tree.map(lambda a: a[:, 0], points)
@@ -260,7 +262,7 @@ def test_binary_population_against_points():
         lambda data: data.accuracy(params),
         lambda data: jax.grad(lambda p: data.loss(p))(params)[0],
     ):
-        values = np.asarray(jax.vmap(function)(points))
+        values = np.asarray(jax.jit(jax.vmap(function))(points))
         error = values.std(0) / len(values) ** 0.5
         assert np.all(np.abs(values.mean(0) - function(TASK)) < 5 * error)
 

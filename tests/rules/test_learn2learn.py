@@ -75,14 +75,12 @@ def name(case):
     )
 
 
-@jax.jit
 def by_autodiff(params, batch, rule):
     adapted = jax.vmap(lambda support: tl.autodiff.adapt(params, support, rule))(batch.support)
     loss = jax.value_and_grad(tl.autodiff.outer_loss, argnums=(0, 2))
     return adapted, *loss(params, batch, rule)
 
 
-@jax.jit
 def by_formula(params, batch, rule):
     adapted = jax.vmap(lambda support: tl.closed_form.adapt(params, support, rule))(batch.support)
     value, rule_grad = jax.value_and_grad(tl.closed_form.outer_loss, argnums=2)(params, batch, rule)
@@ -96,7 +94,9 @@ def test_replays_learn2learn(case):
     if case["kind"] == "regression" and rule.linear:
         routes.append(by_formula)
     for route in routes:
-        adapted, loss, (grads, rule_grads) = route(matrices(case["weights"]), batch_of(case), rule)
+        with jax.disable_jit():  # each case is used once
+            found = route(matrices(case["weights"]), batch_of(case), rule)
+        adapted, loss, (grads, rule_grads) = found
         for task, wanted in enumerate(case["adapted_weights"]):
             close([w[task] for w in adapted], matrices(wanted))
         close(loss, jnp.asarray(case["outer_loss"]))

@@ -5,11 +5,13 @@ Settings are those in which the tail of the loss is light enough for a sample to
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import WEIGHTS, flat, scalar_params, value_and_grad
+from helpers import WEIGHTS, flat, scalar_params
 
 import toylin as tl
 
@@ -43,16 +45,14 @@ def per_task(params, batch, rule):
 
     def one(task):
         single = jax.tree.map(lambda a: a[None], task)
-        return tl.autodiff.outer_loss(params, single, rule), tl.autodiff.outer_grad(
-            params, single, rule
-        )
+        return tl.autodiff.outer_value_and_grad(params, single, rule)
 
     loss, grad = jax.lax.map(one, batch, batch_size=2000)
     return jnp.concatenate([loss[:, None], *(g.reshape(len(loss), -1) for g in grad)], axis=1)
 
 
 def exact(params, tasks, rule):
-    loss, grad = value_and_grad(tl.closed_form, params, tasks, rule)
+    loss, grad = tl.closed_form.outer_value_and_grad(params, tasks, rule)
     return np.concatenate([[loss], flat(grad)])
 
 
@@ -87,15 +87,16 @@ def test_deep_few_shots_in_several_dimensions(dim, shots):
     tasks, rule = regression(dim, shots), tl.MAML(0.05, 2)
     params = tl.init(jax.random.key(6), (dim, 2, 1), scale=0.7)
     rows = [
-        per_task(params, getattr(tasks, name)(jax.random.key(i), 40_000, 3), rule)
+        np.asarray(per_task(params, getattr(tasks, name)(jax.random.key(i), 40_000, 3), rule))
         for i, name in enumerate(SAMPLERS)
     ]
     assert_within(rows[0] - rows[1], 0.0)
 
 
-def moments_of(tasks, sampler, num_tasks, num_queries):
+@partial(jax.jit, static_argnums=(1, 2))
+def moments_of(tasks, sampler, num_queries):
     """Support and query moments of sampled tasks, about the true parameters."""
-    batch = getattr(tasks, sampler)(jax.random.key(11), num_tasks, num_queries)
+    batch = getattr(tasks, sampler)(jax.random.key(11), 60_000, num_queries)
     if sampler == "sample":
         moments = jax.vmap(tl.RegressionPoints.moments)
         return batch.truth, moments(batch.support, batch.truth), moments(batch.query, batch.truth)
@@ -110,14 +111,15 @@ def test_law_of_the_sampled_moments(dim, shots, sampler):
     """Means, variances and correlations of theta, xx, xe and ee, of support and of query."""
     tasks = regression(dim, shots)
     queries = shots + 2
-    theta, support, query = moments_of(tasks, sampler, 60_000, queries)
+    # In NumPy from here on: JAX would compile each of these operations for each number of shots.
+    theta, support, query = jax.tree.map(np.asarray, moments_of(tasks, sampler, queries))
     sigma = np.reshape(X_COV[dim], (dim, dim))
     noise = 0.4**2
     d_theta = theta - 0.3
     assert_within(theta, np.full(dim, 0.3))
     assert_within(d_theta[:, :, None] * d_theta[:, None, :], 0.8 * np.eye(dim))
     for data, points in ((support, shots), (query, queries)):
-        xx, xe, ee = (np.asarray(a) for a in (data.xx, data.xe, data.ee))
+        xx, xe, ee = data.xx, data.xe, data.ee
         np.testing.assert_allclose(data.theta, theta)
         np.testing.assert_allclose(xx, np.swapaxes(xx, 1, 2), rtol=1e-12)
         assert_within(xx, sigma)
@@ -147,7 +149,7 @@ def test_support_and_query_are_independent(sampler):
     """As many queries as shots, so that a key used twice would draw the same numbers twice."""
     tasks = tl.BinaryClassification(shots=4) if sampler == "binary" else regression(1, 4)
     draw = tasks.sample_moments if sampler == "sample_moments" else tasks.sample
-    batch = draw(jax.random.key(3), 10_000, num_queries=4)
+    batch = jax.tree.map(np.asarray, draw(jax.random.key(3), 10_000, num_queries=4))
     for name, support in vars(batch.support).items():
         same = np.mean(support == vars(batch.query)[name])
         if name == "theta":
@@ -168,7 +170,7 @@ def test_noiseless_moments_have_no_noise():
 @pytest.mark.parametrize("dim", [1, 3])
 def test_binary_points_have_their_law(dim):
     tasks = tl.BinaryClassification(dim=dim, mean_std=0.8, x_cov=X_COV[dim], shots=5)
-    batch = tasks.sample(jax.random.key(2), 40_000, num_queries=7)
+    batch = jax.tree.map(np.asarray, tasks.sample(jax.random.key(2), 40_000, num_queries=7))
     sigma = np.reshape(X_COV[dim], (dim, dim))
     assert_within(batch.truth, np.zeros(dim))
     assert_within(batch.truth[:, :, None] * batch.truth[:, None, :], 0.64 * np.eye(dim))
@@ -176,11 +178,11 @@ def test_binary_points_have_their_law(dim):
         assert data.x.shape == (40_000, points, dim)
         assert set(np.unique(data.y)) == {-1.0, 1.0}
         assert_within(data.y, np.zeros(points))
-        rest = np.asarray(data.x - data.y[:, :, None] * batch.truth[:, None, :])
+        rest = data.x - data.y[:, :, None] * batch.truth[:, None, :]
         assert_within(rest.mean(1), np.zeros(dim))
         assert_within(rest[:, 0, :, None] * rest[:, 0, None, :], sigma)
         assert_within(rest[:, 0] * rest[:, 1], np.zeros(dim))
-        assert_within(rest * np.asarray(data.y)[:, :, None], np.zeros((points, dim)))
+        assert_within(rest * data.y[:, :, None], np.zeros((points, dim)))
 
 
 def test_population_support_and_query():
