@@ -109,23 +109,31 @@ class BatchPolynomial:
         error analysis has it (Higham, "Accuracy and Stability of Numerical Algorithms", 2002).
         """
         weights = _weights(params)
-        others = _scalar.others(weights)
-        squared = self._rounding(weights, others, self.quadratic, 2)
-        linear = self._rounding(weights, others, self.linear, 1)
         finfo = jnp.finfo(weights[0].dtype)
-        constant = self.linear.roundings * float(finfo.eps) / 2 * self.constant
-        return 0.5 * squared + linear + constant + float(finfo.tiny)
+        u = float(finfo.eps) / 2
+        size, error = self._sizes(weights, _scalar.others(weights), u)
+        quadratic, linear = (
+            f.size * (f.roundings * u * size) for f in (self.quadratic, self.linear)
+        )
+        squared = size * (self.quadratic.size * error + 0.5 * quadratic)
+        rest = self.linear.size * error + linear
+        return squared + rest + self.linear.roundings * u * self.constant + float(finfo.tiny)
 
-    def _rounding(self, weights: Weights, others: Weights, f: Moments, power: int) -> Array:
-        """That of E[f error^power]: polynomials by their sizes, at the size of d.
+    def _sizes(self, weights: Weights, others: Weights, u: float) -> tuple[Array, Array]:
+        """How large the adapted product less t can be, and the rounding in it.
 
-        A factor w_i - a_i g c_i is as large as its coefficients, with d of its size, allow; its
-        error is that of the terms which they sum, and the errors of factors add as in a product.
+        Polynomials by their sizes, at the size of d: a factor w_i - a_i g c_i is as large as its
+        coefficients allow; its error is that of the terms which they sum, and the errors of factors
+        add as in a product.
         """
-        depth, u = len(weights), float(jnp.finfo(weights[0].dtype).eps) / 2
-        product, t = weights[0] * others[0], jnp.abs(self.reference)
+        depth, t = len(weights), jnp.abs(self.reference)
+        s_size, r_size = (
+            jnp.maximum(getattr(self.quadratic, name), getattr(self.linear, name))
+            for name in ("s_size", "r_size")
+        )
+        product = weights[0] * others[0]
         away, reach = product - self.reference, jnp.abs(product) + t
-        d, d_error = jnp.abs(away) * f.s_size + f.r_size, depth * u * reach * f.s_size
+        d, d_error = jnp.abs(away) * s_size + r_size, depth * u * reach * s_size
         mean_slope = self.mean_s * away - self.mean_r
         terms = jnp.abs(self.mean_s) * reach + jnp.abs(self.mean_r)
         size, error = jnp.ones_like(d), jnp.zeros_like(d)
@@ -136,8 +144,7 @@ class BatchPolynomial:
             error = error * (factor + factor_error) + size * factor_error
             size = size * factor
         error += 2 * depth * u * (size + t)
-        whole = size + t + error
-        return f.size * whole ** (power - 1) * (power * error + f.roundings * u * whole)
+        return size + t + error, error
 
 
 def polynomial_loss(batch: Batch, rule: Rule, depth: int) -> BatchPolynomial:
