@@ -165,17 +165,29 @@ def _ranges(extent: Any) -> tuple[tuple[float, float], tuple[float, float]]:
 def _grid(
     loss: Any, params: Any, directions: tuple[Any, Any], first: Array, second: Array
 ) -> Array:
-    def block(at: tuple[Array, Array]) -> Array:
+    def models(at: tuple[Array, Array]) -> Any:
         def move(p: Array, u: Array, v: Array) -> Array:
             a, b = (x.reshape(-1, *[1] * p.ndim) for x in at)
             return p + a * u + b * v
 
-        models = jax.tree.map(move, params, *directions)
-        return loss.block(models) if isinstance(loss, PreparedLoss) else jax.vmap(loss)(models)
+        return jax.tree.map(move, params, *directions)
 
     grid = jnp.meshgrid(first, second, indexing="ij")
     size = grid[0].size
     at_once = min(_AT_ONCE, size)
     pad = (0, -size % at_once)
     blocks = tuple(jnp.pad(x.ravel(), pad, mode="edge").reshape(-1, at_once) for x in grid)
-    return jax.lax.map(block, blocks).ravel()[:size].reshape(grid[0].shape)
+    return _blockwise(loss, models, blocks).ravel()[:size].reshape(grid[0].shape)
+
+
+def _blockwise(loss: Any, models: Callable[[Any], Any], blocks: tuple[Array, ...]) -> Array:
+    if not isinstance(loss, PreparedLoss):
+        return jax.lax.map(lambda at: jax.vmap(loss)(models(at)), blocks)
+    values, accurate = jax.lax.map(lambda at: loss.quickly(models(at)), blocks)
+    return jax.lax.cond(
+        jnp.all(accurate),
+        lambda: values,
+        lambda: jax.lax.map(
+            lambda block: loss.mended(models(block[0]), *block[1:]), (blocks, values, accurate)
+        ),
+    )

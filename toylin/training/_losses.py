@@ -16,7 +16,7 @@ from jax.typing import DTypeLike
 from toylin import autodiff, closed_form
 from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass, static_field
-from toylin._internal.shapes import Array, Float, PRNGKeyArray
+from toylin._internal.shapes import Array, Bool, Float, PRNGKeyArray
 from toylin.autodiff._outer import mean_over
 from toylin.closed_form._batch_polynomial import BatchPolynomial, polynomial_loss
 from toylin.models import Model, Params, is_scalar, predict
@@ -213,16 +213,20 @@ class PreparedLoss:
     polynomial: BatchPolynomial
     loss: BatchLoss
 
-    def block(self, models: Params) -> Float[Array, " models"]:
-        """The losses of models stacked along a leading axis."""
+    def quickly(self, models: Params) -> tuple[Float[Array, " models"], Bool[Array, " models"]]:
+        """By the polynomial, at models stacked along a leading axis, and where it is accurate."""
         value = jax.vmap(self.polynomial)(models)
-        accurate = jax.vmap(self.polynomial.error_bound)(models) <= accuracy(value.dtype) * value
+        bound = jax.vmap(self.polynomial.error_bound)(models)
+        return value, bound <= accuracy(value.dtype) * value
 
-        def one(at: tuple[Array, Array, Params]) -> Array:
-            accurate, value, params = at
+    def mended(self, models: Params, value: Array, accurate: Array) -> Float[Array, " models"]:
+        """The same with the mean over the tasks where the polynomial is not accurate."""
+
+        def one(at: tuple[Params, Array, Array]) -> Array:
+            params, value, accurate = at
             return jax.lax.cond(accurate, lambda: value, lambda: self.loss(params))
 
-        every = (accurate, value, models)
+        every = (models, value, accurate)
         return jax.lax.cond(jnp.all(accurate), lambda: value, lambda: jax.lax.map(one, every))
 
 
