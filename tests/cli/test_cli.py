@@ -42,7 +42,7 @@ def test_loss_prints_every_route_in_full_precision(monkeypatch, capsys):
 
 def test_loss_warns_where_the_mean_is_carried_by_its_tail(monkeypatch, capsys):
     arguments = ["loss", "--weights", "0.7,-0.9,1.1", "--steps", "2", "--theta-mean", "0.3"]
-    arguments += ["--noise-std", "0.2", "--shots", "5", "--tasks", "20000"]
+    arguments += ["--noise-std", "0.2", "--shots", "5", "--num-tasks", "20000"]
     code, out, _ = run_command(monkeypatch, capsys, *arguments)
     assert code == 0
     assert "1050436.117320" in out

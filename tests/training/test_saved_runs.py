@@ -49,6 +49,15 @@ def test_a_saved_run_is_loaded_as_it_was(rule, tmp_path):
     assert run.settings == SETTINGS
 
 
+def test_which_iterations_are_recorded_is_kept(tmp_path):
+    which = np.arange(0, 30, 10)
+    path = tl.save_run(tmp_path / "run.npz", PARAMS, tl.MAML(0.1), jnp.ones(3), {}, iteration=which)
+    axes = tl.load_run(path).plot()
+    np.testing.assert_array_equal(axes.lines[0].get_xdata(), which)
+    with pytest.raises(ValueError, match="iteration must hold an integer for each of 3 records"):
+        tl.save_run(path, PARAMS, tl.MAML(0.1), jnp.ones(3), {}, iteration=which[:2])
+
+
 class Layer(NamedTuple):
     w: jax.Array
     b: jax.Array

@@ -50,8 +50,7 @@ def routes(problem: Problem, num_tasks: int, seed: int) -> dict[str, Any]:
 @click.command(name="loss")
 @problem_options
 @click.option(
-    "--tasks",
-    "num_tasks",
+    "--num-tasks",
     type=click.IntRange(2),
     default=100_000,
     show_default=True,

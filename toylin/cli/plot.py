@@ -26,7 +26,7 @@ def command() -> None:
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    default=Path("figures"),
+    default=Path("drawn"),
     show_default=True,
     help="Folder to write into; made if it is missing.",
 )

@@ -37,7 +37,7 @@ from toylin.cli._readable_stderr import say_instead
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    default=Path("figures"),
+    default=Path("drawn"),
     show_default=True,
     help="Folder of the figure that `toylin sweep depth` draws.",
 )

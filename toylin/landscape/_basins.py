@@ -35,7 +35,7 @@ class Basins(NamedTuple):
     iterations: Int[Array, " starts"]
     end: Float[Array, "starts variables"]
     starts: Float[Array, "starts variables"]
-    minima: Float[Array, "targets variables"]
+    minima: Float[Array, "minima variables"]
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the starts of two variables, coloured by the minimum that they reach.
@@ -68,19 +68,19 @@ class Basins(NamedTuple):
 def basins(
     loss: Callable[[Array], Array],
     starts: ArrayLike,
-    targets: ArrayLike,
+    minima: ArrayLike,
     optimizer: Any,
     num_steps: int,
     radius: float = 1e-2,
 ) -> Basins:
-    """Follow meta-training from every start until it comes within ``radius`` of a target.
+    """Follow meta-training from every start until it comes within ``radius`` of a minimum.
 
     All starts go side by side through the loop of ``meta_train``, until the last has arrived.
 
     Args:
         loss: a smooth function of a vector.
         starts: shape (starts, variables).
-        targets: the minima, shape (targets, variables).
+        minima: the points to come near, shape (minima, variables).
         optimizer: an ``optax.GradientTransformation``.
         num_steps: the longest training.
         radius: how near counts as reached.
@@ -90,11 +90,11 @@ def basins(
             that samples.
     """
     checks.integer("num_steps", num_steps, minimum=1)
-    starts, targets = (_floats(points) for points in (starts, targets))
-    if starts.ndim != 2 or targets.ndim != 2 or starts.shape[1] != targets.shape[1]:
+    starts, minima = (_floats(points) for points in (starts, minima))
+    if starts.ndim != 2 or minima.ndim != 2 or starts.shape[1] != minima.shape[1]:
         raise ValueError(
-            "starts and targets must be rows of equally many variables, got shapes "
-            f"{starts.shape} and {targets.shape}"
+            "starts and minima must be rows of equally many variables, got shapes "
+            f"{starts.shape} and {minima.shape}"
         )
     if not radius > 0:
         raise ValueError(f"radius must be a positive number, got {radius!r}")
@@ -106,7 +106,7 @@ def basins(
         jnp.full(count, -1, jnp.int32),
         jnp.full(count, num_steps, jnp.int32),
         starts,
-        jnp.broadcast_to(targets, (count, *targets.shape)),
+        jnp.broadcast_to(minima, (count, *minima.shape)),
         jnp.full(count, radius, starts.dtype),
     )
     # The iteration after the last sees where the last update led.
@@ -117,7 +117,7 @@ def basins(
     arrival: _Arrival = carry.observed
     if done <= num_steps and not _all_there(arrival):
         warnings.warn(f"interrupted: {done:,} of {num_steps:,} iterations were done", stacklevel=2)
-    return Basins(arrival.target, arrival.iterations, arrival.end, starts, targets)
+    return Basins(arrival.target, arrival.iterations, arrival.end, starts, minima)
 
 
 def _floats(points: ArrayLike) -> Array:

@@ -21,7 +21,7 @@ def search_critical_points(
     loss: Callable[[Array], Array],
     extent: float,
     variables: int = 2,
-    starts: int = 41,
+    resolution: int = 41,
     tolerance: float = 1e-9,
 ) -> CriticalPoints:
     """All critical points in a box that Newton's method reaches from a grid of starts.
@@ -34,7 +34,7 @@ def search_critical_points(
         loss: a smooth function of a vector of ``variables`` numbers.
         extent: the box is [-extent, extent] in every variable.
         variables: how many.
-        starts: grid points a side.
+        resolution: grid points a side.
         tolerance: the largest gradient norm of a critical point.
 
     Raises:
@@ -42,22 +42,22 @@ def search_critical_points(
             a tolerance below what the precision of JAX's default float type resolves.
 
     >>> with jax.enable_x64(True):
-    ...     found = search_critical_points(lambda w: jnp.sum((w**2 - 1) ** 2), 2.0, starts=15)
+    ...     found = search_critical_points(lambda w: jnp.sum((w**2 - 1) ** 2), 2.0, resolution=15)
     >>> found.census()
     (4, 4, 1)
     """
     checks.integer("variables", variables, minimum=1)
-    checks.integer("starts", starts, minimum=1)
+    checks.integer("resolution", resolution, minimum=1)
     for name, value in (("extent", extent), ("tolerance", tolerance)):
         if not 0 < value < np.inf:
             raise ValueError(f"{name} must be a positive finite number, got {value!r}")
-    resolution = float(jnp.finfo(float_dtype(None)).eps)
-    if tolerance < resolution:
+    least = float(jnp.finfo(float_dtype(None)).eps)
+    if tolerance < least:
         raise ValueError(
-            f"tolerance={tolerance!r} is below what the float type resolves ({resolution:.1g}); "
+            f"tolerance={tolerance!r} is below what the float type resolves ({least:.1g}); "
             "search under jax.enable_x64(True), or with a larger tolerance"
         )
-    axis = np.linspace(-extent, extent, starts)
+    axis = np.linspace(-extent, extent, resolution)
     # Off the axes and the diagonals, on which symmetry would hold the iteration.
     grid = np.stack(np.meshgrid(*[axis] * variables), -1).reshape(-1, variables)
     grid = grid + 1e-3 * extent * np.arange(1, variables + 1) ** 0.5

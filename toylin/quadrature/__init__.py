@@ -12,7 +12,7 @@ from toylin.quadrature._draws import (
     wishart_rows,
 )
 from toylin.quadrature._gauss import gauss_gamma, gauss_normal, nodes_for_degree
-from toylin.quadrature._gaussian import (
+from toylin.quadrature._softplus import (
     expected_sigmoid,
     expected_softplus,
     expected_softplus_derivative,

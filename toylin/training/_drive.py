@@ -104,7 +104,7 @@ def drive(
 ) -> tuple[Carry, int]:
     """Run the loop; return where it ends and how many iterations that took.
 
-    Called from Python it goes in pieces of about half a second, each the same program, and ends
+    Called from Python it goes in pieces of about ``_PIECE``, each the same program, and ends
     early by Ctrl-C or where ``finished(observed)``. Under a transformation it is one program.
 
     Args:

@@ -22,7 +22,7 @@ class Loop(NamedTuple):
 
     ``loss`` has ``draw(key)``, what it samples (None where it samples nothing), and ``on(params,
     drawn)``, its value. ``observe(state, i, params, value, norm)`` folds over the iterations,
-
+    from the state that ``begin`` is given.
     """
 
     optimizer: Any

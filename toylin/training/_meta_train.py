@@ -87,8 +87,8 @@ def meta_train(
     The run is one compiled loop, which can be transformed: mapped by ``jax.vmap`` over starts, keys
     and the leaves of the loss, differentiated, put in ``jit``. A loss that is a pytree
     (``ExactLoss``, ``SampledLoss``, ``BatchLoss``) compiles once for all values of its leaves, and
-    equal optimizers compile once. Called directly, it goes in pieces of half a second: the numbers
-    are those of one piece, bit for bit, and Ctrl-C returns what was done so far.
+    equal optimizers compile once. Called directly, it goes in pieces of less than a second: the
+    numbers are those of one piece, bit for bit, and Ctrl-C returns what was done so far.
 
     Args:
         loss: ``loss(params)`` or, where it samples, ``loss(params, key)``. One that has

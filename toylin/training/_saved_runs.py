@@ -15,7 +15,7 @@ import numpy as np
 
 from toylin._internal import checks
 from toylin._internal.files import npz_bytes, prepare, read_npz, replace
-from toylin._internal.shapes import Array, Float
+from toylin._internal.shapes import Array, Float, Int
 from toylin._internal.showing import shown
 from toylin.rules import RULES, Rule
 from toylin.training._pictures import plot_losses
@@ -36,13 +36,15 @@ class SavedRun(NamedTuple):
         settings: what was asked.
         model: the name of the model, where one was given to ``save_run``; the file does not hold
             the model itself.
+        iteration: which iterations are recorded.
     """
 
     params: Any
     rule: Rule
     loss: Float[Array, " records"]
     settings: dict[str, Any]
-    model: str | None = None
+    model: str | None
+    iteration: Int[np.ndarray, " records"]
 
     def plot(
         self,
@@ -66,8 +68,7 @@ class SavedRun(NamedTuple):
         Raises:
             ValueError: ``window`` is no integer from 1 to the number of records.
         """
-        records = np.arange(len(self.loss))
-        return plot_losses(ax, self.params, records, self.loss, label, window, references)
+        return plot_losses(ax, self.params, self.iteration, self.loss, label, window, references)
 
 
 def save_run(
@@ -77,6 +78,7 @@ def save_run(
     loss: Float[Array, " records"] | np.ndarray,
     settings: Mapping[str, Any],
     model: Any = None,
+    iteration: Int[np.ndarray, " records"] | None = None,
 ) -> Path:
     """Write a meta-training run as one .npz file, readable by ``load_run`` and by NumPy alone.
 
@@ -89,13 +91,15 @@ def save_run(
         loss: the loss at every recorded iteration.
         settings: what was asked; anything that JSON can hold.
         model: the model that the parameters are of, if not the linear one; its name is written.
+        iteration: which iterations are recorded, as ``Run.iteration``; 0, 1, 2, ... if None.
 
     Raises:
         ValueError: parameters of another kind, a rule that is none of toylin's or holds a function
             (``GBML``), settings that JSON cannot hold, or a folder that cannot be written.
     """
     checks.instance("rule", rule, Rule)
-    arrays: dict[str, np.ndarray] = {"loss": np.asarray(loss)}
+    arrays: dict[str, np.ndarray] = {"loss": np.atleast_1d(loss)}
+    arrays["iteration"] = _iterations(iteration, arrays["loss"].shape[-1])
     about = {
         "params": _write("params", params, arrays),
         "rule": _write_rule("rule", rule, arrays),
@@ -111,6 +115,16 @@ def save_run(
     # Not packed, so that a file is as large as what is in it, however plain that is.
     replace(path, npz_bytes({"about": np.asarray(text), **arrays}, zipfile.ZIP_STORED))
     return path
+
+
+def _iterations(iteration: Any, records: int) -> np.ndarray:
+    which = np.arange(records) if iteration is None else np.asarray(iteration)
+    if which.shape != (records,) or which.dtype.kind not in "iu":
+        raise ValueError(
+            f"iteration must hold an integer for each of {records} records, got {which.dtype} of "
+            f"shape {which.shape}"
+        )
+    return which
 
 
 def _write(name: str, tree: Any, arrays: dict[str, np.ndarray]) -> Any:
@@ -180,6 +194,7 @@ def load_run(path: str | Path) -> SavedRun:
             jnp.asarray(arrays["loss"]),
             about["settings"],
             about["model"],
+            arrays["iteration"],
         )
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
         raise ValueError(
