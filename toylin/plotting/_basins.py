@@ -13,7 +13,12 @@ _COLOURS = (DEEP, SECOND, THIRD, "#2a7f62", "#6a4c93", "#8c564b", "#17a2b8", "#7
 
 
 def basin_shade(base: np.ndarray, speed: np.ndarray | float) -> np.ndarray:
-    """A colour, pale where fast and dark where slow (``speed`` from 1 to 0)."""
+    """A colour, pale where fast and dark where slow (``speed`` from 1 to 0).
+
+    Args:
+        base: red, green, blue from 0 to 1, shape (..., 3).
+        speed: 1 for the fastest to 0 for the slowest, shape (..., 1).
+    """
     pale = 0.15 + 0.7 * speed
     return base * (1 - pale) * (0.55 + 0.45 * speed) + pale
 

@@ -19,12 +19,20 @@ _APART = 0.075  # of the height: levels nearer than that have labels on opposite
 
 
 def sequential_colours(number: int) -> list[Any]:
-    """That many reds, from light to dark."""
+    """That many reds, from light to dark.
+
+    Args:
+        number: how many.
+    """
     return list(_REDS(np.linspace(0, 1, number) if number > 1 else [0.5]))
 
 
 def depth_colours(depths: ArrayLike) -> list[Any]:
-    """Black for one layer, reds from light to dark for more."""
+    """Black for one layer, reds from light to dark for more.
+
+    Args:
+        depths: numbers of layers, in the order of the colours.
+    """
     deep = iter(sequential_colours(int(np.sum(np.asarray(depths) > 1))))
     return [next(deep) if depth > 1 else SHALLOW for depth in np.asarray(depths)]
 
@@ -37,7 +45,16 @@ def band(
     label: str | None = None,
     quantiles: tuple[float, float] = (0.0, 1.0),
 ) -> None:
-    """The median of curves, shape (runs, records), and the band between two of their quantiles."""
+    """The median of curves, shape (runs, records), and the band between two of their quantiles.
+
+    Args:
+        ax: where to draw.
+        x: shape (records,).
+        curves: shape (runs, records); what is not finite counts as above all.
+        colour: of the median and, paler, of the band.
+        label: for a legend.
+        quantiles: where the band begins and ends; the whole range by default.
+    """
     rows = np.where(np.isfinite(curves), curves, np.inf)
     low, high = quantiles
     lower, middle, upper = np.quantile(rows, [low, 0.5, high], axis=0, method="nearest")
@@ -82,6 +99,10 @@ def reference_lines(ax: Axes, levels: Mapping[str, float]) -> None:
     """A dashed line at each level, its name at the right end; call it once the limits are set.
 
     A name stands above its line, and below it where the next level is too near for that.
+
+    Args:
+        ax: where to draw.
+        levels: losses, by the names to write.
     """
     ordered = sorted(levels.items(), key=lambda item: item[1])
     where = blended_transform_factory(ax.transAxes, ax.transData)

@@ -65,7 +65,13 @@ def phase(
 
 
 def line(ax: Axes, across: Scale, loss: np.ndarray) -> None:
-    """The median and quartiles of a loss over one axis, shape (runs, across): points if few."""
+    """The median and quartiles of a loss over one axis, shape (runs, across): points if few.
+
+    Args:
+        ax: where to draw.
+        across: the axis, as ``scale_of`` returns it.
+        loss: shape (runs, across).
+    """
     rows = np.where(np.isfinite(loss), loss, np.inf)[:, across.order]
     low, middle, high = np.quantile(rows, [0.25, 0.5, 0.75], axis=0, method="nearest")
     style = "-" if across.numbers else "none"

@@ -45,6 +45,9 @@ def scale_of(values: ArrayLike) -> Scale:
 
     Words and what is infinite (the population, as a number of shots) are categories, in the order
     given.
+
+    Args:
+        values: numbers or words, one a place, no two alike.
     """
     array = np.asarray(values)
     numbers = array.dtype.kind in "fiu" and bool(np.all(np.isfinite(array)))

@@ -50,7 +50,12 @@ def style() -> Iterator[None]:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure, in inches; no window, no global state."""
+    """An empty figure, in inches; no window, no global state.
+
+    Args:
+        width: in inches; ``COLUMN`` and ``PAGE`` are those of a paper of two columns.
+        height: in inches.
+    """
     return Figure(figsize=(width, height), layout="constrained")
 
 

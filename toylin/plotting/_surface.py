@@ -24,6 +24,13 @@ _MARKERS: dict[str, tuple[str, str, float]] = {
 def contours(ax: Axes, first: ArrayLike, second: ArrayLike, loss: ArrayLike, top: float) -> Any:
     """Filled contours of ``loss[i, j]`` at (first[i], second[j]), with colours from 0 to ``top``.
 
+    Args:
+        ax: where to draw.
+        first: shape (rows,).
+        second: shape (columns,).
+        loss: shape (rows, columns).
+        top: the loss of the darkest colour.
+
     Returns:
         What a colour bar is made from.
     """
@@ -72,13 +79,26 @@ def relief(
 
 
 def colour_bar(ax: Axes, mappable: Any, label: str) -> None:
-    """A colour bar with a few round ticks."""
+    """A colour bar with a few round ticks.
+
+    Args:
+        ax: the axes beside which it stands.
+        mappable: what it explains, as ``contours`` returns it.
+        label: what the colours are.
+    """
     assert ax.figure is not None
     ax.figure.colorbar(mappable, ax=ax, label=label, shrink=0.9, ticks=MaxNLocator(5))
 
 
 def critical_points(ax: Axes, points: ArrayLike, kind: Sequence[str], scale: float = 1.0) -> None:
-    """Points of two variables by their kind: stars, crosses, triangles, squares."""
+    """Points of two variables by their kind: stars, crosses, triangles, squares.
+
+    Args:
+        ax: where to draw.
+        points: shape (points, 2).
+        kind: of each, "minimum", "saddle", "maximum" or "degenerate".
+        scale: of the markers.
+    """
     for name, (marker, face, size) in _MARKERS.items():
         at = np.asarray(points)[[k == name for k in kind]]
         if not len(at):

@@ -12,7 +12,14 @@ _BINS = 40
 
 
 def spread(ax: Axes, mean: float, median: float, losses: ArrayLike | None = None) -> None:
-    """Mean and median on a logarithmic axis of losses, over the histogram of sampled ones."""
+    """Mean and median on a logarithmic axis of losses, over the histogram of sampled ones.
+
+    Args:
+        ax: where to draw.
+        mean: of the loss of a task.
+        median: of the same.
+        losses: of sampled tasks, any shape; no histogram if None.
+    """
     if losses is not None:
         shown = np.asarray(losses).ravel()
         shown = shown[np.isfinite(shown) & (shown > 0)]
