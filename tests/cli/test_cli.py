@@ -104,3 +104,13 @@ def test_the_installed_command_runs():
     command = [sys.executable, "-c", "from toylin.cli import main; main()", "--version"]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
     assert tl.__version__ in answer.stdout
+
+
+def test_the_help_loads_nothing_heavy():
+    code = "import sys; from toylin.cli import cli; cli(['--help'], standalone_mode=False)"
+    code += "; print(sorted({'jax', 'numpy', 'matplotlib'} & set(sys.modules)))"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert "  loss     The post-adaptation loss of a scalar model" in answer.stdout
+    assert answer.stdout.splitlines()[-1] == "[]"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import sys
 import warnings
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import click
@@ -37,6 +40,21 @@ class _Commands(Group):
         command: click.Command = import_module(COMMANDS[cmd_name]).command
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """What each does, read from its file: importing them all would take seconds."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _first_line(module)) for name, module in COMMANDS.items()])
+
+
+def _first_line(module: str) -> str:
+    spec = find_spec(module)
+    assert spec is not None
+    assert spec.origin is not None
+    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and node.name == "command":
+            return (ast.get_docstring(node) or "").partition("\n")[0]
+    raise AssertionError(f"{module} has no command")
+
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="toylin")
@@ -45,7 +63,7 @@ def cli() -> None:
 
     \b
     Start here:
-      toylin teaser             redraw the paper's point: three figures, into figures/
+      toylin teaser             redraw the paper's point: three figures, into drawn/
       toylin loss --help        one number by every route: formula, autodiff, sampling
       toylin check              four routes to one number, and whether they agree
       toylin derive             the formula itself, derived step by step
