@@ -34,7 +34,8 @@ each_problem = pytest.mark.parametrize("name", PROBLEMS)
 
 
 @each_problem
-def test_jit_is_eager(name):
+def test_inside_a_jit_of_ones_own(name):
+    """There values are not known; called directly they are, and the function compiles itself."""
     route, params, tasks = PROBLEMS[name]
     functions = route.outer_loss, route.outer_grad
     jitted = jax.jit(lambda *arguments: [f(*arguments) for f in functions])(params, tasks, RULE)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from math import isqrt
 from typing import Any
 
 import jax
 
 from toylin._internal.compiled import compiled
+from toylin._internal.loops import repeat, repeat_holding_little
 from toylin._internal.shapes import Array, Float
 from toylin.models import Model, predict
 from toylin.rules import Rule, check_rule, check_support, subtract
@@ -69,32 +69,18 @@ def adapt(
 
 def descend(params: Any, support: Data, rule: Rule, model: Model, remat: bool) -> Any:
     """``adapt`` without its checks."""
-    Carry = tuple[Any, Rule]
 
     def loss(weights: Any) -> Array:
         return support.loss(weights, model)
 
-    def step(carry: Carry, _: None) -> tuple[Carry, None]:
+    def step(carry: tuple[Any, Rule]) -> tuple[Any, Rule]:
         weights, rule = carry
         grads = jax.grad(loss)(weights)
         if rule.first_order:
             grads = jax.lax.stop_gradient(grads)
         moved = subtract(weights, rule.update(grads))
-        return (moved, rule.next(weights, grads, loss)), None
-
-    def steps(carry: Carry, length: int) -> Carry:
-        return jax.lax.scan(step, carry, length=length, unroll=length <= 2)[0]
+        return moved, rule.next(weights, grads, loss)
 
     weights = tuple(params) if isinstance(params, list) else params
-    carry = (jax.tree.map(jax.numpy.asarray, weights), rule)
-    if not remat:
-        return steps(carry, rule.steps)[0]
-    segment = max(1, isqrt(rule.steps))
-    step = jax.checkpoint(step)
-
-    @jax.checkpoint
-    def segments(carry: Carry, _: None) -> tuple[Carry, None]:
-        return steps(carry, segment), None
-
-    carry = jax.lax.scan(segments, carry, length=rule.steps // segment)[0]
-    return steps(carry, rule.steps % segment)[0]
+    loop = repeat_holding_little if remat else repeat
+    return loop(step, (jax.tree.map(jax.numpy.asarray, weights), rule), rule.steps)[0]
