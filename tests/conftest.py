@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from importlib.metadata import version
 
 # Tests compile much and run little, so that compiling with little optimisation halves their time,
@@ -14,6 +15,10 @@ if os.environ.get("TOYLIN_TESTS", "ci") == "ci":
         flags.append("--xla_cpu_use_fusion_emitters=false")
     os.environ.setdefault("XLA_FLAGS", " ".join(flags))
 os.environ.setdefault("TOYLIN_COMPILE_CACHE", "off")
+
+# In the background of a shell Ctrl-C is ignored; tests press it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import hypothesis
 import jax

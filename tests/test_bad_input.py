@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import pytest
 from helpers import ROUTES, scalar_params
@@ -252,3 +253,14 @@ def test_quadrature():
         toylin.quadrature.gauss_normal(0)
     with refused("shape must be a positive number, got -0.5"):
         toylin.quadrature.gauss_gamma(3, -0.5)
+
+
+@pytest.mark.parametrize("step_size", [np.float64(0.1), jnp.asarray([0.1])[0]])
+def test_a_rule_of_a_wider_type_than_the_parameters(step_size):
+    params = tuple(w.astype(jnp.float32) for w in PARAMS)
+    with refused(r"rule\.step_size must not be of a wider type than the parameters, float32"):
+        tl.closed_form.outer_loss(params, TASKS, tl.MAML(step_size))
+    batch = TASKS.sample(KEY, 4, dtype=jnp.float32)
+    with refused(r"rule\.step_size must not be of a wider type"):
+        tl.autodiff.outer_loss(params, batch, tl.MAML(step_size))
+    assert tl.autodiff.outer_loss(params, batch, tl.MAML(0.1)).dtype == jnp.float32

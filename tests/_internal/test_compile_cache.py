@@ -18,12 +18,15 @@ print(float(jax.jit(lambda x: 3 * x + 1)(2.0)))
 print(folder is not None, events.count("/jax/compilation_cache/cache_hits"))
 """
 
+# As the command sets it: XLA takes a processor for another one than itself by its tuning flags.
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+
 
 def run(folder, **environment) -> list[str]:
     inherited = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
-        env=inherited | {"TOYLIN_COMPILE_CACHE": str(folder)} | environment,
+        env=inherited | QUIET | {"TOYLIN_COMPILE_CACHE": str(folder)} | environment,
         capture_output=True,
         text=True,
         check=False,

@@ -112,6 +112,18 @@ def test_ctrl_c_while_compiling_is_no_crash():
     equal(run.params, PARAMS)
 
 
+def test_a_process_that_ignores_ctrl_c_goes_on():
+    def loss(params):
+        signal.raise_signal(signal.SIGINT)
+        return jnp.sum(params[0] ** 2)
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert not tl.meta_train(loss, PARAMS, SGD, 10).interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_a_second_ctrl_c_interrupts_at_once():
     def loss(params):
         signal.raise_signal(signal.SIGINT)

@@ -13,13 +13,15 @@ from typing import Any
 def stop_on_interrupt() -> Iterator[threading.Event]:
     """Turn the first Ctrl-C into an event; a second one interrupts at once.
 
-    Python lets only the main thread do so; elsewhere the event never comes.
+    Python lets only the main thread do so; elsewhere, and in a process that ignores Ctrl-C (one in
+    the background of a shell), the event never comes.
     """
     stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
+    before = signal.getsignal(signal.SIGINT)
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or before == signal.SIG_IGN:
         yield stop
         return
-    before = signal.getsignal(signal.SIGINT)
 
     def handle(*_: Any) -> None:
         stop.set()

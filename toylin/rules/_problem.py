@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from toylin._internal import checks
@@ -40,6 +41,14 @@ def check_rule(rule: Rule, params: Any) -> None:
     """A rule that fits the model."""
     checks.instance("rule", rule, Rule)
     rule.check(params)
+    leaves = jax.tree.leaves(params)
+    dtype = jnp.result_type(*leaves) if leaves else None
+    for path, leaf in jax.tree_util.tree_leaves_with_path(rule):
+        if dtype is not None and jnp.result_type(dtype, leaf) != dtype:
+            raise ValueError(
+                f"rule{jax.tree_util.keystr(path)} must not be of a wider type than the "
+                f"parameters, {dtype}, got {jnp.result_type(leaf)}; a Python float takes theirs"
+            )
 
 
 def check_support(params: Any, support: Data, model: Model = predict) -> None:
