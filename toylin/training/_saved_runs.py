@@ -36,15 +36,15 @@ class SavedRun(NamedTuple):
         settings: what was asked.
         model: the name of the model, where one was given to ``save_run``; the file does not hold
             the model itself.
-        iteration: which iterations are recorded.
+        iteration: which iterations are recorded; None for 0, 1, 2, ...
     """
 
     params: Any
     rule: Rule
     loss: Float[Array, " records"]
     settings: dict[str, Any]
-    model: str | None
-    iteration: Int[np.ndarray, " records"]
+    model: str | None = None
+    iteration: Int[np.ndarray, " records"] | None = None
 
     def plot(
         self,
@@ -68,7 +68,8 @@ class SavedRun(NamedTuple):
         Raises:
             ValueError: ``window`` is no integer from 1 to the number of records.
         """
-        return plot_losses(ax, self.params, self.iteration, self.loss, label, window, references)
+        which = np.arange(len(self.loss)) if self.iteration is None else self.iteration
+        return plot_losses(ax, self.params, which, self.loss, label, window, references)
 
 
 def save_run(
