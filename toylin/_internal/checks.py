@@ -145,6 +145,12 @@ def ndim(name: str, value: Any, axes: int) -> None:
         raise ValueError(f"{name} must have {axes} axes, got shape {np.shape(value)}")
 
 
+def two_variables(name: str, points: Any) -> None:
+    """Rows of two numbers, as what is drawn on a plane must be."""
+    if np.shape(points)[1] != 2:
+        raise ValueError(f"{name} must have two variables to be drawn, got {np.shape(points)[1]}")
+
+
 def key(name: str, value: Any) -> None:
     """One JAX random key, ``jax.random.key(0)`` or the older ``jax.random.PRNGKey(0)``."""
     dtype, shape = getattr(value, "dtype", None), np.shape(value)

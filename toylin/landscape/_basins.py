@@ -54,10 +54,7 @@ class Basins(NamedTuple):
         """
         from toylin import plotting
 
-        if self.starts.shape[1] != 2:
-            raise ValueError(
-                f"starts must have two variables to be drawn, got {self.starts.shape[1]}"
-            )
+        checks.two_variables("starts", self.starts)
         with plotting.drawing(ax, size=(4.2, 3.9)) as axes:
             plotting.basin_map(axes, self.starts, self.target, self.iterations, self.minima)
             plotting.critical_points(axes, self.minima, ["minimum"] * len(self.minima))

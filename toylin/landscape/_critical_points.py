@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from toylin._internal import checks
 from toylin._internal.shapes import Float, Int
 from toylin._internal.showing import shown
 
@@ -59,10 +60,7 @@ class CriticalPoints:
         """
         from toylin import plotting
 
-        if self.points.shape[1] != 2:
-            raise ValueError(
-                f"points must have two variables to be drawn, got {self.points.shape[1]}"
-            )
+        checks.two_variables("points", self.points)
         with plotting.drawing(ax, size=(4.2, 3.9)) as axes:
             plotting.critical_points(axes, self.points, self.kind())
             axes.set_aspect("equal")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -16,7 +16,7 @@ from toylin._internal.shapes import Array, Float, Int, PRNGKeyArray
 from toylin.training._drawing import in_parts, takes_key
 from toylin.training._drive import all_finite, drive
 from toylin.training._loop import Carry, Loop, num_records
-from toylin.training._pictures import plot_losses
+from toylin.training._pictures import plot
 
 
 @pytree_dataclass
@@ -44,31 +44,7 @@ class Run:
     diverged_at: Any = None
     interrupted: bool = static_field(default=False)
 
-    def plot(
-        self,
-        ax: Any = None,
-        *,
-        label: str | None = None,
-        window: int = 1,
-        references: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Draw the loss along meta-training: black for one array of weights, red for more.
-
-        Args:
-            ax: matplotlib axes to draw on; new ones if None.
-            label: a name for the legend.
-            window: records to average over, where the losses are sampled.
-            references: levels to compare with, by name, as ``reference_losses`` returns them.
-
-        Runs side by side (``jax.vmap``) are drawn as their median and their range.
-
-        Returns:
-            The axes.
-
-        Raises:
-            ValueError: ``window`` is no integer from 1 to the number of records.
-        """
-        return plot_losses(ax, self.params, self.iteration, self.loss, label, window, references)
+    plot = plot
 
 
 def meta_train(

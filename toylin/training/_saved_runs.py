@@ -18,7 +18,7 @@ from toylin._internal.files import npz_bytes, prepare, read_npz, replace
 from toylin._internal.shapes import Array, Float, Int
 from toylin._internal.showing import shown
 from toylin.rules import RULES, Rule
-from toylin.training._pictures import plot_losses
+from toylin.training._pictures import plot
 
 # What a file may name. Nothing else that it says is looked up anywhere.
 _RULES = {cls.__name__: cls for cls in RULES.values()}
@@ -46,30 +46,7 @@ class SavedRun(NamedTuple):
     model: str | None = None
     iteration: Int[np.ndarray, " records"] | None = None
 
-    def plot(
-        self,
-        ax: Any = None,
-        *,
-        label: str | None = None,
-        window: int = 1,
-        references: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Draw the loss along meta-training: black for one array of weights, red for more.
-
-        Args:
-            ax: matplotlib axes to draw on; new ones if None.
-            label: a name for the legend.
-            window: records to average over, where the losses are sampled.
-            references: levels to compare with, by name, as ``reference_losses`` returns them.
-
-        Returns:
-            The axes.
-
-        Raises:
-            ValueError: ``window`` is no integer from 1 to the number of records.
-        """
-        which = np.arange(len(self.loss)) if self.iteration is None else self.iteration
-        return plot_losses(ax, self.params, which, self.loss, label, window, references)
+    plot = plot  # type: ignore[misc]  # a method, no field
 
 
 def save_run(
@@ -189,7 +166,7 @@ def load_run(path: str | Path) -> SavedRun:
         raise ValueError(f"{wanted}, but {error}; restore it from a copy, or train again") from None
     try:
         about = json.loads(str(arrays["about"]))
-        return SavedRun(
+        return SavedRun(  # type: ignore[call-arg]  # mypy counts the method as a field
             _read("params", about["params"], arrays),
             _read_rule("rule", about["rule"], arrays),
             jnp.asarray(arrays["loss"]),
