@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from importlib.metadata import version
 
 # Tests compile much and run little, so that compiling with little optimisation halves their time,
@@ -38,6 +39,14 @@ def _forget_programs():
     """Let go of a file's compiled programs: thousands of them exhaust the memory maps of Linux."""
     yield
     jax.clear_caches()
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    """Close what a test has drawn: tests count the figures that are open."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture(scope="session")

@@ -20,14 +20,6 @@ SHALLOW = dataclasses.replace(RUN, params=RUN.params[:1])
 LEVELS = {"no adaptation": 0.5, "shallow floor": 0.41, "deep floor": 0.09, "Bayes": 0.08}
 
 
-@pytest.fixture(autouse=True)
-def _close():
-    before = plt.get_fignums()
-    yield
-    plt.close("all")
-    assert not before
-
-
 def line(ax, label):
     return next(drawn for drawn in ax.get_lines() if drawn.get_label() == label)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray
@@ -28,12 +27,6 @@ def runs(seeds=3, **axes):
         },
         coords={**axes, "seed": np.arange(seeds), "iteration": RECORDS},
     )
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
 
 
 def ticks(axis):
