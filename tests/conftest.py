@@ -5,16 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from importlib.metadata import version
 
-# Tests compile much and run little, so that compiling with little optimisation halves their time,
-# and the older way of emitting loops is quicker by a third (a flag that only some versions know).
-# The thorough profile compiles as users do.
-if os.environ.get("TOYLIN_TESTS", "ci") == "ci":
-    flags = ["--xla_backend_optimization_level=0"]
-    if version("jaxlib").startswith("0.10."):
-        flags.append("--xla_cpu_use_fusion_emitters=false")
-    os.environ.setdefault("XLA_FLAGS", " ".join(flags))
 os.environ.setdefault("TOYLIN_COMPILE_CACHE", "off")
 
 # In the background of a shell Ctrl-C is ignored; tests press it.
@@ -25,6 +16,11 @@ import hypothesis
 import jax
 import pytest
 
+from toylin._internal.compiling import compile_quickly
+
+# Tests compile much and run little; the thorough profile compiles as users do.
+if os.environ.get("TOYLIN_TESTS", "ci") == "ci":
+    compile_quickly(0)
 jax.config.update("jax_enable_x64", True)
 
 # Each draw may compile; time is bounded by the number of examples instead.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +11,7 @@ from typing import Any
 import click
 import jax
 
-from toylin._internal.compile_cache import keep_programs
-
-_OPTIMIZATION = "xla_backend_optimization_level"
+from toylin._internal.compiling import keep_programs
 
 
 class _Shots(click.ParamType):
@@ -46,16 +43,6 @@ def use_float64() -> None:
     """
     jax.config.update("jax_enable_x64", True)
     keep_programs()
-
-
-def compile_quickly() -> None:
-    """Ask XLA for less optimisation: a command that runs many programs once waits for compiling.
-
-    Compiling takes a third of the time so. Only what the user has not set, and before JAX starts.
-    """
-    flags = os.environ.get("XLA_FLAGS", "")
-    if _OPTIMIZATION not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} --{_OPTIMIZATION}=1".strip()
 
 
 @contextmanager

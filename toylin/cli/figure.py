@@ -9,7 +9,8 @@ from threading import Lock
 
 import click
 
-from toylin.cli._common import compile_quickly, report, use_float64
+from toylin._internal.compiling import compile_quickly
+from toylin.cli._common import report, use_float64
 from toylin.figures import FIGURES, load
 
 _AT_ONCE = 2

@@ -11,7 +11,8 @@ import click
 import jax
 
 from toylin import autodiff, closed_form
-from toylin.cli._common import compile_quickly, finite, use_float64
+from toylin._internal.compiling import compile_quickly
+from toylin.cli._common import finite, use_float64
 from toylin.cli._problem import Problem, make_problem, problem_options
 from toylin.limits import estimate_value_and_grad, tails
 from toylin.models import Params
@@ -70,7 +71,7 @@ def command(num_tasks: int, seed: int, as_json: bool, **flags: Any) -> None:
     Example:
       toylin loss --weights 0.7,-0.9 --step-size 0.1 --theta-mean 0.3 --noise-std 0.2 --shots 5
     """
-    compile_quickly()
+    compile_quickly(0)
     use_float64()
     start = time.perf_counter()
     answer = routes(make_problem(flags), num_tasks, seed)

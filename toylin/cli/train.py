@@ -11,13 +11,13 @@ import numpy as np
 
 from toylin.cli._common import SHOTS, report, use_float64
 from toylin.models import Params, init
-from toylin.rules import RULES, Rule, make_rule
+from toylin.rules import RULES, Rule, make_rule, rule_options
 from toylin.tasks import BinaryClassification, LinearRegression
 from toylin.training import Run, SampledLoss, joint, meta_train, save_run, separate
 
-# What a rule takes beyond its step size and number of steps: refused with a rule that does not.
-_OPTIONS = ("psd", "adapt_transform", "hyper_step_size", "layers")
-_HELD = ("maml", "fomaml", "anil", "reptile")  # rules that need not learn anything of their own
+# What a rule may take beyond its step size and number of steps: refused with one that does not.
+_OPTIONS = {option for name in RULES for option in rule_options(name)}
+_HELD = [name for name, rule in RULES.items() if not rule.learned]
 
 
 def _option(name: str, default: Any, text: str, **more: Any) -> Any:
@@ -60,7 +60,7 @@ def _option(name: str, default: Any, text: str, **more: Any) -> Any:
     "--rule-learning-rate",
     None,
     "Adam's, for what the rule learns; 0 holds it. By default that of the model, "
-    "but 0 for maml, fomaml, anil and reptile.",
+    f"but 0 for {', '.join(_HELD)}.",
     type=float,
 )
 @_option("--seed", 0, "Of the start and of the tasks.", type=int)
@@ -83,8 +83,8 @@ def command(out: Path, **settings: Any) -> None:
     use_float64()
     prepare(out.parent)
     if settings["rule_learning_rate"] is None:
-        held = settings["rule"] in _HELD
-        settings["rule_learning_rate"] = 0.0 if held else settings["learning_rate"]
+        learned = RULES[settings["rule"]].learned
+        settings["rule_learning_rate"] = settings["learning_rate"] if learned else 0.0
     with report() as written:
         key_start, key_tasks = jax.random.split(jax.random.key(settings["seed"]))
         dim = settings["dim"]
@@ -117,7 +117,7 @@ def _check_finite(run: Run) -> None:
     """A run that diverged, or was stopped before it began, is an error, and nothing is saved."""
     if not len(run.loss):
         raise click.Abort
-    if run.diverged_at is not None:
+    if not np.isnan(run.diverged_at):
         raise click.ClickException(
             f"the run diverged at meta-iteration {int(run.diverged_at)}: nothing is saved; try a "
             "smaller --learning-rate or --step-size"
@@ -125,7 +125,7 @@ def _check_finite(run: Run) -> None:
 
 
 def _rule(params: Params, settings: dict[str, Any]) -> Rule:
-    options = {name: settings[name] for name in _OPTIONS if settings[name] is not None}
+    options = {name: settings[name] for name in _OPTIONS if settings.get(name) is not None}
     if settings["rule"] == "nonlinear-kfo":
         options["key"] = jax.random.key(settings["seed"])
     return make_rule(settings["rule"], params, settings["step_size"], settings["steps"], **options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import jax
 
 from toylin._internal import checks
@@ -33,6 +35,7 @@ class AlphaMAML(GradientDescent):
     ICLR 2018.
     """
 
+    learned: ClassVar[bool] = True
     step_size: float | jax.Array
     hyper_step_size: float | jax.Array
     steps: int = static_field(default=2)

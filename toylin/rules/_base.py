@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -29,8 +29,10 @@ class Rule(ABC):
         steps: the number of inner steps T, at least 0 (no adaptation).
         first_order: whether outer gradients treat inner gradients as constants. The value of the
             outer loss is the same.
+        learned: whether ``toylin train`` learns its leaves unless told otherwise, for the class.
     """
 
+    learned: ClassVar[bool] = True
     steps: Any
     first_order: Any
 
@@ -94,6 +96,7 @@ class Rule(ABC):
 class GradientDescent(Rule):
     """A rule whose step is ``step_size`` times the gradient: what MAML and its kin share."""
 
+    learned: ClassVar[bool] = False
     step_size: Any
 
     def __post_init__(self) -> None:

@@ -31,8 +31,7 @@ class Run:
         trajectory: with ``trajectory=True``, the parameters at every recorded iteration before its
             update, each leaf with a leading axis of records; else None.
         diverged_at: the first iteration whose loss or gradient is not finite, ``num_steps`` where
-            only the last update is not; None where all is. An array, -1 for None, where
-            ``meta_train`` is transformed (``jit``, ``vmap``).
+            only the last update is not; NaN where all is, as in a sweep.
         interrupted: whether Ctrl-C ended the run early.
     """
 
@@ -41,7 +40,7 @@ class Run:
     grad_norm: Float[Array, " records"]
     iteration: Int[np.ndarray, " records"]
     trajectory: Any = None
-    diverged_at: Any = None
+    diverged_at: Any = float("nan")
     interrupted: bool = static_field(default=False)
 
     plot = plot
@@ -154,6 +153,9 @@ def _finish(loop: Loop, carry: Carry, done: int) -> Run:
 def _diverged_at(loop: Loop, carry: Carry, done: int) -> Any:
     at = carry.diverged_at
     if not any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((at, carry.params))):
-        return int(at) if at < loop.num_steps else None if all_finite(carry.params) else done
+        if at < loop.num_steps:
+            return float(at)
+        return float("nan") if all_finite(carry.params) else float(done)
     finite = jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(carry.params)])
-    return jnp.where(at < loop.num_steps, at, jnp.where(jnp.all(finite), -1, loop.num_steps))
+    at = at.astype(jnp.result_type(float))
+    return jnp.where((at < loop.num_steps) | ~jnp.all(finite), at, jnp.nan)

@@ -10,7 +10,7 @@ import pytest
 
 PROGRAM = """
 import jax
-from toylin._internal.compile_cache import keep_programs
+from toylin._internal.compiling import keep_programs
 folder = keep_programs()
 events = []
 jax.monitoring.register_event_listener(lambda name, **_: events.append(name))
