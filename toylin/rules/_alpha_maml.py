@@ -55,7 +55,15 @@ class AlphaMAML(GradientDescent):
         first_order: bool = False,
         hyper_step_size: float | jax.Array = 0.0,
     ) -> AlphaMAML:
-        """The rule at its start: MAML, unless ``hyper_step_size`` is given."""
+        """The rule at its start: MAML, unless ``hyper_step_size`` is given.
+
+        Args:
+            params: the parameters that it will adapt, any pytree of arrays.
+            step_size: the inner step size alpha.
+            steps: the number of inner steps T.
+            first_order: whether to drop second derivatives from outer gradients.
+            hyper_step_size: the step size of alpha itself; 0 is MAML.
+        """
         return cls(step_size, hyper_step_size, steps, first_order)
 
     @property

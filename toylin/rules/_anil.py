@@ -91,7 +91,15 @@ class ANIL(GradientDescent):
         first_order: bool = False,
         layers: Layers = "head",
     ) -> ANIL:
-        """MAML on ``layers``."""
+        """MAML on ``layers``.
+
+        Args:
+            params: the parameters that it will adapt, any pytree of arrays.
+            step_size: the inner step size alpha.
+            steps: the number of inner steps T.
+            first_order: whether to drop second derivatives from outer gradients.
+            layers: which entries of the parameters adapt, as for ``ANIL``.
+        """
         return cls(step_size, steps, first_order, layers)
 
     @property

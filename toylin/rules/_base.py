@@ -53,7 +53,11 @@ class Rule(ABC):
 
     @abstractmethod
     def update(self, grads: Params) -> Params:
-        """What one inner step subtracts from the parameters."""
+        """What one inner step subtracts from the parameters.
+
+        Args:
+            grads: the gradient of the support loss, a pytree like the parameters.
+        """
 
     @property
     def linear(self) -> bool:
@@ -64,7 +68,11 @@ class Rule(ABC):
         return False
 
     def check(self, params: Params) -> None:  # noqa: B027 (most rules fit all models)
-        """Raise a ValueError unless the rule fits models like ``params``."""
+        """Raise a ValueError unless the rule fits models like ``params``.
+
+        Args:
+            params: the parameters that it is to adapt.
+        """
 
     def next(self: R, params: Params, grads: Params, loss: Loss) -> R:
         """The rule for the next inner step: itself, unless the rule too adapts to the task.
@@ -81,6 +89,11 @@ class Rule(ABC):
 
         A rule whose outer direction is no gradient of it overrides this with a function of equal
         value whose gradient is that direction.
+
+        Args:
+            params: the parameters before the inner loop.
+            adapted: those after it.
+            loss: the query loss, a function of parameters.
         """
         return loss(adapted)
 

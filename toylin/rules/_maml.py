@@ -42,7 +42,14 @@ class MAML(GradientDescent):
         *,
         first_order: bool = False,
     ) -> MAML:
-        """The rule itself, for any parameters."""
+        """The rule itself, for any parameters.
+
+        Args:
+            params: the parameters that it will adapt, any pytree of arrays.
+            step_size: the inner step size alpha.
+            steps: the number of inner steps T.
+            first_order: whether to drop second derivatives from outer gradients.
+        """
         return cls(step_size, steps, first_order)
 
 

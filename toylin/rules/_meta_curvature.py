@@ -73,7 +73,14 @@ class MetaCurvature(Rule):
         *,
         first_order: bool = False,
     ) -> MetaCurvature:
-        """The rule at its start: identity factors."""
+        """The rule at its start: identity factors.
+
+        Args:
+            params: the parameters that it will adapt, any pytree of arrays.
+            step_size: the inner step size alpha.
+            steps: the number of inner steps T.
+            first_order: whether to drop second derivatives from outer gradients.
+        """
         dtypes = [w.dtype for w in jax.tree.leaves(params)]
         return cls(identities(_shapes(params), dtypes), step_size, steps, first_order)
 

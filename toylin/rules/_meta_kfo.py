@@ -68,7 +68,16 @@ class MetaKFO(Rule):
         psd: bool = True,
         adapt_transform: bool = False,
     ) -> MetaKFO:
-        """The rule at its start: identity factors."""
+        """The rule at its start: identity factors.
+
+        Args:
+            params: the parameters that it will adapt, any pytree of arrays.
+            step_size: the inner step size alpha.
+            steps: the number of inner steps T.
+            first_order: whether to drop second derivatives from outer gradients.
+            psd: whether factors enter as L'L and R'R, or as L and R.
+            adapt_transform: whether the factors adapt within a task, too.
+        """
         dtypes = [w.dtype for w in jax.tree.leaves(params)]
         factors = identities(_shapes(params), dtypes)
         options = {"psd": psd, "adapt_transform": adapt_transform}

@@ -53,7 +53,12 @@ class MetaSGD(Rule):
     ) -> MetaSGD:
         """The rule at its start: the same step size everywhere, which is MAML.
 
-        With ``per_layer=True`` every array of ``params`` has one step size.
+        Args:
+            params: the parameters that it will adapt, any pytree of arrays.
+            step_size: the inner step size alpha.
+            steps: the number of inner steps T.
+            first_order: whether to drop second derivatives from outer gradients.
+            per_layer: whether every array of ``params`` has one step size, or every entry.
         """
         sizes = jax.tree.map(
             lambda w: jnp.full(() if per_layer else np.shape(w), step_size, w.dtype), params

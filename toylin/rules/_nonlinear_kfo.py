@@ -85,10 +85,16 @@ class NonlinearKFO(Rule):
         adapt_transform: bool = False,
         key: PRNGKeyArray | None = None,
     ) -> NonlinearKFO:
-        """The rule at its start: random hidden layers of ``hidden`` units, zero output layers.
+        """The rule at its start, where it is MAML: random hidden layers, zero output layers.
 
-        ``key`` draws the hidden layers, ``jax.random.key(0)`` by default. The rule is MAML at
-        whatever they are; they decide how it learns.
+        Args:
+            params: the parameters that it will adapt, any pytree of arrays.
+            step_size: the inner step size alpha.
+            steps: the number of inner steps T.
+            first_order: whether to drop second derivatives from outer gradients.
+            hidden: units of the hidden layers.
+            adapt_transform: whether the networks adapt within a task, too.
+            key: draws the hidden layers, which decide how it learns; ``jax.random.key(0)`` if None.
         """
         checks.integer("hidden", hidden, minimum=1)
         arrays, shapes = jax.tree.leaves(params), named_shapes(params)

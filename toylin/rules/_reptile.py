@@ -39,7 +39,13 @@ class Reptile(GradientDescent):
 
     @classmethod
     def identity(cls, params: Params, step_size: float | jax.Array, steps: int = 1) -> Reptile:  # type: ignore[override]
-        """The rule itself, for any parameters: its inner loop is MAML's."""
+        """The rule itself, for any parameters: its inner loop is MAML's.
+
+        Args:
+            params: the parameters that it will adapt, any pytree of arrays.
+            step_size: the inner step size alpha.
+            steps: the number of inner steps T.
+        """
         return cls(step_size, steps)
 
     def outer_value(self, params: Params, adapted: Params, loss: Loss) -> Float[Array, ""]:
