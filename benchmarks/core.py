@@ -1,6 +1,6 @@
 """How fast the core is: meta-iterations and grid points a second.
 
-    python benchmarks/core.py [--repeats 15] [--float64]
+    python benchmarks/core.py [W1 W4 ...] [--repeats 15] [--float64]
 
 W1   theta, x ~ N(0, 1), two scalar layers, one inner step of 0.1 on 10 support points, 10 query
      points, 32 tasks an iteration, SGD 0.01, 1000 iterations from one start. Meta-iterations/s.
@@ -9,11 +9,14 @@ W4   the post-adaptation loss on a 200 x 200 grid of the two weights with 1000 s
      tasks, through ``tl.surface``, the preparation of the batch included; and by the closed form.
      Grid points/s.
 exact   meta-training on the exact expected loss, else as W1. Meta-iterations/s.
+pieces  W1 for 50,000 iterations: in one piece, in those between which ``progress=True`` reports and
+     Ctrl-C is heard, and as a sweep of one run (another start). Meta-iterations/s.
 
 ``toylin`` is the public interface. ``bare`` is a JAX program written only for that work, the
 yardstick: one jitted scan, tasks drawn inside, ``jax.grad`` through the inner step (for W4: one
 jitted map over blocks of grid points). The two are interleaved, and each figure is the median of
-the repeats; compiling is timed apart. Absolute figures move from machine to machine: compare the
+the repeats in CPU seconds of the process, which other work on the machine disturbs least; the first
+call, which compiles, is timed apart. Absolute figures move from machine to machine: compare the
 ratios. Run it on one core (``taskset -c 0``) and on all.
 """
 
@@ -33,6 +36,7 @@ import optax
 import toylin as tl
 
 TASKS, SHOTS, QUERIES, STEP, ITERATIONS, STARTS = 32, 10, 10, 0.1, 1000, 256
+MANY = 50_000
 OPTIMIZER = optax.sgd(0.01)
 PROBLEM = tl.LinearRegression(shots=SHOTS)
 RULE = tl.MAML(STEP)
@@ -47,7 +51,7 @@ def adapted_loss(w: jax.Array, theta: jax.Array, x: jax.Array, x_query: jax.Arra
     return squared(moved, x_query, theta * x_query)
 
 
-def bare_train(w: jax.Array, key: jax.Array) -> jax.Array:
+def bare_train(w: jax.Array, key: jax.Array, steps: int = ITERATIONS) -> jax.Array:
     def outer(w: jax.Array, key: jax.Array) -> jax.Array:
         keys = jax.random.split(key, 3)
         theta = jax.random.normal(keys[0], (TASKS, 1))
@@ -61,7 +65,7 @@ def bare_train(w: jax.Array, key: jax.Array) -> jax.Array:
         updates, state = OPTIMIZER.update(grads, state, w)
         return (optax.apply_updates(w, updates), state), loss
 
-    return jax.lax.scan(step, (w, OPTIMIZER.init(w)), jax.random.split(key, ITERATIONS))[1]
+    return jax.lax.scan(step, (w, OPTIMIZER.init(w)), jax.random.split(key, steps))[1]
 
 
 def bare_surface(batch: tl.Batch, axis: jax.Array) -> jax.Array:
@@ -85,6 +89,18 @@ def toylin_surface(loss: Any, axis: jax.Array) -> jax.Array:
     return tl.surface(loss, (zero, zero), ((one, zero), (zero, one)), extent, len(axis)).loss
 
 
+def one_run(seed: int) -> Any:
+    return tl.sweep(
+        PROBLEM,
+        RULE,
+        over={"depth": [2]},
+        optimizer=tl.Optimizer("sgd", 0.01),
+        loss="sampled",
+        num_steps=MANY,
+        seeds=[seed],
+    ).loss.values
+
+
 def works() -> dict[str, tuple[int, dict[str, Callable[[int], Any]]]]:
     """For each work, what one run does and the programs that do it."""
     w = jnp.array([0.7, -0.9])
@@ -93,6 +109,9 @@ def works() -> dict[str, tuple[int, dict[str, Callable[[int], Any]]]]:
     one = partial(toylin_train, sampled)
     bare, bare_many = jax.jit(bare_train), jax.jit(jax.vmap(bare_train))
     many = jax.jit(jax.vmap(one))
+    bare_long = jax.jit(partial(bare_train, steps=MANY))
+    long = partial(tl.meta_train, sampled, (w[:1, None], w[1:, None]), OPTIMIZER, MANY)
+    whole = jax.jit(long)
     axis = jnp.linspace(-4.0, 4.0, 200)
     batch = PROBLEM.sample(jax.random.key(3), 1000, QUERIES)
     grid = jax.jit(bare_surface)
@@ -124,18 +143,30 @@ def works() -> dict[str, tuple[int, dict[str, Callable[[int], Any]]]]:
                 "toylin": lambda _: toylin_train(tl.ExactLoss(PROBLEM, RULE), w, None),
             },
         ),
+        "pieces": (
+            MANY,
+            {
+                "bare": lambda i: bare_long(w, key(i)),
+                "one piece": lambda i: whole(key(i)),
+                "pieces": lambda i: long(key(i), progress=True),
+                "a sweep": one_run,
+            },
+        ),
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("works", nargs="*", help="which of them; all by default")
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--float64", action="store_true")
     options = parser.parse_args()
     jax.config.update("jax_enable_x64", options.float64)
     print(f"jax {jax.__version__}, {jax.devices()[0].device_kind}, {jnp.zeros(1).dtype}")
     print(f"{'work':<8}{'program':<14}{'per second':>14}{'of bare':>10}{'first call':>12}")
-    for name, (size, programs) in works().items():
+    chosen = works()
+    for name in options.works or chosen:
+        size, programs = chosen[name]
         first, seconds = {}, {program: [] for program in programs}
         for program, run in programs.items():
             start = time.perf_counter()
@@ -143,9 +174,9 @@ def main() -> None:
             first[program] = time.perf_counter() - start
         for repeat in range(options.repeats):
             for program, run in programs.items():
-                start = time.perf_counter()
+                start = time.process_time()
                 jax.block_until_ready(run(repeat + 1))
-                seconds[program].append(time.perf_counter() - start)
+                seconds[program].append(time.process_time() - start)
         rate = {program: size / statistics.median(times) for program, times in seconds.items()}
         for program in programs:
             ratio = rate[program] / rate["bare"]

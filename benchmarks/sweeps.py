@@ -6,7 +6,7 @@ W3      x | y ~ N(y m, I), m ~ N(0, I), 20-20-1 linear network under the logisti
         step of 0.5 on 10 support points, 10 query points, 32 tasks an iteration, Adam 0.001, 1000
         iterations. Meta-iterations/s. ``bare`` is a JAX program written only for that work: one
         jitted scan, tasks drawn inside, ``jax.grad`` through the inner step. The two are
-        interleaved, and each figure is the median of the repeats.
+        interleaved, and each figure is the median of the repeats in CPU seconds of the process.
 sweep   ``tl.sweep`` of W1 (scalar regression, depth 2, 10 shots, 32 sampled tasks, SGD 0.01) and of
         its exact loss, over more and more runs. Runs x meta-iterations/s, one chunk, all devices.
 
@@ -78,9 +78,9 @@ def time_w3(repeats: int) -> None:
     times: dict[str, list[float]] = {"toylin": [], "bare": []}
     for repeat in range(repeats + 1):
         for name, function in (("toylin", toylin), ("bare", bare)):
-            begin = time.perf_counter()
+            begin = time.process_time()
             losses = jax.block_until_ready(function(w, jax.random.key(repeat)))
-            times[name].append(time.perf_counter() - begin)
+            times[name].append(time.process_time() - begin)
             if repeat == 0:
                 print(f"W3 {name:7} last losses {float(jnp.mean(losses[-200:])):.4f}")
     rate = {name: ITERATIONS / statistics.median(t[1:]) for name, t in times.items()}
