@@ -138,12 +138,19 @@ def changes(path: Path) -> Iterator[Change]:
         yield Change(path, node.lineno, start, end, old, " ".join(new.split()))  # type: ignore[attr-defined]
 
 
+def tests_of(path: Path) -> list[str]:
+    """The test of that name first, where there is one."""
+    room = path.parts[1]
+    mirror = f"tests/{room}/test_{path.stem.removeprefix('_')}.py"
+    return [mirror, *TESTS[room]]
+
+
 def noticed(change: Change, copy: Path) -> bool:
     """Whether a test fails with it."""
     file = copy / change.path
     before = file.read_bytes()
     file.write_bytes(before[: change.start] + change.new.encode() + before[change.end :])
-    tests = [t for t in TESTS[change.path.parts[1]] if (copy / t).exists()]
+    tests = [t for t in tests_of(change.path) if (copy / t).exists()]
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider", *tests]
     environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
