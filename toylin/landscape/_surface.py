@@ -136,7 +136,7 @@ def surface(
     first = jnp.linspace(low_u, high_u, resolution, dtype=dtype)
     second = jnp.linspace(low_v, high_v, resolution, dtype=dtype)
     if isinstance(loss, BatchLoss):
-        loss = loss.prepared(params)  # type: ignore[assignment]  # which _grid knows
+        loss = loss.prepared(params)
     if jax.tree_util.all_leaves([loss]):
         loss = jax.tree_util.Partial(loss)
     return Surface(first, second, _grid(loss, params, tuple(directions), first, second))
@@ -165,29 +165,24 @@ def _ranges(extent: Any) -> tuple[tuple[float, float], tuple[float, float]]:
 def _grid(
     loss: Any, params: Any, directions: tuple[Any, Any], first: Array, second: Array
 ) -> Array:
-    def models(at: tuple[Array, Array]) -> Any:
-        def move(p: Array, u: Array, v: Array) -> Array:
-            a, b = (x.reshape(-1, *[1] * p.ndim) for x in at)
-            return p + a * u + b * v
-
-        return jax.tree.map(move, params, *directions)
+    def model(point: tuple[Array, Array]) -> Any:
+        a, b = point
+        return jax.tree.map(lambda p, u, v: p + a * u + b * v, params, *directions)
 
     grid = jnp.meshgrid(first, second, indexing="ij")
-    size = grid[0].size
-    at_once = min(_AT_ONCE, size)
-    pad = (0, -size % at_once)
-    blocks = tuple(jnp.pad(x.ravel(), pad, mode="edge").reshape(-1, at_once) for x in grid)
-    return _blockwise(loss, models, blocks).ravel()[:size].reshape(grid[0].shape)
+    points = (grid[0].ravel(), grid[1].ravel())
+    return _losses(loss, model, points).reshape(grid[0].shape)
 
 
-def _blockwise(loss: Any, models: Callable[[Any], Any], blocks: tuple[Array, ...]) -> Array:
+def _losses(loss: Any, model: Callable[[Any], Any], points: tuple[Array, Array]) -> Array:
+    """The loss at many points: one by one only where a polynomial is not accurate."""
     if not isinstance(loss, PreparedLoss):
-        return jax.lax.map(lambda at: jax.vmap(loss)(models(at)), blocks)
-    values, accurate = jax.lax.map(lambda at: loss.quickly(models(at)), blocks)
+        return jax.lax.map(lambda at: loss(model(at)), points, batch_size=_AT_ONCE)
+    values, bounds = jax.lax.map(
+        lambda at: loss.by_polynomial(model(at)), points, batch_size=_AT_ONCE
+    )
     return jax.lax.cond(
-        jnp.all(accurate),
+        jnp.all(loss.accurate(values, bounds)),
         lambda: values,
-        lambda: jax.lax.map(
-            lambda block: loss.mended(models(block[0]), *block[1:]), (blocks, values, accurate)
-        ),
+        lambda: jax.lax.map(lambda at: loss(model(at)), points),
     )

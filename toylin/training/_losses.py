@@ -213,23 +213,15 @@ class PreparedLoss:
     polynomial: BatchPolynomial
     loss: BatchLoss
 
-    def quickly(self, models: Params) -> tuple[Float[Array, " models"], Bool[Array, " models"]]:
-        """By the polynomial, at models stacked along a leading axis, and where it is accurate."""
-        value = jax.vmap(self.polynomial)(models)
-        bound = jax.vmap(self.polynomial.error_bound)(models)
-        return value, bound <= accuracy(value.dtype) * value
+    def __call__(self, params: Params) -> Float[Array, ""]:
+        """The loss at one model, by whichever of the two is accurate there."""
+        value, bound = self.by_polynomial(params)
+        return jax.lax.cond(self.accurate(value, bound), lambda: value, lambda: self.loss(params))
 
-    def mended(self, models: Params, value: Array, accurate: Array) -> Float[Array, " models"]:
-        """The same with the mean over the tasks where the polynomial is not accurate."""
+    def by_polynomial(self, params: Params) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """The polynomial's value, and the bound on its rounding."""
+        return self.polynomial(params), self.polynomial.error_bound(params)
 
-        def one(at: tuple[Params, Array, Array]) -> Array:
-            params, value, accurate = at
-            return jax.lax.cond(accurate, lambda: value, lambda: self.loss(params))
-
-        every = (models, value, accurate)
-        return jax.lax.cond(jnp.all(accurate), lambda: value, lambda: jax.lax.map(one, every))
-
-
-def accuracy(dtype: DTypeLike) -> float:
-    """The rounding that a ``PreparedLoss`` allows relative to the loss: half of the digits."""
-    return float(jnp.finfo(dtype).eps) ** 0.5
+    def accurate(self, value: Array, bound: Array) -> Bool[Array, "*models"]:
+        """Whether the polynomial serves where it and its bound are these."""
+        return bound <= float(jnp.finfo(value.dtype).eps) ** 0.5 * value
