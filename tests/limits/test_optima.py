@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import toylin as tl
-from toylin.quadrature import eigenvalue_rule
 
 
 def bayes_by_mpmath(tasks: tl.LinearRegression) -> float:
@@ -98,14 +97,6 @@ def test_bayes_loss_in_dimensions_with_one_shot_is_one_dimensional():
     one = tl.bayes_loss(tl.LinearRegression(theta_cov=0.8, noise_std=0.7, shots=4))
     tasks = tl.LinearRegression(dim=4, theta_cov=0.8, noise_std=0.7, shots=1)
     np.testing.assert_allclose(tl.bayes_loss(tasks), one + 3 * 0.8 / 2, rtol=1e-12)
-
-
-@pytest.mark.parametrize(("dim", "freedom"), [(1, 1), (2, 2), (3, 10), (10, 4), (5, 400), (30, 60)])
-def test_eigenvalue_rule_gives_the_moments_of_a_wishart_matrix(dim, freedom):
-    x, weights = eigenvalue_rule(dim, freedom)
-    np.testing.assert_allclose(weights.sum(), min(dim, freedom), rtol=1e-12)
-    np.testing.assert_allclose(weights @ x, dim * freedom, rtol=1e-10)
-    np.testing.assert_allclose(weights @ x**2, dim * freedom * (dim + freedom + 1), rtol=1e-10)
 
 
 @given(
