@@ -178,3 +178,12 @@ def test_transforms_and_classes_are_compared():
     assert "type.code" in difference(describe(rule_class(1)()), describe(rule_class(2)()))
     long = np.zeros(2000)
     assert "sha256" in difference(describe(long), describe(long + 1))
+
+
+def test_the_first_difference_is_said_and_nan_is_none():
+    nan, old = float("nan"), {"a": {"b": [1.0, 2.0]}, "c": 3}
+    assert difference({"a": nan}, {"a": float("nan")}) is None
+    assert difference({"a": nan}, {"a": 1.0}) == "a is nan in the store and 1.0 in this sweep"
+    assert difference(old, old | {"a": {"b": [1.0, 2.5]}}).startswith("a.b[1] is 2.0 in the store")
+    assert difference(old, {"a": old["a"]}) == "only the store has c"
+    assert difference({"a": old["a"]}, old) == "only this sweep has c"
