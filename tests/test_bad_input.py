@@ -118,7 +118,10 @@ def test_shapes_are_checked_under_a_trace_too():
 
 
 BAD_PARAMS = [
-    ((jnp.ones((2, 1)), jnp.ones((1, 3))), "widths of params do not chain: W_1 .* gives 2 outputs"),
+    (
+        (jnp.ones((2, 1)), jnp.ones((1, 3))),
+        "widths of params do not chain: W_1 .* gives 2 outputs, but W_2 ",
+    ),
     ((jnp.ones((2, 3)), jnp.ones((1, 2))), "the data have dim=1 inputs, but W_1 .* takes 3"),
     (
         (jnp.ones((2, 1)),),

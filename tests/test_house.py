@@ -26,6 +26,7 @@ FLOORS = (
     ("depth",),
     ("symbolic",),
     ("checking",),
+    ("testing",),
     ("sweeps",),
     ("figures",),
     ("explorer",),

@@ -77,6 +77,14 @@ def quadrature_batch(
         NoClosedFormError: K shots in several dimensions, or tasks that are no linear regression.
         ValueError: more than ``MAX_NODES`` nodes would be needed.
     """
+    check_nodes(tasks, depth, steps)
+    assert isinstance(tasks, LinearRegression)
+    build = _population if tasks.shots is None else _few_shots
+    return build(tasks, *loss_degrees(depth, steps), float_dtype(dtype))
+
+
+def check_nodes(tasks: LinearRegression | BinaryClassification, depth: int, steps: int) -> None:
+    """Raise what ``quadrature_batch`` raises where there are no exact nodes, or too many."""
     if not isinstance(tasks, LinearRegression):
         raise NoClosedFormError(
             f"exact nodes exist for LinearRegression, not for {type(tasks).__name__}; "
@@ -95,8 +103,6 @@ def quadrature_batch(
             f"{float(nodes):.3g} nodes, more than MAX_NODES = {MAX_NODES}; sample tasks instead: "
             "autodiff.outer_loss(params, tasks.sample(key, num_tasks), rule)"
         )
-    build = _population if tasks.shots is None else _few_shots
-    return build(tasks, *loss_degrees(depth, steps), float_dtype(dtype))
 
 
 def _population(tasks: LinearRegression, degree: int, _degree_in_s: int, dtype: np.dtype) -> Batch:

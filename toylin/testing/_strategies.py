@@ -1,0 +1,192 @@
+"""Hypothesis strategies for models, laws of tasks and rules, boring values among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from toylin._internal import checks
+from toylin.models import Params
+from toylin.rules import MAML, Rule, make_rule
+from toylin.tasks import BinaryClassification, LinearRegression
+
+try:
+    from hypothesis import strategies as st
+    from hypothesis.strategies import SearchStrategy
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError(
+        "toylin.testing needs Hypothesis: pip install 'toylin[testing]'", name=missing.name
+    ) from None
+
+_BORING = (0.0, 1.0, -1.0, 2.0, 0.5)  # the simplest first, as Hypothesis shrinks
+_FEW = 16
+
+
+def numbers(low: float, high: float) -> SearchStrategy[float]:
+    """Numbers between two others, the boring ones among them (0, 1, -1, 1/2, 2, and the two ends).
+
+    A formula is often right where a number is 0 or 1, and as often wrong only there.
+
+    Args:
+        low: the least.
+        high: the greatest.
+
+    Raises:
+        ValueError: ends that are not finite, or in the wrong order.
+    """
+    checks.scalar("low", low)
+    checks.scalar("high", high, minimum=low)
+    boring = dict.fromkeys(x for x in (*_BORING, low, high) if low <= x <= high)
+    return st.one_of(st.sampled_from([*boring]), st.floats(low, high, allow_subnormal=False))
+
+
+def params(depth: int = 2, dim: int = 1, size: float = 2.0) -> SearchStrategy[Params]:
+    """Parameters of a deep linear model with one output, hidden layers as wide as the input.
+
+    Args:
+        depth: L, the number of layers.
+        dim: the dimension of the inputs.
+        size: how large an entry can be.
+
+    Raises:
+        ValueError: an argument of the wrong kind or size.
+    """
+    checks.integer("depth", depth, minimum=1)
+    checks.integer("dim", dim, minimum=1)
+    checks.scalar("size", size, minimum=0.0)
+    shapes = [(dim, dim)] * (depth - 1) + [(1, dim)]
+    return st.tuples(*(_arrays(shape, size).map(jnp.asarray) for shape in shapes))
+
+
+def covariances(dim: int, low: float = 0.1, high: float = 4.0) -> SearchStrategy[Any]:
+    """Covariances: a number or, in several dimensions, a matrix too, of any orientation.
+
+    Args:
+        dim: the dimension.
+        low: the least eigenvalue.
+        high: the greatest.
+
+    Raises:
+        ValueError: an argument of the wrong kind or size.
+    """
+    checks.integer("dim", dim, minimum=1)
+    checks.scalar("low", low, minimum=float(np.finfo(float).tiny))
+    if dim == 1:
+        return numbers(low, high)
+
+    def matrix(drawn: tuple[list[float], np.ndarray]) -> np.ndarray:
+        eigenvalues, entries = drawn
+        vectors = np.linalg.qr(entries + 3 * np.eye(dim))[0]
+        product = vectors * np.asarray(eigenvalues) @ vectors.T
+        return (product + product.T) / 2
+
+    several = st.tuples(
+        st.lists(numbers(low, high), min_size=dim, max_size=dim), _arrays((dim, dim), 1.0)
+    )
+    return st.one_of(numbers(low, high), several.map(matrix))
+
+
+def regressions(
+    dim: int = 1, shots: Sequence[int | None] = (None, 1, 4), size: float = 2.0
+) -> SearchStrategy[LinearRegression]:
+    """Laws of linear regression tasks, without and with label noise, about any mean.
+
+    Args:
+        dim: the dimension of the inputs.
+        shots: which numbers of support points, None for the population. Each is a program of its
+            own.
+        size: how far the mean of theta, the noise and the standard deviations go from 0.
+
+    Raises:
+        ValueError: an argument of the wrong kind or size.
+    """
+    checks.scalar("size", size, minimum=0.5)
+    mean = numbers(-size, size)
+    if dim > 1:
+        mean = st.one_of(mean, _arrays((dim,), size))
+    return st.builds(
+        LinearRegression,
+        dim=st.just(dim),
+        theta_mean=mean,
+        theta_cov=covariances(dim, 0.1, size**2),
+        x_cov=covariances(dim, 0.1, size**2),
+        noise_std=numbers(0.0, size),
+        shots=st.sampled_from(tuple(shots)),
+    )
+
+
+def classifications(
+    dim: int = 1, shots: Sequence[int | None] = (None, 1, 4), size: float = 2.0
+) -> SearchStrategy[BinaryClassification]:
+    """Laws of binary classification tasks.
+
+    Args:
+        dim: the dimension of the inputs.
+        shots: as for ``regressions``.
+        size: how large the standard deviation of the class means and of the inputs can be.
+
+    Raises:
+        ValueError: an argument of the wrong kind or size.
+    """
+    checks.scalar("size", size, minimum=0.5)
+    return st.builds(
+        BinaryClassification,
+        dim=st.just(dim),
+        mean_std=numbers(0.0, size),
+        x_cov=covariances(dim, 0.1, size**2),
+        shots=st.sampled_from(tuple(shots)),
+    )
+
+
+def maml_rules(steps: int = 1, low: float = -0.5, high: float = 1.0) -> SearchStrategy[MAML]:
+    """MAML with step sizes of both signs (the best one can be negative).
+
+    Args:
+        steps: T, the number of inner steps.
+        low: the least step size.
+        high: the greatest.
+
+    Raises:
+        ValueError: a bad number of steps, or ends in the wrong order.
+    """
+    checks.integer("steps", steps, minimum=0)
+    return numbers(low, high).map(lambda step_size: MAML(step_size, steps))
+
+
+def learned_rules(
+    name: str, params: Params, steps: int = 1, size: float = 0.5, **options: Any
+) -> SearchStrategy[Rule]:
+    """Rules of one name that have learned something: every leaf away from where it starts.
+
+    Args:
+        name: one of ``toylin.rules.RULES``.
+        params: the parameters that the rule will adapt.
+        steps: T, the number of inner steps.
+        size: how far an entry moves from its start.
+        options: as for ``make_rule``.
+
+    Raises:
+        ValueError: an unknown name, an option that the rule does not take, or a bad value.
+    """
+    start = make_rule(name, params, 0.1, steps, **options)
+    leaves, structure = jax.tree.flatten(start)
+
+    def moved(moves: tuple[Any, ...]) -> Rule:
+        pairs = zip(leaves, moves, strict=True)
+        return jax.tree.unflatten(structure, [jnp.asarray(x) + move for x, move in pairs])
+
+    return st.tuples(*(_arrays(np.shape(leaf), size) for leaf in leaves)).map(moved)
+
+
+def _arrays(shape: tuple[int, ...], size: float) -> SearchStrategy[Any]:
+    """Arrays of such numbers, each drawn where they are few; else all by one seed."""
+    count = int(np.prod(shape))
+    if count > _FEW:
+        seeds = st.integers(0, 2**32 - 1)
+        return seeds.map(lambda seed: np.random.default_rng(seed).uniform(-size, size, shape))
+    entries = st.lists(numbers(-size, size), min_size=count, max_size=count)
+    return entries.map(lambda found: np.reshape(found, shape))
