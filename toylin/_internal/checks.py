@@ -13,6 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 
+MOST = 2**31 - 1  # of what XLA counts by
+
 
 def _shape(name: str, value: Any) -> tuple[int, ...]:
     try:
@@ -44,14 +46,16 @@ def _is_real(dtype: Any) -> bool:
     )
 
 
-def integer(name: str, value: Any, minimum: int) -> None:
-    """An integer of at least ``minimum``."""
+def integer(name: str, value: Any, minimum: int, maximum: int = MOST) -> None:
+    """An integer of at least ``minimum`` and at most ``maximum``."""
     try:
-        ok = not isinstance(value, bool) and operator.index(value) >= minimum
+        index = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
-        ok = False
-    if not ok:
+        index = None
+    if index is None or index < minimum:
         raise ValueError(f"{name} must be an integer of at least {minimum}, got {value!r}")
+    if index > maximum:
+        raise ValueError(f"{name} must be an integer of at most {maximum}, got {value!r}")
 
 
 def scalar(name: str, value: Any, minimum: float = -math.inf) -> None:
@@ -94,13 +98,18 @@ def covariance(name: str, value: Any, dim: int) -> None:
         return
     if not np.all(np.isfinite(array)):
         raise ValueError(f"{name} must be finite, got {value!r}")
-    matrix = array * np.eye(dim) if shape == () else array
+    matrix = array.reshape(1, 1) if shape == () else array
     if not np.allclose(matrix, matrix.T, rtol=1e-6, atol=0.0):
         raise ValueError(f"{name} must be symmetric, got {value!r}")
     smallest = float(np.linalg.eigvalsh(matrix)[0])
     if smallest <= 0:
         raise ValueError(
             f"{name} must be positive definite, got {value!r} with smallest eigenvalue {smallest:g}"
+        )
+    if smallest < np.finfo(float).tiny:
+        raise ValueError(
+            f"{name} must have eigenvalues of {np.finfo(float).tiny:.3g} at least (below, floats "
+            f"lose digits), got {value!r}"
         )
 
 
@@ -137,6 +146,14 @@ def real(name: str, value: Any) -> tuple[int, ...]:
     if array is not None and not np.all(np.isfinite(array)):
         raise ValueError(f"{name} must be finite, got {value!r}")
     return shape
+
+
+def not_zero(name: str, value: Any) -> None:
+    """Finite real numbers that are not all zero."""
+    real(name, value)
+    array = concrete(name, value)
+    if array is not None and not np.any(array):
+        raise ValueError(f"{name} must not be zero, got {value!r}")
 
 
 def ndim(name: str, value: Any, axes: int) -> None:

@@ -90,6 +90,9 @@ def main() -> None:
         _fail(error.format_message(), error.exit_code)
     except (ValueError, OSError) as error:
         _fail(str(error), 1)
+    except (MemoryError, RuntimeError, OverflowError) as error:
+        # What was not foreseen: an allocation that fails, or what XLA refuses.
+        _fail(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}", 1)
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:

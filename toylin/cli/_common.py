@@ -34,6 +34,8 @@ class _Shots(click.ParamType):
 
 
 SHOTS = _Shots()
+SEED = click.IntRange(0, 2**63 - 1)
+COUNT = click.IntRange(1, 2**31 - 1)
 
 
 def use_float64() -> None:

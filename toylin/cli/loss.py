@@ -12,7 +12,7 @@ import jax
 
 from toylin import autodiff, closed_form
 from toylin._internal.compiling import compile_quickly
-from toylin.cli._common import finite, use_float64
+from toylin.cli._common import SEED, finite, use_float64
 from toylin.cli._problem import Problem, make_problem, problem_options
 from toylin.limits import estimate_value_and_grad, tails
 from toylin.models import Params
@@ -52,12 +52,12 @@ def routes(problem: Problem, num_tasks: int, seed: int) -> dict[str, Any]:
 @problem_options
 @click.option(
     "--num-tasks",
-    type=click.IntRange(2),
+    type=click.IntRange(2, 10**9),
     default=100_000,
     show_default=True,
     help="Tasks behind the sampled estimate.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sampled tasks.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the sampled tasks.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, full precision.")
 def command(num_tasks: int, seed: int, as_json: bool, **flags: Any) -> None:
     """The post-adaptation loss of a scalar model by every route, with its gradient.

@@ -9,8 +9,8 @@ import click
 import jax
 import numpy as np
 
-from toylin.cli._common import SHOTS, report, use_float64
-from toylin.models import Params, init
+from toylin.cli._common import COUNT, SEED, SHOTS, report, use_float64
+from toylin.models import MAX_DEPTH, Params, init
 from toylin.rules import RULES, Rule, make_rule, rule_options
 from toylin.tasks import BinaryClassification, LinearRegression
 from toylin.training import Run, SampledLoss, joint, meta_train, save_run, separate
@@ -32,12 +32,12 @@ def _option(name: str, default: Any, text: str, **more: Any) -> Any:
     "Which tasks.",
     type=click.Choice(["regression", "classification"]),
 )
-@_option("--depth", 2, "Layers of the model; 1 is shallow.", type=click.IntRange(1))
-@_option("--dim", 1, "Input dimension, and width of every hidden layer.", type=click.IntRange(1))
+@_option("--depth", 2, "Layers of the model; 1 is shallow.", type=click.IntRange(1, MAX_DEPTH))
+@_option("--dim", 1, "Input dimension, and width of every hidden layer.", type=COUNT)
 @_option("--shots", 10, "Support points a task, or the word population.", type=SHOTS)
 @_option("--noise-std", None, "Label noise of regression; none by default.", type=float)
 @_option("--step-size", 0.1, "Inner step size.", type=float)
-@_option("--steps", 1, "Inner steps.", type=click.IntRange(0))
+@_option("--steps", 1, "Inner steps.", type=click.IntRange(0, 2**31 - 1))
 @_option("--psd/--no-psd", None, "meta-kfo: factors as L'L and R'R (the default), or as L and R.")
 @_option(
     "--adapt-transform/--hold-transform",
@@ -53,8 +53,8 @@ def _option(name: str, default: Any, text: str, **more: Any) -> Any:
     "anil: which layers adapt, the head by default.",
     type=click.Choice(["head", "body"]),
 )
-@_option("--num-steps", 2000, "Meta-iterations.", type=click.IntRange(1))
-@_option("--num-tasks", 32, "Tasks a meta-iteration.", type=click.IntRange(1))
+@_option("--num-steps", 2000, "Meta-iterations.", type=COUNT)
+@_option("--num-tasks", 32, "Tasks a meta-iteration.", type=COUNT)
 @_option("--learning-rate", 0.01, "Adam's, for the model.", type=float)
 @_option(
     "--rule-learning-rate",
@@ -63,7 +63,7 @@ def _option(name: str, default: Any, text: str, **more: Any) -> Any:
     f"but 0 for {', '.join(_HELD)}.",
     type=float,
 )
-@_option("--seed", 0, "Of the start and of the tasks.", type=int)
+@_option("--seed", 0, "Of the start and of the tasks.", type=SEED)
 @_option("--out", "runs/run.npz", "File to write.", type=click.Path(path_type=Path))
 def command(out: Path, **settings: Any) -> None:
     """Meta-train a model and its rule on sampled tasks, and save the run.

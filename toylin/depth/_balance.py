@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import jax.numpy as jnp
 
+from toylin._internal import checks
 from toylin._internal.shapes import Array, Float
 from toylin.depth._induced import induced_preconditioner
 from toylin.models import Params, Scalar, check_params, end_to_end, products_above, products_below
@@ -27,9 +28,12 @@ def step_departure(
         step_size: alpha, not zero.
 
     Raises:
-        ValueError: ``params`` do not chain, or ``gradient`` has another shape.
+        ValueError: ``params`` do not chain, ``gradient`` has another shape, or it or ``step_size``
+            is zero (NaN where it is a tracer).
     """
     check_params(params)
+    checks.not_zero("gradient", gradient)
+    checks.not_zero("step_size", step_size)
     dim = params[0].shape[1]
     if jnp.shape(gradient) != (dim,):
         raise ValueError(f"gradient must have shape ({dim},), got {jnp.shape(gradient)}")

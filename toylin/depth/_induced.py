@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from toylin._internal import checks
 from toylin._internal.shapes import Array, Float
 from toylin.models import Params, check_params, products_above, products_below
 from toylin.rules import Rule, check_linear, check_rule
@@ -50,8 +51,11 @@ def matrix_angle(first: Float[Array, "*shape"], second: Float[Array, "*shape"]) 
         second: another of its shape.
 
     Raises:
-        ValueError: arrays of different shapes.
+        ValueError: arrays of different shapes, or one of zeros, which has no direction (NaN where
+            it is a tracer).
     """
+    for name, array in (("first", first), ("second", second)):
+        checks.not_zero(name, array)
     first, second = jnp.asarray(first), jnp.asarray(second)
     if first.shape != second.shape:
         raise ValueError(f"first and second must agree, got shapes {first.shape}, {second.shape}")

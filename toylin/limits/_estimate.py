@@ -16,7 +16,13 @@ from toylin._internal.shapes import Array, Float, PRNGKeyArray
 from toylin._internal.showing import shown
 from toylin.models import Params
 from toylin.rules import Rule, Tasks, check_problem
-from toylin.tasks import Batch, BinaryClassification, LinearRegression, covariance_root
+from toylin.tasks import (
+    Batch,
+    BinaryClassification,
+    LinearRegression,
+    check_sizes,
+    covariance_root,
+)
 
 # Tasks come in this many independent groups: the replicates of quasi-Monte Carlo, and a bound on
 # memory either way.
@@ -118,6 +124,7 @@ def estimate(
         raise ValueError(
             f"num_tasks must be {GROUPS} times {wanted} for method {method!r}, got {num_tasks}"
         )
+    check_sizes(key, size, None, (1 + (tasks.shots or 0)) * tasks.dim)
     count = GROUPS if method == "qmc" else num_tasks
     found = _estimate(tuple(params), tasks, rule, key, size, method)
     return Estimate._make((*found, count - 1))

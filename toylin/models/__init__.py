@@ -1,7 +1,7 @@
 """Models: the deep linear one, its end-to-end matrix, and linear layers added to it."""
 
 from toylin.models._added_layers import add_linear_layers
-from toylin.models._deep_linear import DeepLinear
+from toylin.models._deep_linear import MAX_DEPTH, DeepLinear
 from toylin.models._linear import (
     Params,
     Scalar,
@@ -16,6 +16,7 @@ from toylin.models._linear import (
 from toylin.models._protocol import Model
 
 __all__ = [
+    "MAX_DEPTH",
     "DeepLinear",
     "Model",
     "Params",

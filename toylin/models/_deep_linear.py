@@ -12,6 +12,8 @@ from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, Float, PRNGKeyArray
 from toylin.models._linear import Params, init, predict
 
+MAX_DEPTH = 1000  # every layer is compiled
+
 
 @pytree_dataclass
 class DeepLinear:
@@ -38,7 +40,7 @@ class DeepLinear:
     scale: float | jax.Array = 1.0
 
     def __post_init__(self) -> None:
-        checks.integer("depth", self.depth, minimum=1)
+        checks.integer("depth", self.depth, minimum=1, maximum=MAX_DEPTH)
         checks.integer("width", self.width, minimum=1)
         checks.scalar("scale", self.scale, minimum=0.0)
         if self.widths is None:

@@ -38,7 +38,8 @@ def init(
         The tuple (W_1, ..., W_L), W_l of shape (d_l, d_{l-1}).
 
     Raises:
-        ValueError: fewer than two widths, a width that is no positive integer, or a bad scale.
+        ValueError: no key, fewer than two widths, a width that is no positive integer, or a bad
+            scale.
 
     >>> params = init(jax.random.key(0), widths=(3, 4, 1))
     >>> [w.shape for w in params]
@@ -49,6 +50,7 @@ def init(
         raise ValueError(f"widths must name an input and an output width at least, got {widths}")
     for width in widths:
         checks.integer("every entry of widths", width, minimum=1)
+    checks.key("key", key)
     checks.scalar("scale", scale, minimum=0.0)
     shapes = list(pairwise(widths))
     numbers = _normal_rows(key, len(shapes), max(a * b for a, b in shapes), float_dtype(dtype))

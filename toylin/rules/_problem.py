@@ -65,6 +65,24 @@ def check_problem(params: Any, tasks: TaskLaw, rule: Rule, model: Model = predic
         )
     check_model(params, model, getattr(tasks, "dim", None), getattr(tasks, "outputs", None))
     check_rule(rule, params)
+    _check_range(tasks, params)
+
+
+def _check_range(tasks: TaskLaw, params: Any) -> None:
+    """Numbers of the law that the parameters' float type can hold."""
+    dtype = jnp.result_type(*jax.tree.leaves(params))
+    if jnp.finfo(dtype).bits >= 64:
+        return
+    limits = jnp.finfo(dtype)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tasks):
+        if isinstance(leaf, jax.core.Tracer | jax.Array):
+            continue
+        sizes = np.abs(np.asarray(leaf, float))
+        if np.any((sizes > float(limits.max)) | ((sizes > 0) & (sizes < float(limits.tiny)))):
+            raise ValueError(
+                f"tasks{jax.tree_util.keystr(path)} must be in the range of the parameters' type, "
+                f"{dtype} (from {float(limits.tiny):.2g} to {float(limits.max):.2g}), got {leaf!r}"
+            )
 
 
 def check_batch(params: Any, batch: Batch, rule: Rule, model: Model = predict) -> None:

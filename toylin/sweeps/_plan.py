@@ -254,9 +254,8 @@ def _check_recipe(
     checks.scalar("tolerance", tolerance, minimum=0.0)
     checks.instance("learn_rule", learn_rule, bool)
     if record_every is None:
-        record_every = next(
-            k for k in range(-(-num_steps // 100), num_steps + 1) if not num_steps % k
-        )
+        records = next(k for k in range(min(100, num_steps), 0, -1) if not num_steps % k)
+        record_every = num_steps // records
     checks.integer("record_every", record_every, minimum=1)
     if num_steps % record_every:
         raise ValueError(f"record_every must divide num_steps={num_steps}, got {record_every}")

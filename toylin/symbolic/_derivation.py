@@ -121,12 +121,12 @@ def derive(
             f"depth must be at most {MAX_DEPTH}, got {depth}: a coefficient of the adapted product "
             f"then has up to {comb(depth, depth // 2)} terms"
         )
-    degree = max(steps, depth * (2 * depth - 1) ** max(steps - 1, 0))
+    degree = max(steps, depth * (2 * depth - 1) ** min(max(steps - 1, 0), 99))
     if degree > MAX_DEGREE[shots]:
         support = "the population" if shots is None else "K shots"
         raise ValueError(
             f"at depth={depth} and steps={steps} the adapted weights are polynomials of degree "
-            f"{degree}; for {support} degrees up to {MAX_DEGREE[shots]} are written out. For "
-            "numbers, toylin.symbolic.outer_loss goes further"
+            f"{degree:.9g}; for {support} degrees up to {MAX_DEGREE[shots]} are "
+            "written out. For numbers, toylin.symbolic.outer_loss goes further"
         )
     return Derivation(depth, steps, shots, *derive_sections(depth, steps, shots, simplify))

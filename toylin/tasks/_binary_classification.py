@@ -68,7 +68,8 @@ class BinaryClassification:
         As ``LinearRegression.sample``, with ``BinaryPoints`` (``BinaryMoments`` where the
         population is meant) and the class means in ``truth``.
         """
-        check_sizes(key, num_tasks, num_queries)
+        points = (self.shots or 0) + (num_queries or 0)
+        check_sizes(key, num_tasks, num_queries, (self.dim + 1) * points + self.dim)
         return self._sample(key, num_tasks, num_queries, float_dtype(dtype))
 
     @partial(jax.jit, static_argnames=("num_tasks", "num_queries", "dtype"))
@@ -120,7 +121,7 @@ class BinaryClassification:
         Loss and gradient in the parameters have the law that ``sample`` gives them (a support
         point (x, y) enters as y x only), with fewer than half the draws.
         """
-        check_sizes(key, num_tasks, num_queries)
+        check_sizes(key, num_tasks, num_queries, (self.shots or 0) * self.dim + num_queries)
         dtype = float_dtype(dtype)
         size = (self.shots or 0) * self.dim
         rows = uniform_rows(key, [self.dim + size + num_queries + self.dim], num_tasks, dtype)[0]

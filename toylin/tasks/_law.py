@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+
 from toylin._internal import checks
+from toylin._internal.memory import check_fits
 from toylin._internal.shapes import PRNGKeyArray
 from toylin.tasks._batch import Batch
 
@@ -18,9 +21,19 @@ class TaskLaw(Protocol):
         ...
 
 
-def check_sizes(key: PRNGKeyArray, num_tasks: int, num_queries: int | None) -> None:
-    """What every law's ``sample`` is asked for: a key and positive numbers."""
+def check_sizes(
+    key: PRNGKeyArray, num_tasks: int, num_queries: int | None, numbers: int = 1
+) -> None:
+    """What every law's ``sample`` is asked for: a key, and positive numbers that fit in memory.
+
+    Args:
+        key: a JAX random key.
+        num_tasks: how many tasks.
+        num_queries: how many query points each, or None.
+        numbers: how many numbers are kept of a task, at least.
+    """
     checks.key("key", key)
     checks.integer("num_tasks", num_tasks, minimum=1)
     if num_queries is not None:
         checks.integer("num_queries", num_queries, minimum=1)
+    check_fits(f"drawing num_tasks={num_tasks}", num_tasks * numbers, np.float32)

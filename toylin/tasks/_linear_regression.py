@@ -74,7 +74,7 @@ class LinearRegression:
         self, key: PRNGKeyArray, num_tasks: int, dtype: DTypeLike | None = None
     ) -> Float[Array, "tasks dim"]:
         """True parameters of ``num_tasks`` tasks."""
-        check_sizes(key, num_tasks, None)
+        check_sizes(key, num_tasks, None, self.dim)
         z = jax.random.normal(key, (num_tasks, self.dim), float_dtype(dtype))
         return self._theta(z)
 
@@ -102,7 +102,8 @@ class LinearRegression:
             A ``Batch`` of ``RegressionPoints`` (``RegressionMoments`` where the population is
             meant), with the true parameters in ``truth``.
         """
-        check_sizes(key, num_tasks, num_queries)
+        points = (self.shots or 0) + (num_queries or 0)
+        check_sizes(key, num_tasks, num_queries, (self.dim + 1) * points + self.dim)
         return self._sample(key, num_tasks, num_queries, float_dtype(dtype))
 
     @partial(jax.jit, static_argnames=("num_tasks", "num_queries", "dtype"))
@@ -163,7 +164,7 @@ class LinearRegression:
             dtype: as for ``sample``.
             noiseless: promise that ``noise_std`` is zero, so that no noise need be drawn.
         """
-        check_sizes(key, num_tasks, num_queries)
+        check_sizes(key, num_tasks, num_queries, 2 * self.dim**2)
         return self._sample_moments(key, num_tasks, num_queries, float_dtype(dtype), noiseless)
 
     @partial(jax.jit, static_argnames=("num_tasks", "num_queries", "dtype", "noiseless"))

@@ -23,6 +23,7 @@ from toylin.tasks._linear_regression import LinearRegression
 from toylin.tasks._regression_data import RegressionMoments
 
 MAX_NODES = 1_000_000
+_MANY = 10**12
 
 
 def loss_degrees(depth: int, steps: int) -> tuple[int, int]:
@@ -31,21 +32,22 @@ def loss_degrees(depth: int, steps: int) -> tuple[int, int]:
     An inner step multiplies the gradient S (p - theta) - n, p the product of the L weights, by
     L - 1 weights. A weight has degree 0 before and 1 after the first step; after that p has L times
     its degree D, and the next D is L D + (L - 1) D. In S one more is added every step. The loss is
-    quadratic in the last p and in theta.
+    quadratic in the last p and in theta. Degrees above 10^12, which none serves, are given as that.
     """
     if steps == 0:
         return 2, 0
-    theta = (2 * depth - 1) ** (steps - 1)
-    second_moment = 0
-    for _ in range(steps):
-        second_moment = 1 + (2 * depth - 1) * second_moment
-    return 2 * depth * theta, 2 * depth * second_moment
+    base = 2 * depth - 1
+    many = steps if depth == 1 else min(steps, 64)
+    theta = base ** (many - 1)
+    second_moment = steps if depth == 1 else (base**many - 1) // (base - 1)
+    return min(2 * depth * theta, _MANY), min(2 * depth * second_moment, _MANY)
 
 
 def count_nodes(tasks: LinearRegression, depth: int, steps: int) -> int:
-    """How many nodes make the expectation exact."""
+    """How many nodes make the expectation exact; fewer, but too many, in over 64 dimensions."""
     in_theta, in_s = (nodes_for_degree(degree) for degree in loss_degrees(depth, steps))
-    return in_theta**tasks.dim * (1 if tasks.shots is None else in_s)
+    # More dimensions than 64 are as far beyond ``MAX_NODES``.
+    return in_theta ** min(tasks.dim, 64) * (1 if tasks.shots is None else in_s)
 
 
 def quadrature_batch(
@@ -100,8 +102,8 @@ def check_nodes(tasks: LinearRegression | BinaryClassification, depth: int, step
     if nodes > MAX_NODES:
         raise ValueError(
             f"an exact expectation at dim={tasks.dim}, depth={depth}, steps={steps} needs "
-            f"{float(nodes):.3g} nodes, more than MAX_NODES = {MAX_NODES}; sample tasks instead: "
-            "autodiff.outer_loss(params, tasks.sample(key, num_tasks), rule)"
+            f"{min(nodes, 10**300):.3g} nodes, more than MAX_NODES = {MAX_NODES}; sample tasks "
+            "instead: autodiff.outer_loss(params, tasks.sample(key, num_tasks), rule)"
         )
 
 

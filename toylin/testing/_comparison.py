@@ -12,7 +12,7 @@ import numpy as np
 from toylin import autodiff
 from toylin._internal.errors import NoClosedFormError
 from toylin.rules import MAML
-from toylin.tasks._nodes import check_nodes
+from toylin.tasks import check_nodes
 from toylin.testing._slips import Setting
 
 _GROUPS, _TASKS = 16, 1000

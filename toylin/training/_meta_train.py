@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from toylin._internal import checks
+from toylin._internal.memory import check_fits
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, Float, Int, PRNGKeyArray
 from toylin.training._drawing import in_parts, takes_key
@@ -104,6 +105,7 @@ def meta_train(
     if keyed:
         checks.key("key", key)
     loop = Loop(optimizer, int(num_steps), int(record_every), bool(trajectory))
+    _check_records(loop, params)
     parts = in_parts(loss, params)
     carry, done = drive(loop, parts, params, key if keyed else None, progress=progress)
     if done < num_steps:
@@ -111,6 +113,16 @@ def meta_train(
             f"interrupted: {done:,} of {num_steps:,} meta-iterations were done", stacklevel=2
         )
     return _finish(loop, carry, done)
+
+
+def _check_records(loop: Loop, params: Any) -> None:
+    assert loop.record_every is not None
+    leaves = jax.tree.leaves(params)
+    records = num_records(loop.num_steps, loop.record_every)
+    path = sum(np.size(leaf) for leaf in leaves) if loop.trajectory else 0
+    what = f"recording {records} iterations (num_steps={loop.num_steps}, record_every="
+    what += f"{loop.record_every}, trajectory={loop.trajectory})"
+    check_fits(what, records * (2 + path), jnp.result_type(*leaves))
 
 
 def check_optimizer(optimizer: Any) -> None:
