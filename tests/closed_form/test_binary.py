@@ -289,3 +289,10 @@ def test_single_precision_is_accurate_to_its_bound(mean_std):
         got = at(jnp.asarray(x, jnp.float32), 3, 3)
     assert got.dtype == jnp.float32
     np.testing.assert_allclose(got, want, rtol=2e-5)
+
+
+def test_the_gradient_that_comes_with_its_derivative_is_the_gradient():
+    tasks, rule = tl.BinaryClassification(dim=2, x_cov=0.5), tl.MAML(0.4, 0)
+    slope = jax.grad(lambda w: tl.closed_form.outer_loss((w,), tasks, rule))
+    w, along = jnp.array([[0.6, -0.3]]), jnp.array([[0.1, 0.5]])
+    np.testing.assert_allclose(jax.jvp(slope, (w,), (along,))[0], slope(w), rtol=1e-12)

@@ -76,3 +76,47 @@ def test_bad_input_is_named(num_tasks, method, message):
             num_tasks,
             method,
         )
+
+
+def plainly(params, tasks, rule, key, num_tasks, block):
+    """Losses and gradients of the same tasks, one by one, and their mean and error by NumPy."""
+    blocks = -(-num_tasks // block)
+    size = -(-num_tasks // blocks)
+    rows = []
+    for draw in jax.random.split(key, blocks):
+        batch = tasks.sample_moments(draw, size, dtype=params[0].dtype)
+        for i in range(size):
+            one = jax.tree.map(lambda x, i=i: x[i : i + 1], batch)
+            loss, grads = tl.autodiff.outer_value_and_grad(params, one, rule)
+            rows.append(np.concatenate([[loss], *[np.ravel(g) for g in grads]]))
+    rows = np.array(rows)[:num_tasks]
+    return rows.mean(0), rows.std(0, ddof=1) / num_tasks**0.5
+
+
+@pytest.mark.parametrize("num_tasks", [7, 14, 17])
+def test_means_over_tasks_are_those_of_numpy_whatever_the_blocks(num_tasks, monkeypatch):
+    from toylin.limits import _estimate
+
+    monkeypatch.setattr(_estimate, "_BLOCK", 7)
+    jax.clear_caches()
+    params, key = tl.init(jax.random.key(0), (2, 2, 1)), jax.random.key(3)
+    tasks = tl.LinearRegression(dim=2, theta_mean=0.3, noise_std=0.3, shots=6)
+    loss, grads = tl.estimate_value_and_grad(params, tasks, RULE, key, num_tasks)
+    mean, stderr = plainly(params, tasks, RULE, key, num_tasks, 7)
+    got = [np.concatenate([[loss[i]], *[np.ravel(g[i]) for g in grads]]) for i in range(2)]
+    np.testing.assert_allclose(got[0], mean, rtol=1e-12)
+    np.testing.assert_allclose(got[1], stderr, rtol=1e-11)
+    assert loss.degrees_of_freedom == num_tasks - 1
+    jax.clear_caches()
+
+
+def test_means_over_tasks_enclose_the_exact_loss_and_gradient():
+    params = tl.init(jax.random.key(0), (4, 1))
+    for tasks in SERVED[1:]:
+        loss, grads = tl.estimate_value_and_grad(params, tasks, RULE, jax.random.key(5), 25_000)
+        exact, slope = tl.closed_form.outer_value_and_grad(params, tasks, RULE)
+        in_grad = np.ravel((grads[0].mean - slope[0]) / grads[0].stderr)
+        scores = [(loss.mean - exact) / loss.stderr, *in_grad]
+        assert np.max(np.abs(scores)) < 4.5
+        assert 0 < loss.stderr < 0.02 * exact
+        assert loss.low < loss.mean < loss.high

@@ -409,3 +409,19 @@ def test_estimate_and_memory():
     assert "10,000 runs" in str(estimate)
     assert parse_memory("1.5 GiB") == 1.5 * 2**30
     assert parse_memory("2MB") == 2_000_000
+
+
+def test_what_is_not_given_is_as_documented_and_no_axis_is_one_run():
+    one = tl.sweep(over={}, num_steps=20)
+    written_out = tl.sweep(
+        tl.LinearRegression(),
+        tl.MAML(0.1),
+        over={"depth": [2]},
+        model=tl.DeepLinear(),
+        optimizer=tl.Optimizer("adam", 0.01),
+        loss="exact",
+        num_steps=20,
+        seeds=[0],
+    )
+    assert one.final_loss.dims == ()
+    assert float(one.final_loss) == float(written_out.final_loss.squeeze())

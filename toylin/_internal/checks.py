@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import math
 import operator
+import os
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -16,7 +19,8 @@ import numpy as np
 MOST = 2**31 - 1  # of what XLA counts by
 
 
-def _shape(name: str, value: Any) -> tuple[int, ...]:
+def shape_of(name: str, value: Any) -> tuple[int, ...]:
+    """The shape of a number or an array."""
     try:
         return np.shape(value)
     except ValueError:
@@ -62,7 +66,7 @@ def scalar(name: str, value: Any, minimum: float = -math.inf) -> None:
     """A finite number of at least ``minimum``."""
     bound = "" if minimum == -math.inf else f" of at least {minimum:g}"
     number = concrete(name, value)
-    if _shape(name, value) != ():
+    if shape_of(name, value) != ():
         raise ValueError(
             f"{name} must be one finite number{bound}, got shape {np.shape(value)}; "
             "to try several at once, build the object inside jax.vmap"
@@ -74,7 +78,7 @@ def scalar(name: str, value: Any, minimum: float = -math.inf) -> None:
 def vector(name: str, value: Any, dim: int) -> None:
     """A finite number (for every coordinate) or a finite vector of ``dim`` of them."""
     array = concrete(name, value)
-    if _shape(name, value) not in ((), (dim,)):
+    if shape_of(name, value) not in ((), (dim,)):
         raise ValueError(
             f"{name} must be a number or have shape ({dim},) to agree with dim={dim}, "
             f"got shape {np.shape(value)}"
@@ -86,7 +90,7 @@ def vector(name: str, value: Any, dim: int) -> None:
 def covariance(name: str, value: Any, dim: int) -> None:
     """A positive number (that multiple of the identity) or a positive definite matrix."""
     array = concrete(name, value)
-    shape = _shape(name, value)
+    shape = shape_of(name, value)
     if len(shape) == 2 and shape[0] != shape[1]:
         raise ValueError(f"{name} must be square, got shape {shape}")
     if shape not in ((), (dim, dim)):
@@ -121,6 +125,40 @@ def instance(name: str, value: Any, kinds: type | tuple[type, ...]) -> None:
         raise ValueError(f"{name} must be a {wanted}, got {value!r}")
 
 
+def flag(name: str, value: Any) -> None:
+    """True or False."""
+    instance(name, value, bool)
+
+
+def function(name: str, value: Any, wanted: str) -> None:
+    """A function, of what ``wanted`` says."""
+    if not callable(value):
+        raise ValueError(f"{name} must be a function {wanted}, got {value!r}")
+
+
+def choice(name: str, value: Any, options: Iterable[str]) -> None:
+    """One of a few words."""
+    options = tuple(options)
+    if not (isinstance(value, str) and value in options):
+        raise ValueError(f"{name} must be one of {', '.join(options)}, got {value!r}")
+
+
+def positive(name: str, value: Any, below: float = math.inf) -> None:
+    """A finite number above 0, and below a bound."""
+    bound = "" if below == math.inf else f" below {below:g}"
+    scalar(name, value)
+    number = concrete(name, value)
+    if number is not None and not 0 < number < below:
+        raise ValueError(f"{name} must be a positive number{bound}, got {value!r}")
+
+
+def path(name: str, value: Any) -> Path:
+    """The path that a text or a path names."""
+    if not (isinstance(value, str | os.PathLike) and str(value)):
+        raise ValueError(f"{name} must be the path of a file or folder, got {value!r}")
+    return Path(value)
+
+
 def float_leaves(name: str, tree: Any) -> None:
     """A pytree of arrays of one float type, at least one of them."""
     leaves = jax.tree.leaves(tree)
@@ -139,9 +177,22 @@ def float_leaves(name: str, tree: Any) -> None:
         )
 
 
+def numbers(name: str, value: Any) -> Any:
+    """Real numbers as an array, of the float or integer type that they have."""
+    found = concrete(name, value)
+    if isinstance(value, jax.Array):
+        return value
+    array = np.asarray(value)
+    if array.dtype != object:
+        return array
+    if found is None or not np.all(np.isfinite(found)):
+        raise ValueError(f"{name} must be a real number or an array of them, got {value!r}")
+    return found
+
+
 def real(name: str, value: Any) -> tuple[int, ...]:
     """Real numbers, finite where they are concrete; their shape."""
-    shape = _shape(name, value)
+    shape = shape_of(name, value)
     array = concrete(name, value)
     if array is not None and not np.all(np.isfinite(array)):
         raise ValueError(f"{name} must be finite, got {value!r}")
@@ -170,7 +221,7 @@ def two_variables(name: str, points: Any) -> None:
 
 def key(name: str, value: Any) -> None:
     """One JAX random key, ``jax.random.key(0)`` or the older ``jax.random.PRNGKey(0)``."""
-    dtype, shape = getattr(value, "dtype", None), np.shape(value)
+    dtype, shape = getattr(value, "dtype", None), shape_of(name, value)
     typed = dtype is not None and jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key)
     raw = dtype is not None and dtype == np.uint32 and isinstance(value, jax.Array | np.ndarray)
     if not ((typed and shape == ()) or (raw and shape == (2,))):

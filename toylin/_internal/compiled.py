@@ -10,6 +10,8 @@ from typing import Any, ParamSpec, TypeVar
 import jax
 import numpy as np
 
+from toylin._internal import checks
+
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -29,6 +31,8 @@ def compiled(*static: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
         @wraps(function)
         def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
             given = {**dict(zip(names, args, strict=False)), **kwargs}
+            if "remat" in given:
+                checks.flag("remat", given["remat"])
             arrays = [value for name, value in given.items() if name not in static]
             if all(_is_numeric(leaf) for leaf in jax.tree.leaves(arrays)):
                 try:

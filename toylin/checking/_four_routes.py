@@ -155,8 +155,7 @@ def check_routes(
         raise ValueError(
             f"rule must not be first-order: its gradient is not that of the loss, got {rule!r}"
         )
-    if not 0 < tolerance < 1:
-        raise ValueError(f"tolerance must be between 0 and 1, got {tolerance!r}")
+    checks.positive("tolerance", tolerance, below=1.0)
     reference, fraction = _exact(params, tasks, rule)
     answers = {
         "closed_form": _by_route(closed_form, params, tasks, rule),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,24 @@ class _Shots(click.ParamType):
         return number
 
 
+class _Finite(click.ParamType):
+    """A number that is neither NaN nor infinite."""
+
+    name = "FLOAT"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            self.fail(f"must be a finite number, got {value!r}")
+        return number
+
+
+FINITE = _Finite()
 SHOTS = _Shots()
 SEED = click.IntRange(0, 2**63 - 1)
 COUNT = click.IntRange(1, 2**31 - 1)

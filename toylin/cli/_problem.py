@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import click
 import jax.numpy as jnp
 
-from toylin.cli._common import SHOTS
+from toylin.cli._common import FINITE, SHOTS
 from toylin.models import Params
 from toylin.rules import MAML
 from toylin.tasks import LinearRegression
@@ -38,16 +38,18 @@ _OPTIONS = (
         metavar="W1,W2,...",
         help="The weights of the deep scalar model, bottom layer first; as many as layers.",
     ),
-    click.option("--step-size", type=float, default=0.1, show_default=True, help="Inner step."),
+    click.option("--step-size", type=FINITE, default=0.1, show_default=True, help="Inner step."),
     click.option("--steps", type=int, default=1, show_default=True, help="Inner steps."),
-    click.option("--theta-mean", type=float, default=0.0, show_default=True, help="Mean of theta."),
     click.option(
-        "--theta-cov", type=float, default=1.0, show_default=True, help="Variance of theta."
+        "--theta-mean", type=FINITE, default=0.0, show_default=True, help="Mean of theta."
     ),
-    click.option("--x-cov", type=float, default=1.0, show_default=True, help="Variance of x."),
+    click.option(
+        "--theta-cov", type=FINITE, default=1.0, show_default=True, help="Variance of theta."
+    ),
+    click.option("--x-cov", type=FINITE, default=1.0, show_default=True, help="Variance of x."),
     click.option(
         "--noise-std",
-        type=float,
+        type=FINITE,
         default=0.0,
         show_default=True,
         help="Standard deviation of the label noise.",

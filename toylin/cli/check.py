@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from toylin.checking import check_routes
-from toylin.cli._common import finite, use_float64
+from toylin.cli._common import FINITE, finite, use_float64
 from toylin.cli._problem import make_problem, problem_options
 
 DISAGREE = 3
@@ -19,7 +19,7 @@ DISAGREE = 3
 @problem_options
 @click.option(
     "--tolerance",
-    type=float,
+    type=FINITE,
     default=1e-10,
     show_default=True,
     help="Relative disagreement allowed, of the loss and of its gradient.",

@@ -9,7 +9,7 @@ import click
 import jax
 import numpy as np
 
-from toylin.cli._common import COUNT, SEED, SHOTS, report, use_float64
+from toylin.cli._common import COUNT, FINITE, SEED, SHOTS, report, use_float64
 from toylin.models import MAX_DEPTH, Params, init
 from toylin.rules import RULES, Rule, make_rule, rule_options
 from toylin.tasks import BinaryClassification, LinearRegression
@@ -35,8 +35,8 @@ def _option(name: str, default: Any, text: str, **more: Any) -> Any:
 @_option("--depth", 2, "Layers of the model; 1 is shallow.", type=click.IntRange(1, MAX_DEPTH))
 @_option("--dim", 1, "Input dimension, and width of every hidden layer.", type=COUNT)
 @_option("--shots", 10, "Support points a task, or the word population.", type=SHOTS)
-@_option("--noise-std", None, "Label noise of regression; none by default.", type=float)
-@_option("--step-size", 0.1, "Inner step size.", type=float)
+@_option("--noise-std", None, "Label noise of regression; none by default.", type=FINITE)
+@_option("--step-size", 0.1, "Inner step size.", type=FINITE)
 @_option("--steps", 1, "Inner steps.", type=click.IntRange(0, 2**31 - 1))
 @_option("--psd/--no-psd", None, "meta-kfo: factors as L'L and R'R (the default), or as L and R.")
 @_option(
@@ -45,7 +45,10 @@ def _option(name: str, default: Any, text: str, **more: Any) -> Any:
     "meta-kfo, nonlinear-kfo: whether the transform adapts within a task, too; held by default.",
 )
 @_option(
-    "--hyper-step-size", None, "alpha-maml: the step size of the step size; 0 at first.", type=float
+    "--hyper-step-size",
+    None,
+    "alpha-maml: the step size of the step size; 0 at first.",
+    type=FINITE,
 )
 @_option(
     "--layers",
@@ -55,13 +58,13 @@ def _option(name: str, default: Any, text: str, **more: Any) -> Any:
 )
 @_option("--num-steps", 2000, "Meta-iterations.", type=COUNT)
 @_option("--num-tasks", 32, "Tasks a meta-iteration.", type=COUNT)
-@_option("--learning-rate", 0.01, "Adam's, for the model.", type=float)
+@_option("--learning-rate", 0.01, "Adam's, for the model.", type=FINITE)
 @_option(
     "--rule-learning-rate",
     None,
     "Adam's, for what the rule learns; 0 holds it. By default that of the model, "
     f"but 0 for {', '.join(_HELD)}.",
-    type=float,
+    type=FINITE,
 )
 @_option("--seed", 0, "Of the start and of the tasks.", type=SEED)
 @_option("--out", "runs/run.npz", "File to write.", type=click.Path(path_type=Path))

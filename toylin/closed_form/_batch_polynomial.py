@@ -174,6 +174,8 @@ def polynomial_loss(batch: Batch, rule: Rule, depth: int) -> BatchPolynomial:
     True
     """
     checks.integer("depth", depth, minimum=1)
+    checks.instance("batch", batch, Batch)
+    checks.instance("rule", rule, Rule)
     for data in (batch.support, batch.query):
         checks.instance("data in batch", data, (RegressionPoints, RegressionMoments))
     dim = batch.support.dim  # type: ignore[attr-defined]  # known of these kinds of data

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 
+from toylin._internal import checks
 from toylin._internal.compiled import compiled
 from toylin._internal.shapes import Array, Float
 from toylin.closed_form import _batch
@@ -176,6 +177,7 @@ def _infinite_beyond(found: Route, loss: Array, params: Params, tasks: Any, rule
 def _evaluate(
     what: Callable[..., Any], params: Any, tasks: Any, rule: Rule, model: Model, remat: bool
 ) -> Any:
+    checks.flag("remat", remat)
     found = route(params, tasks, rule, model)
     run = what if found.looks_at_values else partial(_compiled, what)
     return run(found, tuple(params), tasks, rule, remat)

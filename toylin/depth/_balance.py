@@ -34,6 +34,7 @@ def step_departure(
     check_params(params)
     checks.not_zero("gradient", gradient)
     checks.not_zero("step_size", step_size)
+    step_size = checks.numbers("step_size", step_size)
     dim = params[0].shape[1]
     if jnp.shape(gradient) != (dim,):
         raise ValueError(f"gradient must have shape ({dim},), got {jnp.shape(gradient)}")

@@ -73,8 +73,7 @@ def best_preconditioner(
     """
     checks.instance("tasks", tasks, LinearRegression)
     checks.integer("steps", steps, minimum=1)
-    if kind not in _KINDS:
-        raise ValueError(f"kind must be one of {', '.join(_KINDS)}, got {kind!r}")
+    checks.choice("kind", kind, _KINDS)
     if steps > 1 and (kind != "full" or tasks.shots is not None):
         raise NoClosedFormError(
             f"the best {kind} preconditioner with shots={tasks.shots} has a closed form at "

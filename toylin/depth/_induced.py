@@ -56,7 +56,8 @@ def matrix_angle(first: Float[Array, "*shape"], second: Float[Array, "*shape"]) 
     """
     for name, array in (("first", first), ("second", second)):
         checks.not_zero(name, array)
-    first, second = jnp.asarray(first), jnp.asarray(second)
+    first = jnp.asarray(checks.numbers("first", first))
+    second = jnp.asarray(checks.numbers("second", second))
     if first.shape != second.shape:
         raise ValueError(f"first and second must agree, got shapes {first.shape}, {second.shape}")
     u, v = first / jnp.linalg.norm(first), second / jnp.linalg.norm(second)

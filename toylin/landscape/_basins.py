@@ -16,7 +16,7 @@ from toylin._internal.showing import shown
 from toylin.training._drawing import in_parts, takes_key
 from toylin.training._drive import drive
 from toylin.training._loop import Loop
-from toylin.training._meta_train import check_optimizer
+from toylin.training._optimizer import check_optimizer
 
 
 @shown
@@ -87,14 +87,13 @@ def basins(
             that samples.
     """
     checks.integer("num_steps", num_steps, minimum=1)
-    starts, minima = (_floats(points) for points in (starts, minima))
+    starts, minima = _floats("starts", starts), _floats("minima", minima)
     if starts.ndim != 2 or minima.ndim != 2 or starts.shape[1] != minima.shape[1]:
         raise ValueError(
             "starts and minima must be rows of equally many variables, got shapes "
             f"{starts.shape} and {minima.shape}"
         )
-    if not radius > 0:
-        raise ValueError(f"radius must be a positive number, got {radius!r}")
+    checks.positive("radius", radius)
     if takes_key(loss):
         raise ValueError("loss must be a function of a vector alone, got one that samples")
     check_optimizer(optimizer)
@@ -104,7 +103,7 @@ def basins(
         jnp.full(count, num_steps, jnp.int32),
         starts,
         jnp.broadcast_to(minima, (count, *minima.shape)),
-        jnp.full(count, radius, starts.dtype),
+        jnp.full(count, float(radius), starts.dtype),
     )
     # The iteration after the last sees where the last update led.
     loop = Loop(optimizer, num_steps + 1, None, False, _arrive)
@@ -117,8 +116,9 @@ def basins(
     return Basins(arrival.target, arrival.iterations, arrival.end, starts, minima)
 
 
-def _floats(points: ArrayLike) -> Array:
-    array = jnp.asarray(points)
+def _floats(name: str, points: ArrayLike) -> Array:
+    checks.real(name, points)
+    array = jnp.asarray(checks.numbers(name, points))
     return array.astype(jnp.result_type(array, float))
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from toylin._internal import checks
 from toylin._internal.showing import shown
 from toylin.landscape._critical_points import CriticalPoints
 
@@ -77,12 +78,13 @@ def find_bifurcations(
     >>> round(found.value, 4), found.below, found.above, found.kind
     (0.2675, (4, 8, 5), (4, 4, 1), 'fold')
     """
-    values = [float(v) for v in values]
+    checks.function("points_at", points_at, "of a number")
+    checks.real("values", values)
+    checks.positive("tolerance", tolerance, below=1.0)
+    values = np.ravel(np.asarray(values, float)).tolist()
     increasing = all(a < b for a, b in pairwise(values))
     if len(values) < 2 or not increasing or not all(map(math.isfinite, values)):
         raise ValueError(f"values must be at least two increasing finite numbers, got {values}")
-    if not 0 < tolerance < 1:
-        raise ValueError(f"tolerance must be a positive number below 1, got {tolerance!r}")
     sides = [side for v in values if not _is_degenerate(side := _side(points_at, v))]
     return [
         found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
+from toylin._internal import checks
 from toylin._internal.shapes import Array
 from toylin._internal.showing import shown
 
@@ -51,8 +53,11 @@ def classify_point(
     >>> point.negative, point.nullity
     (1, 0)
     """
-    if not 0 <= tolerance < 1:
+    checks.function("loss", loss, "of params")
+    checks.scalar("tolerance", tolerance, minimum=0.0)
+    if not tolerance < 1:
         raise ValueError(f"tolerance must be a number of at least 0 and below 1, got {tolerance!r}")
+    params = jax.tree.map(partial(checks.numbers, "params"), params)
     flat, _ = ravel_pytree(params)
     if flat.size == 0 or not jnp.issubdtype(flat.dtype, jnp.floating):
         raise ValueError(f"params must hold floating-point numbers, got {params!r}")

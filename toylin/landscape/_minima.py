@@ -48,6 +48,7 @@ def known_minimum(
     """
     checks.instance("tasks", tasks, LinearRegression)
     require_maml(rule)
+    checks.real("free", free)
     free = jnp.asarray(free, float)
     if free.ndim != 1:
         raise ValueError(f"free must be a row of numbers, got shape {free.shape}")

@@ -46,11 +46,12 @@ def search_critical_points(
     >>> found.census()
     (4, 4, 1)
     """
+    checks.function("loss", loss, "of a vector")
     checks.integer("variables", variables, minimum=1)
     checks.integer("resolution", resolution, minimum=1)
     for name, value in (("extent", extent), ("tolerance", tolerance)):
-        if not 0 < value < np.inf:
-            raise ValueError(f"{name} must be a positive finite number, got {value!r}")
+        checks.positive(name, value)
+    extent, tolerance = float(extent), float(tolerance)
     least = float(jnp.finfo(float_dtype(None)).eps)
     if tolerance < least:
         raise ValueError(

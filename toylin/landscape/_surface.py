@@ -119,11 +119,10 @@ def surface(
     >>> plane.loss.shape, round(float(plane.loss[40, 40]), 3)  # at the origin
     ((81, 81), 0.5)
     """
-    if not callable(loss):
-        raise ValueError(f"loss must be a function of params, got {loss!r}")
+    checks.function("loss", loss, "of params")
     checks.integer("resolution", resolution, minimum=2)
-    if len(directions) != 2:
-        raise ValueError(f"directions must be two pytrees (u, v), got {len(directions)}")
+    if not (isinstance(directions, Sequence) and len(directions) == 2):
+        raise ValueError(f"directions must be two pytrees (u, v), got {directions!r}")
     shapes = jax.tree.map(jnp.shape, params)
     for name, direction in zip(("first", "second"), directions, strict=True):
         if jax.tree.map(jnp.shape, direction) != shapes:
@@ -143,6 +142,7 @@ def surface(
 
 
 def _ranges(extent: Any) -> tuple[tuple[float, float], tuple[float, float]]:
+    checks.real("extent", extent)
     array = np.asarray(extent, dtype=float)
     if array.shape == ():
         array = np.array([-array, array])

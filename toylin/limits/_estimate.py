@@ -116,8 +116,7 @@ def estimate(
             f"drawn in order, got {type(tasks).__name__}; estimate_value_and_grad serves any law"
         )
     checks.integer("num_tasks", num_tasks, minimum=2 * GROUPS)
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    checks.choice("method", method, METHODS)
     size, rest = divmod(num_tasks, GROUPS)
     if rest or (method == "qmc" and size & (size - 1)):
         wanted = "a power of two" if method == "qmc" else "a whole number"
@@ -187,6 +186,7 @@ def estimate_value_and_grad(
     (True, (1, 1))
     """
     check_problem(params, tasks, rule)
+    checks.key("key", key)
     checks.integer("num_tasks", num_tasks, minimum=2)
     intervals = _task_intervals(tuple(params), tasks, rule, key, num_tasks)
     loss, *grads = (Estimate._make((*found, num_tasks - 1)) for found in intervals)

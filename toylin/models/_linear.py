@@ -45,6 +45,8 @@ def init(
     >>> [w.shape for w in params]
     [(4, 3), (1, 4)]
     """
+    if not isinstance(widths, Sequence | np.ndarray):
+        raise ValueError(f"widths must be a sequence of integers (d_0, ..., d_L), got {widths!r}")
     widths = tuple(widths)
     if len(widths) < 2:
         raise ValueError(f"widths must name an input and an output width at least, got {widths}")
@@ -105,7 +107,11 @@ def end_to_end(params: Params) -> Float[Array, "outputs inputs"]:
 
     Args:
         params: (W_1, ..., W_L), W_l of shape (d_l, d_{l-1}).
+
+    Raises:
+        ValueError: ``params`` do not chain, or are no arrays of one float type.
     """
+    check_params(params, outputs=None)
     return reduce(lambda below, above: above @ below, params)
 
 
@@ -119,8 +125,14 @@ def predict(
     Args:
         params: (W_1, ..., W_L), W_l of shape (d_l, d_{l-1}).
         x: inputs, shape (..., d_0).
+
+    Raises:
+        ValueError: ``params`` do not chain, or ``x`` has another last axis than they take.
     """
     w = end_to_end(params)
+    shape = checks.real("x", x)
+    if shape[-1:] != w.shape[1:]:
+        raise ValueError(f"x must have shape (..., {w.shape[1]}) for these params, got {shape}")
     return x @ w[0] if w.shape[0] == 1 else x @ w.T
 
 

@@ -55,7 +55,7 @@ class ANIL(GradientDescent):
             super().__post_init__()
         else:
             self._take_loop_of(self.rule)
-        if self.layers in ("head", "body"):
+        if isinstance(self.layers, str) and self.layers in ("head", "body"):
             return
         names = self.layers if isinstance(self.layers, tuple) else ()
         if not names or any(isinstance(n, bool) or not isinstance(n, int | str) for n in names):

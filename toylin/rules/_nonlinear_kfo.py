@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -64,8 +64,9 @@ class NonlinearKFO(Rule):
         checks.scalar("step_size", self.step_size)
         self._check_loop()
         checks.instance("adapt_transform", self.adapt_transform, bool)
+        checks.instance("networks", self.networks, tuple)
         for index, pair in enumerate(self.networks):
-            if len(pair) != 2 or any(len(network) != 3 for network in pair):
+            if not (_has(pair, 2) and all(_has(network, 3) for network in pair)):
                 raise ValueError(
                     f"networks[{index}] must be a pair (left, right) of triples (A, B, C); "
                     "NonlinearKFO.identity makes them"
@@ -133,6 +134,10 @@ class NonlinearKFO(Rule):
         if not self.adapt_transform:
             return self
         return descend_field(self, "networks", self.step_size, params, grads, loss)
+
+
+def _has(entry: Any, count: int) -> bool:
+    return isinstance(entry, tuple | list) and len(entry) == count
 
 
 def _network(key: PRNGKeyArray, width: int, hidden: int, dtype: np.dtype) -> Network:

@@ -20,6 +20,7 @@ from toylin.tasks import (
     LinearRegression,
     RegressionPoints,
     TaskLaw,
+    check_law,
     quadrature_batch,
 )
 
@@ -58,11 +59,7 @@ def check_support(params: Any, support: Data, model: Model = predict) -> None:
 
 def check_problem(params: Any, tasks: TaskLaw, rule: Rule, model: Model = predict) -> None:
     """A model, a law of tasks and a rule that fit together."""
-    if not isinstance(tasks, TaskLaw):
-        raise ValueError(
-            "tasks must be a law of tasks, a pytree with a method "
-            f"sample(key, num_tasks, num_queries), got {tasks!r}"
-        )
+    check_law(tasks)
     check_model(params, model, getattr(tasks, "dim", None), getattr(tasks, "outputs", None))
     check_rule(rule, params)
     _check_range(tasks, params)

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 
+from toylin._internal import checks
 from toylin.models import Params
 from toylin.rules._alpha_maml import AlphaMAML
 from toylin.rules._anil import ANIL
@@ -42,8 +43,7 @@ def rule_options(name: str) -> tuple[str, ...]:
     Raises:
         ValueError: a name that is none of ``RULES``.
     """
-    if name not in RULES:
-        raise ValueError(f"name must be one of {', '.join(RULES)}, got {name!r}")
+    checks.choice("name", name, RULES)
     found = inspect.signature(RULES[name].identity).parameters.values()
     held = ("first_order",) if name == "fomaml" else ()
     return tuple(p.name for p in found if p.kind is p.KEYWORD_ONLY and p.name not in held)
@@ -75,6 +75,7 @@ def make_rule(
     [(1, 1), (2, 2)]
     """
     taken = rule_options(name)
+    checks.float_leaves("params", params)
     for option in options:
         if option not in taken:
             raise ValueError(

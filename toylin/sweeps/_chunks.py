@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil, prod
+from math import ceil, inf, prod
 
 from toylin._internal.traced_cost import Cost
 
@@ -87,6 +87,6 @@ def parse_memory(memory: int | float | str) -> int:
         if match:
             base = 1024 if match[3] else 1000
             memory = float(match[1]) * base ** " KMGT".index(match[2].upper() or " ")
-    if not isinstance(memory, int | float) or not memory > 0:
+    if not isinstance(memory, int | float) or not 0 < memory < inf:
         raise ValueError(f"memory must be a size such as '2GiB' or '512MB', got {memory!r}")
     return int(memory)

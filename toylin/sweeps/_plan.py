@@ -259,8 +259,7 @@ def _check_recipe(
     checks.integer("record_every", record_every, minimum=1)
     if num_steps % record_every:
         raise ValueError(f"record_every must divide num_steps={num_steps}, got {record_every}")
-    if loss not in ("exact", "sampled"):
-        raise ValueError(f"loss must be 'exact' or 'sampled', got {loss!r}")
+    checks.choice("loss", loss, ("exact", "sampled"))
     numbers = (num_steps, record_every, loss, eval_tasks, learn_rule)
     return Recipe(*numbers, float(tolerance), float_dtype(dtype).name)
 
@@ -271,7 +270,7 @@ def _seeds(seeds: Any) -> np.ndarray:
     if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
         checks.integer("seeds", seeds, minimum=1)
         return np.arange(seeds)
-    array = np.asarray(list(seeds) if np.iterable(seeds) else seeds)
+    array = checks.numbers("seeds", list(seeds) if np.iterable(seeds) else seeds)
     if array.ndim != 1 or not array.size or array.dtype.kind not in "iu" or array.min() < 0:
         raise ValueError(
             f"seeds must be a number of seeds or a list of integers from 0 up, got {seeds!r}"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from toylin._internal import checks
 from toylin.sweeps._checksums import FOLDER, SKELETON, damaged, faults
 from toylin.sweeps._layout import (
     ATTRIBUTES,
@@ -45,14 +46,15 @@ def open_store(path: str | os.PathLike[str], *, verify: bool = False) -> Any:
     from toylin.sweeps import _pictures  # noqa: F401  adds them to datasets
     from toylin.sweeps._checked import CheckedStore
 
-    path = Path(path)
-    stored_attributes(path)
-    arrays = stored_layouts(path)
+    folder = checks.path("path", path)
+    checks.flag("verify", verify)
+    stored_attributes(folder)
+    arrays = stored_layouts(folder)
     if verify and (
-        found := [f for c in _chunks(path, arrays) for f in chunk_faults(path, arrays, c)]
+        found := [f for c in _chunks(folder, arrays) for f in chunk_faults(folder, arrays, c)]
     ):
-        raise damaged(path, found, "the runs of these chunks are lost")
-    checked = CheckedStore(path, read_only=True)
+        raise damaged(folder, found, "the runs of these chunks are lost")
+    checked = CheckedStore(folder, read_only=True)
     dataset = xarray.open_zarr(checked, chunks=None, consolidated=True, zarr_format=2)
     # Coordinates that are no dimensions (a single seed, zipped fields) do not say that they are.
     return dataset.set_coords([n for n in dataset.data_vars if not is_chunked(str(n))])

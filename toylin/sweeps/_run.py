@@ -32,7 +32,11 @@ def make_mesh(devices: Any = None) -> Mesh:
     known = jax.devices()
     found = known if devices is None else list(devices) if np.iterable(devices) else []
     distinct = len({*map(id, found)}) == len(found)
-    if not found or not distinct or any(device not in known for device in found):
+    if (
+        not found
+        or not distinct
+        or any(not isinstance(d, jax.Device) or d not in known for d in found)
+    ):
         raise ValueError(f"devices must be different ones of jax.devices(), got {devices!r}")
     return Mesh(np.array(found), ("runs",))
 
@@ -76,7 +80,7 @@ def boxed(plan: Plan, chunk: Chunk, result: Result) -> dict[str, np.ndarray]:
     count = prod(chunk.shape)
     shape = chunk.shape if plan.seed_is_axis else chunk.shape[:-1]
     found = {name: np.asarray(getattr(result, name))[:count] for name in variables(plan)}
-    return {name: values.reshape(*shape, *values.shape[1:]) for name, values in found.items()}
+    return {name: values.reshape((*shape, *values.shape[1:])) for name, values in found.items()}
 
 
 def run(plan: Plan, store: Any, block: tuple[int, ...], mesh: Mesh, progress: bool) -> None:

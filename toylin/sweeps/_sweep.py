@@ -14,6 +14,7 @@ import jax
 import numpy as np
 from jax.typing import DTypeLike
 
+from toylin._internal import checks
 from toylin.models import DeepLinear
 from toylin.rules import MAML, Rule
 from toylin.sweeps._chunks import Chunk, all_chunks, choose_block, parse_memory
@@ -164,6 +165,12 @@ def sweep(
         "tolerance": tolerance,
         "dtype": dtype,
     }
+    checks.flag("progress", progress)
+    checks.flag("dry_run", dry_run)
+    if chunk_runs is not None:
+        checks.integer("chunk_runs", chunk_runs, minimum=1)
+    if store is not None:
+        store = checks.path("store", store)
     plan = make_plan(over, base, seeds, recipe)
     mesh = make_mesh(devices)
     costs = list(plan.costs.values())

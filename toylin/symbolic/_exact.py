@@ -259,8 +259,8 @@ def outer_grad(weights: Sequence[Any], tasks: LinearRegression, rule: MAML) -> t
 
 
 def _check(weights: Sequence[Any], tasks: LinearRegression, rule: MAML) -> None:
-    if len(weights) == 0:
-        raise ValueError("weights must hold at least one number, got none")
+    if not (isinstance(weights, Sequence) or np.ndim(weights) == 1) or len(weights) == 0:
+        raise ValueError(f"weights must be a sequence of numbers (w_1, ..., w_L), got {weights!r}")
     checks.instance("tasks", tasks, LinearRegression)
     checks.instance("rule", rule, MAML)
     if tasks.dim != 1:

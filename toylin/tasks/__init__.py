@@ -5,7 +5,7 @@ from toylin.tasks._binary_classification import BinaryClassification
 from toylin.tasks._binary_data import BinaryMargins, BinaryMoments, BinaryPoints
 from toylin.tasks._covariance import Covariance, covariance_matrix, covariance_root
 from toylin.tasks._data import Data
-from toylin.tasks._law import TaskLaw, check_sizes
+from toylin.tasks._law import TaskLaw, check_law, check_sizes
 from toylin.tasks._linear_regression import LinearRegression
 from toylin.tasks._nodes import (
     MAX_NODES,
@@ -31,6 +31,7 @@ __all__ = [
     "RegressionPoints",
     "TaskLaw",
     "beyond_floats_infinite",
+    "check_law",
     "check_nodes",
     "check_sizes",
     "count_nodes",

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass
 from toylin._internal.shapes import Array, Float
 from toylin.tasks._data import Data
@@ -51,7 +52,7 @@ class Batch:
                         f"{name} must hold one entry for each of the {num} tasks of support, got "
                         f"an array of shape {np.shape(leaf)}"
                     )
-        if self.log_weight is not None and np.shape(self.log_weight) != (num,):
+        if self.log_weight is not None and checks.shape_of("log_weight", self.log_weight) != (num,):
             raise ValueError(
                 f"log_weight must have shape ({num},), one a task, got {np.shape(self.log_weight)}"
             )

@@ -21,6 +21,15 @@ class TaskLaw(Protocol):
         ...
 
 
+def check_law(tasks: TaskLaw) -> None:
+    """Raise a ValueError unless this is a law of tasks."""
+    if not isinstance(tasks, TaskLaw):
+        raise ValueError(
+            "tasks must be a law of tasks, a pytree with a method "
+            f"sample(key, num_tasks, num_queries), got {tasks!r}"
+        )
+
+
 def check_sizes(
     key: PRNGKeyArray, num_tasks: int, num_queries: int | None, numbers: int = 1
 ) -> None:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
+from toylin._internal import checks
 from toylin._internal.dtypes import float_dtype
 from toylin._internal.errors import NoClosedFormError
 from toylin._internal.shapes import Array, Float
@@ -87,6 +88,8 @@ def quadrature_batch(
 
 def check_nodes(tasks: LinearRegression | BinaryClassification, depth: int, steps: int) -> None:
     """Raise what ``quadrature_batch`` raises where there are no exact nodes, or too many."""
+    checks.integer("depth", depth, minimum=1)
+    checks.integer("steps", steps, minimum=0)
     if not isinstance(tasks, LinearRegression):
         raise NoClosedFormError(
             f"exact nodes exist for LinearRegression, not for {type(tasks).__name__}; "

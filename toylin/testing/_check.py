@@ -132,11 +132,9 @@ def check_outer_loss(
         raise ValueError(
             "formulas are checked in double precision: jax.config.update('jax_enable_x64', True)"
         )
-    if not callable(formula):
-        raise ValueError(f"formula must be a function of (params, tasks, rule), got {formula!r}")
+    checks.function("formula", formula, "of (params, tasks, rule)")
     checks.integer("max_examples", max_examples, minimum=1)
-    if not 0 < tolerance < 1:
-        raise ValueError(f"tolerance must be between 0 and 1, got {tolerance!r}")
+    checks.positive("tolerance", tolerance, below=1.0)
     settings = st.builds(
         Setting,
         _as_strategy(params, _strategies.params()),

@@ -9,11 +9,13 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 
+from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass
 from toylin._internal.shapes import Array, Float, PRNGKeyArray
 from toylin.rules import Rule
 from toylin.training._drawing import draws, in_parts
 from toylin.training._losses import ScoredOnce, float_type
+from toylin.training._optimizer import check_optimizer
 
 Pair: TypeAlias = tuple[Any, Rule]
 
@@ -89,6 +91,7 @@ def joint(loss: Any, params: Any) -> tuple[JointLoss | JointSampledLoss, Pair]:
     rule = getattr(loss, "rule", None)
     if not isinstance(rule, Rule):
         raise ValueError(f"loss must be an outer loss with a rule in its field rule, got {loss!r}")
+    checks.float_leaves("params", params)
     dtype = float_type(params)
     rule = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), rule)
     params = tuple(params) if isinstance(params, list) else params
@@ -104,9 +107,18 @@ def separate(params_optimizer: Any, rule_optimizer: Any, frozen: Sequence[str] =
         frozen: names of the rule's fields that are held, say ``["step_size"]``.
 
     Raises:
-        ValueError: when used, a name that is no learnable field of the rule.
+        ValueError: no optax optimizer, or no list of names; when used, a name that is no learnable
+            field of the rule.
     """
     import optax
+
+    for name, optimizer in (
+        ("params_optimizer", params_optimizer),
+        ("rule_optimizer", rule_optimizer),
+    ):
+        check_optimizer(optimizer, name)
+    if isinstance(frozen, str) or not isinstance(frozen, Sequence):
+        raise ValueError(f"frozen must be a list of names of the rule's fields, got {frozen!r}")
 
     def label(path: Any, _: Any) -> str:
         return "frozen" if path[0].name in frozen else "rule"

@@ -26,6 +26,7 @@ from toylin.tasks import (
     RegressionMoments,
     RegressionPoints,
     TaskLaw,
+    check_law,
 )
 
 
@@ -34,12 +35,20 @@ class ExactLoss:
     """``loss(params)``: the expected outer loss of the deep linear model, by ``closed_form``.
 
     Args:
-        tasks: a law of tasks that ``closed_form.outer_loss`` serves.
+        tasks: a law of tasks (or a batch) that ``closed_form.outer_loss`` serves.
         rule: the adaptation rule.
+
+    Raises:
+        ValueError: an argument of the wrong kind.
     """
 
     tasks: Tasks
     rule: Rule
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.tasks, Batch):
+            check_law(self.tasks)
+        checks.instance("rule", self.rule, Rule)
 
     def __call__(self, params: Params) -> Float[Array, ""]:
         """The loss in expectation over tasks, supports and queries."""
@@ -73,11 +82,7 @@ class SampledLoss:
     model: Model = static_field(default=predict)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.tasks, TaskLaw):
-            raise ValueError(
-                "tasks must be a law of tasks, a pytree with a method "
-                f"sample(key, num_tasks, num_queries), got {self.tasks!r}"
-            )
+        check_law(self.tasks)
         checks.instance("rule", self.rule, Rule)
         checks.integer("num_tasks", self.num_tasks, minimum=1)
         if self.num_queries is not None:

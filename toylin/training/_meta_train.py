@@ -17,6 +17,7 @@ from toylin._internal.shapes import Array, Float, Int, PRNGKeyArray
 from toylin.training._drawing import in_parts, takes_key
 from toylin.training._drive import all_finite, drive
 from toylin.training._loop import Carry, Loop, num_records
+from toylin.training._optimizer import check_optimizer
 from toylin.training._pictures import plot
 
 
@@ -98,6 +99,8 @@ def meta_train(
     keyed = takes_key(loss)
     checks.integer("num_steps", num_steps, minimum=1)
     checks.integer("record_every", record_every, minimum=1)
+    checks.flag("trajectory", trajectory)
+    checks.flag("progress", progress)
     check_optimizer(optimizer)
     _check_floats(params)
     if keyed and key is None:
@@ -123,12 +126,6 @@ def _check_records(loop: Loop, params: Any) -> None:
     what = f"recording {records} iterations (num_steps={loop.num_steps}, record_every="
     what += f"{loop.record_every}, trajectory={loop.trajectory})"
     check_fits(what, records * (2 + path), jnp.result_type(*leaves))
-
-
-def check_optimizer(optimizer: Any) -> None:
-    """Raise a ValueError unless this is an optax optimizer."""
-    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
-        raise ValueError(f"optimizer must be an optax.GradientTransformation, got {optimizer!r}")
 
 
 def _check_floats(params: Any) -> None:

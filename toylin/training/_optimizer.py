@@ -13,6 +13,12 @@ from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass, static_field
 
 
+def check_optimizer(optimizer: Any, name: str = "optimizer") -> None:
+    """Raise a ValueError unless this is an optax optimizer."""
+    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+        raise ValueError(f"{name} must be an optax.GradientTransformation, got {optimizer!r}")
+
+
 @pytree_dataclass
 class Optimizer:
     """An optax optimizer by name, its numbers as leaves, so that they can be swept.
@@ -33,6 +39,7 @@ class Optimizer:
     def __post_init__(self) -> None:
         known = self.known_options()
         checks.scalar("learning_rate", self.learning_rate)
+        checks.instance("options", self.options, Mapping)
         for option, value in self.options.items():
             if option not in known:
                 raise ValueError(

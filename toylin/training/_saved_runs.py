@@ -75,8 +75,12 @@ def save_run(
         ValueError: parameters of another kind, a rule that is none of toylin's or holds a function
             (``GBML``), settings that JSON cannot hold, or a folder that cannot be written.
     """
+    path = checks.path("path", path)
     checks.instance("rule", rule, Rule)
-    arrays: dict[str, np.ndarray] = {"loss": np.atleast_1d(loss)}
+    checks.instance("settings", settings, Mapping)
+    if model is not None:
+        checks.function("model", model, "of parameters and inputs")
+    arrays: dict[str, np.ndarray] = {"loss": np.atleast_1d(checks.numbers("loss", loss))}
     arrays["iteration"] = _iterations(iteration, arrays["loss"].shape[-1])
     about = {
         "params": _write("params", params, arrays),
@@ -88,7 +92,6 @@ def save_run(
         text = json.dumps(about)
     except TypeError as error:
         raise ValueError(f"settings must be what JSON can hold: {error}") from None
-    path = Path(path)
     prepare(path.parent)
     # Not packed, so that a file is as large as what is in it, however plain that is.
     replace(path, npz_bytes({"about": np.asarray(text), **arrays}, zipfile.ZIP_STORED))
@@ -96,7 +99,7 @@ def save_run(
 
 
 def _iterations(iteration: Any, records: int) -> np.ndarray:
-    which = np.arange(records) if iteration is None else np.asarray(iteration)
+    which = np.arange(records) if iteration is None else checks.numbers("iteration", iteration)
     if which.shape != (records,) or which.dtype.kind not in "iu":
         raise ValueError(
             f"iteration must hold an integer for each of {records} records, got {which.dtype} of "
@@ -157,6 +160,7 @@ def load_run(path: str | Path) -> SavedRun:
     Raises:
         ValueError: a file that is missing, damaged or no saved run; the message says what is lost.
     """
+    path = checks.path("path", path)
     wanted = f"path must be a run that save_run wrote, got {str(path)!r}"
     try:
         arrays = read_npz(Path(path))

@@ -1,0 +1,319 @@
+"""Every public callable with one argument made uncomfortable, and what became of it.
+
+Good arguments come from a table by the names of parameters, so that a new function is attacked
+without a test being written for it; a name that the table lacks is an error that says so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import signal
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import toylin as tl
+
+ROOT = str(Path(tl.__file__).parent)
+SECONDS = 20
+# What functions return, and what is no function of arguments.
+RESULTS = {
+    "BestPreconditioner",
+    "CriticalPoints",
+    "Derivation",
+    "Estimate",
+    "NoClosedFormError",
+    "Route",
+    "RoutesReport",
+    "Rule",
+    "Run",
+    "SavedRun",
+    "StoreError",
+    "Surface",
+    "SweepCost",
+    "Tail",
+    "TailWarning",
+    "pytree_dataclass",
+    "static_field",
+}
+
+
+def quadratic(params):
+    """A loss of two weights, or of a pytree of them."""
+    return sum(jnp.sum((w - 1.0) ** 2) for w in jax.tree.leaves(params))
+
+
+def critical_points_at(x):
+    return tl.solve_critical_points(tl.LinearRegression(theta_mean=x), tl.MAML(0.5))
+
+
+@cache
+def good() -> dict[str, Any]:
+    """A valid value for every name of a parameter, or ``callable.parameter``."""
+    params = (jnp.array([[0.7]]), jnp.array([[-0.9]]))
+    tasks = tl.LinearRegression(theta_mean=0.3, noise_std=0.2, shots=5)
+    rule, key = tl.MAML(0.1), jax.random.key(0)
+    batch = tasks.sample(key, 4, 3)
+    points = tl.RegressionPoints(jnp.ones((3, 1)), jnp.arange(3.0))
+    zero, one = jnp.zeros((1, 1)), jnp.ones((1, 1))
+    factors = ((jnp.ones((1, 1)), jnp.ones((1, 1))),) * 2
+    return {
+        "params": params,
+        "tasks": tasks,
+        "rule": rule,
+        "key": key,
+        "batch": batch,
+        "support": points,
+        "Batch.support": batch.support,
+        "query": batch.query,
+        "truth": None,
+        "log_weight": None,
+        "model": tl.predict,
+        "sweep.model": None,
+        "save_run.model": None,
+        "remat": False,
+        "step_size": 0.1,
+        "hyper_step_size": 0.1,
+        "ANIL.rule": None,
+        "steps": 1,
+        "first_order": False,
+        "layers": "head",
+        "dim": 1,
+        "mean_std": 1.0,
+        "x_cov": 1.0,
+        "theta_cov": 1.0,
+        "theta_mean": 0.3,
+        "noise_std": 0.1,
+        "shots": 5,
+        "derive.shots": "K",
+        "mean": jnp.ones(2),
+        "cov": jnp.eye(2),
+        "x": jnp.ones((3, 1)),
+        "y": jnp.ones(3),
+        "predict.x": jnp.ones((3, 1)),
+        "xx": jnp.ones((1, 1)),
+        "theta": jnp.ones(1),
+        "xe": jnp.zeros(1),
+        "ee": jnp.zeros(()),
+        "depth": 2,
+        "width": 1,
+        "widths": (1, 1, 1),
+        "scale": 1.0,
+        "transform_params": (),
+        "transform": lambda _, grads: grads,
+        "adapt_transform": False,
+        "psd": True,
+        "factors": factors,
+        "step_sizes": (zero + 0.1, zero + 0.1),
+        "networks": tl.NonlinearKFO.identity(params, 0.1, hidden=2).networks,
+        "name": "maml",
+        "Optimizer.name": "adam",
+        "learning_rate": 0.01,
+        "options": {},
+        "num_tasks": 32,
+        "num_queries": 4,
+        "num_layers": 1,
+        "position": 0,
+        "loss": tl.ExactLoss(tasks, rule),
+        "basins.loss": quadratic,
+        "classify_point.loss": quadratic,
+        "search_critical_points.loss": quadratic,
+        "sweep.loss": "exact",
+        "save_run.loss": np.ones(3),
+        "joint.loss": tl.SampledLoss(tasks, rule, 4),
+        "starts": jnp.zeros((3, 2)),
+        "minima": jnp.ones((1, 2)),
+        "optimizer": optax.sgd(0.1),
+        "sweep.optimizer": "sgd",
+        "num_steps": 3,
+        "radius": 0.1,
+        "dtype": None,
+        "kind": "full",
+        "tolerance": 1e-9,
+        "find_bifurcations.tolerance": 1e-2,
+        "find_bifurcations.points_at": critical_points_at,
+        "values": [0.1, 0.2],
+        "simplify": 5,
+        "method": "mc",
+        "zero_layer": 0,
+        "free": (),
+        "path": "missing.npz",
+        "save_run.path": "run.npz",
+        "first": jnp.eye(2),
+        "second": jnp.eye(2),
+        "trajectory": False,
+        "record_every": 1,
+        "progress": False,
+        "verify": False,
+        "settings": {"a": 1},
+        "iteration": None,
+        "extent": 2.0,
+        "variables": 2,
+        "resolution": 5,
+        "params_optimizer": optax.sgd(0.1),
+        "rule_optimizer": optax.sgd(0.1),
+        "frozen": (),
+        "gradient": jnp.ones(1),
+        "directions": ((one, zero), (zero, one)),
+        "over": {"step_size": [0.1]},
+        "seeds": None,
+        "eval_tasks": 4,
+        "learn_rule": False,
+        "store": None,
+        "memory": "1GiB",
+        "chunk_runs": None,
+        "devices": None,
+        "dry_run": False,
+        "weights": [0.7, -0.9],
+        "hidden": 2,
+    } | {
+        # What a function needs of its own.
+        "tails.tasks": tasks,
+        "deep_floor.tasks": tl.LinearRegression(shots=5),
+        "deep_optimum.tasks": tl.LinearRegression(shots=5),
+        "solve_critical_points.tasks": tl.LinearRegression(shots=5),
+        "known_minimum.tasks": tl.LinearRegression(),
+        "known_minimum.zero_layer": 0,
+    }
+
+
+# What a message calls an argument, where that is clearer than its name.
+SYNONYMS = {"open_store(path": "store", "open_store(verify": "store"}
+
+BAD: dict[str, Any] = {
+    "None": None,
+    "a word": "x",
+    "nan": float("nan"),
+    "inf": float("inf"),
+    "-1": -1,
+    "0": 0,
+    "2**31": 2**31,
+    "1.5": 1.5,
+    "True": True,
+    "complex": 1 + 2j,
+    "a date": np.datetime64("2020-01-01"),
+    "objects": np.array([object(), None]),
+    "ragged": [[1.0], [1.0, 2.0]],
+    "integers": np.array([1, 2]),
+    "empty": np.zeros((0,)),
+    "a cube": np.ones((3, 3, 3)),
+    "nan array": np.array([[np.nan]]),
+    "a dict": {},
+    "a function": len,
+    "a fraction": Fraction(1, 3),
+}
+
+
+class Outcome(NamedTuple):
+    """What became of one call.
+
+    Attributes:
+        kind: "clear" (toylin's own error names the argument), "unnamed" (it does not), "inside"
+            (an error from elsewhere), "silent" (NaN from finite input), "hang" or "accepted".
+        call: which callable, argument and value.
+        message: of the error.
+    """
+
+    kind: str
+    call: str
+    message: str = ""
+
+
+def callables() -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Every public function and class that takes arguments, by the name that it is called by."""
+    modules = {"": tl, "autodiff.": tl.autodiff, "closed_form.": tl.closed_form}
+    modules["symbolic."] = tl.symbolic
+    for prefix, module in modules.items():
+        for name in module.__all__:
+            found = getattr(module, name)
+            if callable(found) and name not in RESULTS and name[0] != "_":
+                yield prefix + name, found
+
+
+def arguments(name: str, function: Callable[..., Any]) -> dict[str, Any]:
+    """Good arguments for it, by its signature."""
+    short, table, found = name.rpartition(".")[2], good(), {}
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+            continue
+        for key in (f"{short}.{parameter.name}", parameter.name):
+            if key in table:
+                found[parameter.name] = table[key]
+                break
+        else:
+            raise KeyError(f"tests/fuzzing.py has no good value for {name}({parameter.name}=...)")
+    return found
+
+
+def attack(name: str, function: Callable[..., Any], parameter: str, bad: str) -> Outcome:
+    """Call it with one bad argument."""
+    given = arguments(name, function) | {parameter: BAD[bad]}
+    call = f"{name}({parameter}={bad})"
+    try:
+        with _limited(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            result = jax.block_until_ready(function(**given))
+    except _TookLongError:
+        return Outcome("hang", call)
+    except Exception as error:
+        return _judge(call, parameter, error)
+    finite = not bad.startswith(("nan", "inf"))
+    if finite and any(_has_nan(leaf) for leaf in jax.tree.leaves(_without_missing(result))):
+        return Outcome("silent", call)
+    return Outcome("accepted", call)
+
+
+def _without_missing(result: Any) -> Any:
+    """The result without what is NaN by its description."""
+    if isinstance(result, tl.Run):
+        return dataclasses.replace(result, diverged_at=0.0)
+    if isinstance(result, tl.Batch):
+        return dataclasses.replace(result, truth=None)
+    return result
+
+
+def _judge(call: str, parameter: str, error: Exception) -> Outcome:
+    message = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    if call.endswith("a function)") and "len()" in message:  # what a user's function says itself
+        return Outcome("accepted", call, message)
+    last = traceback.extract_tb(error.__traceback__)[-1].filename
+    if not isinstance(error, ValueError | TypeError | OSError) or not last.startswith(ROOT):
+        return Outcome("inside", call, f"{message} [{last[-40:]}]")
+    words = {parameter, parameter.rstrip("s"), SYNONYMS.get(call.partition("=")[0], parameter)}
+    return Outcome("clear" if any(w in message for w in words) else "unnamed", call, message)
+
+
+def _has_nan(leaf: Any) -> bool:
+    array = np.asarray(leaf) if isinstance(leaf, jax.Array | np.ndarray | float) else None
+    if array is None or not np.issubdtype(array.dtype, np.floating):
+        return False
+    return bool(np.any(np.isnan(array)))
+
+
+class _TookLongError(BaseException):
+    pass
+
+
+@contextmanager
+def _limited() -> Iterator[None]:
+    def stop(*_: Any) -> None:
+        raise _TookLongError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)

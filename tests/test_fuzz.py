@@ -1,0 +1,97 @@
+"""Every public function and command, attacked from its signature: errors that name what is wrong.
+
+A small share of all calls by default; all of them with ``TOYLIN_TESTS=thorough``.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from pathlib import Path
+
+import click
+import fuzzing
+import pytest
+from helpers import run_command
+
+from toylin.cli import COMMANDS, cli
+
+THOROUGH = os.environ.get("TOYLIN_TESTS") == "thorough"
+EVERY = 1 if THOROUGH else 10
+NAMES = [name for name, _ in fuzzing.callables()]
+
+
+def chosen(call: str) -> bool:
+    """One call in so many, always the same ones."""
+    return zlib.crc32(call.encode()) % EVERY == 0
+
+
+@pytest.mark.parametrize(("name", "function"), [*fuzzing.callables()], ids=NAMES)
+def test_bad_arguments_are_named(name, function, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcomes = [
+        fuzzing.attack(name, function, parameter, bad)
+        for parameter in fuzzing.arguments(name, function)
+        for bad in fuzzing.BAD
+        if chosen(f"{name}({parameter}={bad})")
+    ]
+    wrong = [o for o in outcomes if o.kind not in ("clear", "accepted")]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_the_table_has_good_values():
+    """What is called good is: otherwise nothing is attacked but the table."""
+    for name, function in fuzzing.callables():
+        given = fuzzing.arguments(name, function)
+        if name in ("load_run", "open_store"):
+            continue  # the file that they name is missing
+        if THOROUGH or chosen(name):
+            function(**given)
+
+
+WORDS = ["x", "nan", "inf", "-1", "1e400", "99999999999999999999", "", "0"]
+
+
+def options() -> list[tuple[str, str, str]]:
+    """Every option of every command with every word."""
+    found = []
+    for name in COMMANDS:
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        for parameter in command.params:
+            if isinstance(parameter, click.Option) and not parameter.is_flag and parameter.opts:
+                found += [(name, max(parameter.opts, key=len), word) for word in WORDS]
+    return found
+
+
+# What makes each command quick where the word is accepted.
+QUICK = {
+    "train": ["--num-steps", "2"],
+    "loss": ["--weights", "0.5,0.5", "--num-tasks", "100"],
+    "figure": ["nothing"],
+    "explore": [],
+    "teaser": ["--help"],
+    "sweep": ["--dry-run", "--over", "step_size=0.1"],
+}
+
+
+def _is_progress(line: str) -> bool:
+    return "iterations" in line and "|" in line
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "word"), [o for o in options() if THOROUGH or chosen(" ".join(o))]
+)
+def test_commands_answer_in_one_line(command, option, word, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    quick = QUICK.get(command, [])
+    if option in quick:
+        at = quick.index(option)
+        quick = quick[:at] + quick[at + 2 :]
+    code, _, err = run_command(monkeypatch, capsys, command, *quick, option, word)
+    lines = [line for line in err.splitlines() if line.strip() and not _is_progress(line)]
+    assert "Traceback" not in err
+    if code:
+        assert len(lines) == 1, err
+        assert lines[0].startswith("toylin: ")
+        assert not list(Path(tmp_path).rglob("*.npz"))
