@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias, TypeGuard
 
 import jax
 import numpy as np
@@ -63,14 +63,19 @@ class Route:
         return f"{self.name}: {self.description}"
 
 
+def _is_regression(tasks: Tasks) -> TypeGuard[LinearRegression]:
+    """Linear regression of one output."""
+    return isinstance(tasks, LinearRegression) and tasks.outputs == 1
+
+
 def _is_shallow(params: Params, tasks: Tasks, rule: Rule) -> bool:
-    few_steps = isinstance(tasks, LinearRegression) and (tasks.shots is None or rule.steps <= 1)
+    few_steps = _is_regression(tasks) and (tasks.shots is None or rule.steps <= 1)
     return few_steps and len(params) == 1 and rule.linear and _knows_direction(rule)
 
 
 def _is_two_layers(params: Params, tasks: Tasks, rule: Rule) -> bool:
     return (
-        isinstance(tasks, LinearRegression)
+        _is_regression(tasks)
         and tasks.shots is None
         and type(rule) is MAML
         and rule.steps == 1
@@ -92,7 +97,7 @@ def _is_binary(params: Params, tasks: Tasks, rule: Rule) -> bool:
 def _has_nodes(params: Params, tasks: Tasks, rule: Rule) -> bool:
     return (
         isinstance(tasks, LinearRegression)
-        and (tasks.shots is None or tasks.dim == 1)
+        and (tasks.shots is None or tasks.dim * tasks.outputs == 1)
         and rule.linear
         and _knows_direction(rule)
         and count_nodes(tasks, len(params), rule.steps) <= MAX_NODES
@@ -185,7 +190,7 @@ ROUTES = (
     ),
     Route(
         "layered nodes",
-        "LinearRegression; any depth and widths; the population in any dimension, K shots in one; "
+        "LinearRegression; any depth and widths; the population in any dimension, K shots in one "
         f"any number of steps of any linear rule; up to {MAX_NODES} nodes",
         "rounding: the Gauss rule is exact for the polynomial that the loss is",
         _has_nodes,

@@ -22,7 +22,7 @@ from sympy import QQ, ZZ, Rational, ring
 from toylin._internal import checks
 from toylin._internal.errors import NoClosedFormError
 from toylin.rules import MAML
-from toylin.tasks import LinearRegression
+from toylin.tasks import LinearRegression, check_one_output
 
 MAX_COST = 2e6
 
@@ -260,7 +260,7 @@ def outer_grad(weights: Sequence[Any], tasks: LinearRegression, rule: MAML) -> t
 def _check(weights: Sequence[Any], tasks: LinearRegression, rule: MAML) -> None:
     if len(weights) == 0:
         raise ValueError("weights must hold at least one number, got none")
-    checks.instance("tasks", tasks, LinearRegression)
+    check_one_output(tasks)
     checks.instance("rule", rule, MAML)
     if tasks.dim != 1:
         raise NoClosedFormError(
