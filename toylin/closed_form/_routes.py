@@ -149,8 +149,8 @@ def _nodes(params: Params, tasks: LinearRegression, rule: Rule) -> Batch:
 ROUTES = (
     Route(
         "quadratic form",
-        "LinearRegression; one layer, any dimension; the population at any number of steps, "
-        "K shots at one step or none; any linear rule",
+        "LinearRegression of one output; one layer, any dimension; the population at any number of "
+        "steps, K shots at one step or none; any linear rule",
         "rounding",
         _is_shallow,
         lambda params, tasks, rule, remat: _shallow.outer_loss(params, tasks, rule),
@@ -158,8 +158,8 @@ ROUTES = (
     ),
     Route(
         "Gaussian moments",
-        "LinearRegression in the population; two layers of any width, any dimension, at a cost "
-        "polynomial in it; one step of MAML or FOMAML",
+        "LinearRegression of one output in the population; two layers of any width, any dimension, "
+        "at a cost polynomial in it; one step of MAML or FOMAML",
         "rounding",
         _is_two_layers,
         _wick_loss,
@@ -190,7 +190,8 @@ ROUTES = (
     ),
     Route(
         "layered nodes",
-        "LinearRegression; any depth and widths; the population in any dimension, K shots in one "
+        "LinearRegression; any depth and widths; the population in any dimension and of any number "
+        "of outputs, K shots in one dimension and of one output; "
         f"any number of steps of any linear rule; up to {MAX_NODES} nodes",
         "rounding: the Gauss rule is exact for the polynomial that the loss is",
         _has_nodes,
