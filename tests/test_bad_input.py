@@ -190,7 +190,10 @@ class TestNoClosedForm:
 
     def test_few_shots_in_several_dimensions(self, route):
         params = tl.init(KEY, (2, 3, 1))
-        message = r"3 shots exist for dim=1, not for dim=2 with depth=2 and steps=4; sample tasks"
+        message = (
+            r"3 shots exist for dim=1 and outputs=1, not for dim=2 and outputs=1 with depth=2 and "
+            r"steps=4; sample tasks"
+        )
         for function in (route.outer_loss, route.outer_grad):
             with self.refused(message + r" instead: autodiff\.outer_loss"):
                 function(params, tl.LinearRegression(dim=2, shots=3), tl.MAML(0.1, 4))
@@ -203,7 +206,9 @@ class TestNoClosedForm:
 
     def test_too_many_nodes(self, route):
         params = tl.init(KEY, (8, 4, 4, 1))
-        with refused(r"dim=8, depth=3, steps=2 needs 4\.29e\+09 nodes, more than MAX_NODES"):
+        with refused(
+            r"dim=8, outputs=1, depth=3, steps=2 needs 4\.29e\+09 nodes, more than MAX_NODES"
+        ):
             route.outer_loss(params, tl.LinearRegression(dim=8), tl.MAML(0.1, 2))
 
 

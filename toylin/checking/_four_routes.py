@@ -14,7 +14,7 @@ from toylin._internal import checks
 from toylin.checking._differences import finite_differences
 from toylin.models import Params, is_scalar
 from toylin.rules import Rule, check_problem
-from toylin.tasks import LinearRegression
+from toylin.tasks import LinearRegression, check_one_output
 
 FINITE_DIFFERENCE_TOLERANCE = 1e-6
 ROUTES = ("closed_form", "autodiff", "finite_differences", "exact")
@@ -144,7 +144,7 @@ def check_routes(
     >>> report.agree
     True
     """
-    checks.instance("tasks", tasks, LinearRegression)
+    check_one_output(tasks)
     check_problem(params, tasks, rule)
     if not is_scalar(params) or any(w.dtype != np.float64 for w in params):
         raise ValueError(

@@ -183,8 +183,15 @@ def polynomial_loss(batch: Batch, rule: Rule, depth: int) -> BatchPolynomial:
         raise ValueError(
             f"a polynomial loss needs steps=1 and dim=1, got steps={rule.steps} and dim={dim}"
         )
+    if any(_has_outputs_axis(data) for data in (batch.support, batch.query)):
+        raise ValueError("a polynomial loss needs one output, targets of shape (tasks, points)")
     check_linear(rule)
     return _collect(batch, rule, depth)
+
+
+def _has_outputs_axis(data: Data) -> bool:
+    """Whether the targets of a batch, or the points its moments are about, are rows."""
+    return np.ndim(data.y if isinstance(data, RegressionPoints) else data.theta) == 3  # type: ignore[attr-defined]
 
 
 @partial(jax.jit, static_argnames="depth")

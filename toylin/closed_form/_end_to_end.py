@@ -1,8 +1,9 @@
-"""The loss as a function of the end-to-end vector w alone: its gradient and Hessian, by formula.
+"""The loss as a function of the end-to-end matrix w alone: its gradient and Hessian, by formula.
 
-Regression is quadratic in w. The logistic loss of points has the gradient -E y s(-z) x, s the
-sigmoid and z = y w.x the margin. In the population of a binary task the margin is N(w.m, w' C w)
-and, by Stein's lemma, the gradient is -(A m - B C w) with A = E s(-z) and B = E s(z) s(-z).
+Regression is quadratic in w, which has a row an output; binary tasks have one. The logistic loss of
+points has the gradient -E y s(-z) x, s the sigmoid and z = y w.x the margin. In the population of a
+binary task the margin is N(w.m, w' C w) and, by Stein's lemma, the gradient is -(A m - B C w) with
+A = E s(-z) and B = E s(z) s(-z).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from toylin.tasks import BinaryMoments, BinaryPoints, RegressionMoments
 Differentiable = RegressionMoments | BinaryPoints | BinaryMoments
 
 
-def slope(w: Float[Array, "1 dim"], data: Differentiable) -> Float[Array, "1 dim"]:
+def slope(w: Float[Array, "outputs dim"], data: Differentiable) -> Float[Array, "outputs dim"]:
     """The gradient of ``data``'s loss in w."""
     match data:
         case RegressionMoments():
@@ -31,8 +32,8 @@ def slope(w: Float[Array, "1 dim"], data: Differentiable) -> Float[Array, "1 dim
 
 
 def curvature(
-    w: Float[Array, "1 dim"], data: Differentiable, direction: Float[Array, "1 dim"]
-) -> Float[Array, "1 dim"]:
+    w: Float[Array, "outputs dim"], data: Differentiable, direction: Float[Array, "outputs dim"]
+) -> Float[Array, "outputs dim"]:
     """The Hessian of ``data``'s loss in w, times ``direction``."""
     match data:
         case RegressionMoments():

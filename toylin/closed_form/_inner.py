@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 
 from toylin._internal.compiled import compiled
 from toylin._internal.errors import NoClosedFormError
@@ -29,27 +28,16 @@ def check_linear_model(model: Model) -> None:
         )
 
 
-def check_one_output(params: Params) -> None:
-    """Refuse several outputs, of parameters that are known to chain."""
-    if np.shape(params[-1])[0] != 1:
-        raise NoClosedFormError(
-            f"closed forms serve one output, W_{len(params)} gives {np.shape(params[-1])[0]}; the "
-            "function of the same name in toylin.autodiff serves several"
-        )
-
-
 def has_formulas(data: Data) -> bool:
     """Whether ``differentiable`` takes the data, of one task or of many."""
-    if isinstance(data, RegressionPoints):
-        return np.ndim(data.y) == np.ndim(data.x) - 1
-    return isinstance(data, RegressionMoments | BinaryPoints | BinaryMoments)
+    return isinstance(data, RegressionPoints | RegressionMoments | BinaryPoints | BinaryMoments)
 
 
 def refuse_data(name: str, data: Data) -> None:
     """Raise a NoClosedFormError unless ``has_formulas``."""
     if not has_formulas(data):
         raise NoClosedFormError(
-            f"closed forms serve regression of one output and binary tasks, as points or moments; "
+            f"closed forms serve regression and binary tasks, as points or moments; "
             f"{name} is {data!r}. The function of the same name in toylin.autodiff serves any data"
         )
 
@@ -60,7 +48,7 @@ def differentiable(data: Data) -> Differentiable:
     Regression points become their moments (about zero).
     """
     if isinstance(data, RegressionPoints):
-        return data.moments(jnp.zeros(data.x.shape[-1], data.x.dtype))
+        return data.moments(jnp.zeros((*data.y.shape[1:], data.x.shape[-1]), data.x.dtype))
     assert isinstance(data, RegressionMoments | BinaryPoints | BinaryMoments)
     return data
 
@@ -69,20 +57,20 @@ def _door(params: Params, support: Data, model: Model) -> tuple[Params, Differen
     check_linear_model(model)
     check_support(params, support, model)
     refuse_data("support", support)
-    check_one_output(params)
     return tuple(params), differentiable(support)
 
 
 @compiled("model")
 def inner_loss(params: Any, support: Data, model: Model = predict) -> Float[Array, ""]:
-    """The loss of one task's data as a function of the end-to-end vector w.
+    """The loss of one task's data as a function of the end-to-end matrix W.
 
-    For regression 1/2 [(w - theta)' S (w - theta) - 2 (w - theta).n + E e²]; for binary
+    For regression 1/2 tr[(W - theta) S (W - theta)' - 2 (W - theta) n'] + 1/2 E |e|²; for binary
     classification the mean of log(1 + exp(-z)) over the margins z, in the population a Gaussian
     integral.
 
     Args:
-        params: (W_1, ..., W_L), W_l of shape (d_l, d_{l-1}), one output.
+        params: (W_1, ..., W_L), W_l of shape (d_l, d_{l-1}). Regression may have several
+            outputs, binary tasks have one.
         support: one task's points or moments, without a task axis.
         model: the deep linear model; no other has closed forms.
 
@@ -98,7 +86,7 @@ def inner_loss(params: Any, support: Data, model: Model = predict) -> Float[Arra
 def inner_grad(params: Any, support: Data, model: Model = predict) -> Params:
     """The gradient in every layer, A_i' G B_i' (A_i, B_i the products above and below layer i).
 
-    G is the gradient in the end-to-end vector: (w - theta)' S - n' for regression, and in the
+    G is the gradient in the end-to-end matrix: (W - theta) S - n for regression, and in the
     population of a binary task -(A m - B C w)', C the covariance of its inputs, with the Gaussian
     integrals A = E s(-z) and B = E s(z) s(-z) over the margin (Stein's lemma). Arguments and
     errors are those of ``inner_loss``.

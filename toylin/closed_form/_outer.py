@@ -12,7 +12,7 @@ from toylin._internal import checks
 from toylin._internal.compiled import compiled
 from toylin._internal.shapes import Array, Float
 from toylin.closed_form import _batch
-from toylin.closed_form._inner import check_linear_model, check_one_output
+from toylin.closed_form._inner import check_linear_model
 from toylin.closed_form._routes import Route, choose
 from toylin.models import Model, Params, predict
 from toylin.rules import Reptile, Rule, as_batch, check_batch, check_problem, with_gradient
@@ -44,7 +44,6 @@ def route(params: Any, tasks: TaskLaw | Batch, rule: Rule, model: Model = predic
     check_linear_model(model)
     check = check_batch if isinstance(tasks, Batch) else check_problem
     check(params, tasks, rule, model)  # type: ignore[arg-type]
-    check_one_output(params)
     return choose(tuple(params), tasks, rule)
 
 
@@ -65,7 +64,6 @@ def task_losses(
     """
     check_linear_model(model)
     batch = as_batch(params, tasks, rule, model)
-    check_one_output(params)
     choose(tuple(params), batch, rule)
     each = _batch.module_for(params, batch)
     return _batch.task_losses(each, tuple(params), batch, rule, remat)
@@ -80,7 +78,7 @@ def outer_loss(
     one serves. A ``Batch`` of tasks is averaged as it is.
 
     Args:
-        params: the start that all tasks share, (W_1, ..., W_L), one output.
+        params: the start that all tasks share, (W_1, ..., W_L).
         tasks: a law of tasks, or a ``Batch``.
         rule: an adaptation rule that is ``linear``: MAML, ANIL, Reptile, Meta-SGD, Meta-Curvature
             and Meta-KFO whose factors do not adapt.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias, TypeGuard
 
 import jax
 import numpy as np
@@ -63,14 +63,19 @@ class Route:
         return f"{self.name}: {self.description}"
 
 
+def _is_regression(tasks: Tasks) -> TypeGuard[LinearRegression]:
+    """Linear regression of one output."""
+    return isinstance(tasks, LinearRegression) and tasks.outputs == 1
+
+
 def _is_shallow(params: Params, tasks: Tasks, rule: Rule) -> bool:
-    few_steps = isinstance(tasks, LinearRegression) and (tasks.shots is None or rule.steps <= 1)
+    few_steps = _is_regression(tasks) and (tasks.shots is None or rule.steps <= 1)
     return few_steps and len(params) == 1 and rule.linear and _knows_direction(rule)
 
 
 def _is_two_layers(params: Params, tasks: Tasks, rule: Rule) -> bool:
     return (
-        isinstance(tasks, LinearRegression)
+        _is_regression(tasks)
         and tasks.shots is None
         and type(rule) is MAML
         and rule.steps == 1
@@ -92,7 +97,7 @@ def _is_binary(params: Params, tasks: Tasks, rule: Rule) -> bool:
 def _has_nodes(params: Params, tasks: Tasks, rule: Rule) -> bool:
     return (
         isinstance(tasks, LinearRegression)
-        and (tasks.shots is None or tasks.dim == 1)
+        and (tasks.shots is None or tasks.dim * tasks.outputs == 1)
         and rule.linear
         and _knows_direction(rule)
         and count_nodes(tasks, len(params), rule.steps) <= MAX_NODES
@@ -144,8 +149,8 @@ def _nodes(params: Params, tasks: LinearRegression, rule: Rule) -> Batch:
 ROUTES = (
     Route(
         "quadratic form",
-        "LinearRegression; one layer, any dimension; the population at any number of steps, "
-        "K shots at one step or none; any linear rule",
+        "LinearRegression of one output; one layer, any dimension; the population at any number of "
+        "steps, K shots at one step or none; any linear rule",
         "rounding",
         _is_shallow,
         lambda params, tasks, rule, remat: _shallow.outer_loss(params, tasks, rule),
@@ -153,8 +158,8 @@ ROUTES = (
     ),
     Route(
         "Gaussian moments",
-        "LinearRegression in the population; two layers of any width, any dimension, at a cost "
-        "polynomial in it; one step of MAML or FOMAML",
+        "LinearRegression of one output in the population; two layers of any width, any dimension, "
+        "at a cost polynomial in it; one step of MAML or FOMAML",
         "rounding",
         _is_two_layers,
         _wick_loss,
@@ -185,7 +190,8 @@ ROUTES = (
     ),
     Route(
         "layered nodes",
-        "LinearRegression; any depth and widths; the population in any dimension, K shots in one; "
+        "LinearRegression; any depth and widths; the population in any dimension and of any number "
+        "of outputs, K shots in one dimension and of one output; "
         f"any number of steps of any linear rule; up to {MAX_NODES} nodes",
         "rounding: the Gauss rule is exact for the polynomial that the loss is",
         _has_nodes,

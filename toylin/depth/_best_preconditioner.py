@@ -13,7 +13,7 @@ from toylin._internal.errors import NoClosedFormError
 from toylin._internal.shapes import Array, Float
 from toylin._internal.showing import shown
 from toylin.rules import MAML, MetaKFO, MetaSGD, Rule
-from toylin.tasks import LinearRegression, covariance_matrix
+from toylin.tasks import LinearRegression, check_one_output, covariance_matrix
 
 Kind = Literal["scalar", "diagonal", "full"]
 _KINDS = ("scalar", "diagonal", "full")
@@ -71,7 +71,7 @@ def best_preconditioner(
     >>> print(f"{best_preconditioner(LinearRegression(shots=5)).loss:.4f}")  # 1/(K + 2)
     0.1429
     """
-    checks.instance("tasks", tasks, LinearRegression)
+    check_one_output(tasks)
     checks.integer("steps", steps, minimum=1)
     checks.choice("kind", kind, _KINDS)
     if steps > 1 and (kind != "full" or tasks.shots is not None):

@@ -19,7 +19,7 @@ from toylin._internal.shapes import Array, Float
 from toylin.landscape._scalar_polynomial import require_maml
 from toylin.models import Params, Scalar, is_scalar
 from toylin.rules import MAML
-from toylin.tasks import LinearRegression, covariance_matrix
+from toylin.tasks import LinearRegression, check_one_output, covariance_matrix
 
 _BISECTIONS = 100
 
@@ -46,7 +46,7 @@ def known_minimum(
         ValueError: a setting whose minima are not known so (several dimensions, K shots, another
             number of steps or rule, a step size that is not positive), or a bad argument.
     """
-    checks.instance("tasks", tasks, LinearRegression)
+    check_one_output(tasks)
     require_maml(rule)
     checks.real("free", free)
     free = jnp.asarray(free, float)
@@ -92,7 +92,7 @@ def distance_to_minimum(
     if type(rule) is not MAML:
         return None
     if len(params) == 1:
-        return jnp.linalg.norm(params[0][0] - tasks.theta_mean)
+        return jnp.linalg.norm(jnp.ravel(params[0] - tasks.theta_mean))
     if not is_scalar(params) or rule.steps != 1 or tasks.shots is not None:
         return None
     weights = jnp.stack([w[0, 0] for w in params])

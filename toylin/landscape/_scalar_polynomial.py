@@ -23,7 +23,7 @@ import numpy as np
 from toylin._internal import checks
 from toylin.landscape._integer_polynomials import Coefficients, trimmed
 from toylin.rules import MAML
-from toylin.tasks import LinearRegression
+from toylin.tasks import LinearRegression, check_one_output
 
 
 class PolynomialLoss(NamedTuple):
@@ -88,7 +88,7 @@ def require_maml(rule: MAML) -> None:
 
 def _require_scalar_step(tasks: LinearRegression, rule: MAML) -> None:
     """One dimension and one step of plain MAML, of a concrete size that is not zero."""
-    checks.instance("tasks", tasks, LinearRegression)
+    check_one_output(tasks)
     require_maml(rule)
     if tasks.dim != 1 or rule.steps != 1:
         raise ValueError(

@@ -16,13 +16,7 @@ from toylin._internal.shapes import Array, Float, PRNGKeyArray
 from toylin._internal.showing import shown
 from toylin.models import Params
 from toylin.rules import Rule, Tasks, check_problem
-from toylin.tasks import (
-    Batch,
-    BinaryClassification,
-    LinearRegression,
-    check_sizes,
-    covariance_root,
-)
+from toylin.tasks import Batch, BinaryClassification, LinearRegression, check_sizes
 
 # Tasks come in this many independent groups: the replicates of quasi-Monte Carlo, and a bound on
 # memory either way.
@@ -141,10 +135,11 @@ def _estimate(
 
     def group(key: PRNGKeyArray) -> Array:
         key_truth, key_support = jax.random.split(key)
+        numbers = tasks.dim * (tasks.outputs if isinstance(tasks, LinearRegression) else 1)
         if method == "qmc":
-            z = _shifted_sobol(key_truth, size, tasks.dim, dtype)
+            z = _shifted_sobol(key_truth, size, numbers, dtype)
         else:
-            z = jax.random.normal(key_truth, (size, tasks.dim), dtype)
+            z = jax.random.normal(key_truth, (size, numbers), dtype)
         truth = _truth(tasks, z)
         support = tasks.sample_support(key_support, truth)
         batch = Batch(support, tasks.population(truth), truth)
@@ -242,8 +237,7 @@ def _task_intervals(
 def _truth(tasks: _Ours, z: Array) -> Array:
     """The task parameters that standard normal rows stand for."""
     if isinstance(tasks, LinearRegression):
-        root = covariance_root(tasks.theta_cov, tasks.dim, z.dtype)
-        return jnp.asarray(tasks.theta_mean, z.dtype) + z @ root.T
+        return tasks.theta_of(z)
     return tasks.mean_std * z
 
 

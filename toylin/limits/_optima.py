@@ -13,7 +13,7 @@ from toylin._internal.errors import NoClosedFormError
 from toylin._internal.shapes import Array, Float
 from toylin.landscape import CriticalPoints, require_maml, solve_critical_points
 from toylin.rules import MAML, Rule
-from toylin.tasks import LinearRegression, covariance_matrix
+from toylin.tasks import LinearRegression, check_one_output, covariance_matrix
 
 
 def shallow_optimum(
@@ -28,7 +28,7 @@ def shallow_optimum(
         tasks: linear regression, of any dimension and number of shots.
         dtype: of the result; JAX's default float type if None.
     """
-    checks.instance("tasks", tasks, LinearRegression)
+    check_one_output(tasks)
     mean = jnp.asarray(tasks.theta_mean, float_dtype(dtype))
     return (jnp.broadcast_to(mean, (1, tasks.dim)),)
 
@@ -159,7 +159,7 @@ def zero_layer_floor(tasks: LinearRegression, dtype: DTypeLike | None = None) ->
     Raises:
         ValueError: several dimensions.
     """
-    checks.instance("tasks", tasks, LinearRegression)
+    check_one_output(tasks)
     if tasks.dim != 1:
         raise ValueError(f"tasks must have dim=1, got dim={tasks.dim}")
     dtype = float_dtype(dtype)
@@ -171,7 +171,7 @@ def _check_deep(
     tasks: LinearRegression, rule: MAML, depth: int, dtype: DTypeLike | None
 ) -> np.dtype:
     """One step of MAML on scalar regression with two layers or more; the float type."""
-    checks.instance("tasks", tasks, LinearRegression)
+    check_one_output(tasks)
     require_maml(rule)
     checks.integer("depth", depth, minimum=2)
     if tasks.dim != 1 or rule.steps != 1:

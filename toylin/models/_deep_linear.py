@@ -51,19 +51,24 @@ class DeepLinear:
             checks.integer("every entry of widths", width, minimum=1)
         object.__setattr__(self, "widths", tuple(self.widths))
 
-    def shape(self, dim: int | None) -> tuple[int, ...]:
-        """(d_0, ..., d_L) for inputs of dimension ``dim``."""
+    def shape(self, dim: int | None, outputs: int = 1) -> tuple[int, ...]:
+        """(d_0, ..., d_L) for inputs of dimension ``dim`` and that many outputs."""
         if self.widths is None:
             if dim is None:
                 raise ValueError("widths must be given for tasks that do not name their dim")
-            return (dim, *[self.width] * (self.depth - 1), 1)
+            return (dim, *[self.width] * (self.depth - 1), outputs)
         if dim not in (None, self.widths[0]):
             raise ValueError(f"widths must start with the tasks' dim={dim}, got {self.widths}")
         return self.widths
 
     def init(self, key: PRNGKeyArray, tasks: Any, dtype: DTypeLike | None = None) -> Params:
         """A random start for these tasks, as ``toylin.init`` draws it."""
-        return init(key, self.shape(getattr(tasks, "dim", None)), self.scale, dtype)
+        return init(
+            key,
+            self.shape(getattr(tasks, "dim", None), getattr(tasks, "outputs", 1)),
+            self.scale,
+            dtype,
+        )
 
     def __call__(
         self, params: Params, x: Float[Array, "*points inputs"]

@@ -72,7 +72,7 @@ class Plan:
         """Whether the number of shots is batched: exact losses of one-dimensional tasks."""
         tasks = self.base.tasks
         fixed = not self._swept("tasks", "") and not self._swept("tasks", "dim")
-        scalar = isinstance(tasks, LinearRegression) and tasks.dim == 1
+        scalar = isinstance(tasks, LinearRegression) and tasks.dim * tasks.outputs == 1
         return self.recipe.loss == "exact" and fixed and scalar
 
     def is_number(self, field: Field) -> bool:

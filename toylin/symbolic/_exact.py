@@ -22,7 +22,7 @@ from sympy import QQ, ZZ, Rational, ring
 from toylin._internal import checks
 from toylin._internal.errors import NoClosedFormError
 from toylin.rules import MAML
-from toylin.tasks import LinearRegression
+from toylin.tasks import LinearRegression, check_one_output
 
 MAX_COST = 2e6
 _STEPS = 99  # whose cost is beyond that for any depth
@@ -261,7 +261,7 @@ def outer_grad(weights: Sequence[Any], tasks: LinearRegression, rule: MAML) -> t
 def _check(weights: Sequence[Any], tasks: LinearRegression, rule: MAML) -> None:
     if not (isinstance(weights, Sequence) or np.ndim(weights) == 1) or len(weights) == 0:
         raise ValueError(f"weights must be a sequence of numbers (w_1, ..., w_L), got {weights!r}")
-    checks.instance("tasks", tasks, LinearRegression)
+    check_one_output(tasks)
     checks.instance("rule", rule, MAML)
     if tasks.dim != 1:
         raise NoClosedFormError(

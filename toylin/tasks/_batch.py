@@ -33,7 +33,7 @@ class Batch:
 
     support: Data
     query: Data
-    truth: Float[Array, "tasks dim"] | None = None
+    truth: Float[Array, "tasks dim"] | Float[Array, "tasks outputs dim"] | None = None
     log_weight: Float[Array, " tasks"] | None = None
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,57 +12,94 @@ from jax.typing import DTypeLike
 
 from toylin._internal import checks
 from toylin._internal.dtypes import float_dtype
+from toylin._internal.errors import NoClosedFormError
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, Float, PRNGKeyArray
 from toylin.quadrature import normals, spare_keys, uniform_rows
 from toylin.tasks._batch import Batch
-from toylin.tasks._covariance import Covariance, correlate, covariance_matrix
+from toylin.tasks._covariance import Covariance, correlate, covariance_matrix, covariance_root
 from toylin.tasks._law import check_sizes
 from toylin.tasks._regression_data import RegressionMoments, RegressionPoints
-from toylin.tasks._regression_draws import draw_moments, draw_points, moment_rows
+from toylin.tasks._regression_draws import draw_moments, draw_points, moment_rows, point_rows
+
+
+def check_one_output(tasks: Any) -> None:
+    """Linear regression of one output: what the formulas for a vector theta serve."""
+    checks.instance("tasks", tasks, LinearRegression)
+    if tasks.outputs > 1:
+        raise NoClosedFormError(
+            f"tasks must have outputs=1 here, got outputs={tasks.outputs}; "
+            "toylin.estimate_value_and_grad(params, tasks, rule, key, num_tasks) serves several"
+        )
 
 
 @pytree_dataclass
 class LinearRegression:
-    """Tasks y = theta.x + eps with theta ~ N(mu, Lambda), x ~ N(0, Sigma), eps ~ N(0, sigma²).
+    """Tasks y = theta x + eps with theta ~ N(mu, Lambda), x ~ N(0, Sigma), eps ~ N(0, sigma²).
+
+    With m > 1 outputs theta is an m x d matrix with the covariance R kron Lambda: entries (i, k)
+    and (j, l) have the covariance R_ij Lambda_kl. The noise of the outputs is independent.
 
     Args:
-        dim: the dimension d of x and theta.
-        theta_mean: mu, a number (for every coordinate) or shape (dim,).
+        dim: the dimension d of x, and of theta or its rows.
+        theta_mean: mu, a number (for every coordinate), shape (dim,) (for every output), or shape
+            (outputs, dim).
         theta_cov: Lambda, a number (that multiple of the identity) or shape (dim, dim).
         x_cov: Sigma, likewise.
         noise_std: sigma, the standard deviation of the label noise.
         shots: K, the number of support points; None for the population (infinitely many).
+        outputs: m. With one, targets have shape (points,) and theta has shape (dim,); with several
+            they are (points, outputs) and (outputs, dim).
+        output_cov: R, a number or shape (outputs, outputs); None is the identity. One output has
+            none: ``theta_cov`` is all there is.
 
     Raises:
         ValueError: an argument is not finite, has the wrong shape, is no positive definite
             covariance, or is no positive number of shots.
+
+    >>> tasks = LinearRegression(dim=3, outputs=2, shots=5)
+    >>> tasks.sample(jax.random.key(0), num_tasks=10).support.y.shape
+    (10, 5, 2)
     """
 
-    outputs: ClassVar[int] = 1
-
     dim: int = static_field(default=1)
-    theta_mean: float | Float[Array, ""] | Float[Array, " dim"] = 0.0
+    theta_mean: float | Float[Array, ""] | Float[Array, " dim"] | Float[Array, "outputs dim"] = 0.0
     theta_cov: Covariance = 1.0
     x_cov: Covariance = 1.0
     noise_std: float | Float[Array, ""] = 0.0
     shots: int | None = static_field(default=None)
+    outputs: int = static_field(default=1)
+    output_cov: Covariance | None = None
 
     def __post_init__(self) -> None:
         checks.integer("dim", self.dim, minimum=1)
-        checks.vector("theta_mean", self.theta_mean, self.dim)
+        checks.integer("outputs", self.outputs, minimum=1)
+        if self.outputs > 1 and np.shape(self.theta_mean) == (self.outputs, self.dim):
+            checks.real("theta_mean", self.theta_mean)
+        else:
+            checks.vector("theta_mean", self.theta_mean, self.dim)
         checks.covariance("theta_cov", self.theta_cov, self.dim)
         checks.covariance("x_cov", self.x_cov, self.dim)
         checks.scalar("noise_std", self.noise_std, minimum=0.0)
         if self.shots is not None:
             checks.integer("shots", self.shots, minimum=1)
+        if self.output_cov is None:
+            return
+        if self.outputs == 1:
+            raise ValueError(
+                "output_cov must be None for outputs=1, whose covariance is theta_cov, got "
+                f"{self.output_cov!r}"
+            )
+        checks.covariance("output_cov", self.output_cov, self.outputs)
 
-    def population(self, theta: Float[Array, "*tasks dim"]) -> RegressionMoments:
+    def population(
+        self, theta: Float[Array, "*tasks dim"] | Float[Array, "*tasks outputs dim"]
+    ) -> RegressionMoments:
         """The population moments of the task(s) with parameter ``theta``."""
         theta = jnp.asarray(theta)
-        tasks = theta.shape[:-1]
+        tasks = theta.shape[:-1] if self.outputs == 1 else theta.shape[:-2]
         xx = covariance_matrix(self.x_cov, self.dim, theta.dtype)
-        noise = jnp.asarray(self.noise_std, theta.dtype) ** 2
+        noise = self.outputs * jnp.asarray(self.noise_std, theta.dtype) ** 2
         return RegressionMoments(
             xx=jnp.broadcast_to(xx, (*tasks, self.dim, self.dim)),
             theta=theta,
@@ -72,15 +109,24 @@ class LinearRegression:
 
     def sample_theta(
         self, key: PRNGKeyArray, num_tasks: int, dtype: DTypeLike | None = None
-    ) -> Float[Array, "tasks dim"]:
+    ) -> Float[Array, "tasks dim"] | Float[Array, "tasks outputs dim"]:
         """True parameters of ``num_tasks`` tasks."""
-        check_sizes(key, num_tasks, None, self.dim)
-        z = jax.random.normal(key, (num_tasks, self.dim), float_dtype(dtype))
-        return self._theta(z)
+        check_sizes(key, num_tasks, None, self.outputs * self.dim)
+        z = jax.random.normal(key, (num_tasks, self.outputs * self.dim), float_dtype(dtype))
+        return self.theta_of(z)
 
-    def _theta(self, z: Float[Array, "tasks dim"]) -> Float[Array, "tasks dim"]:
-        """True parameters made of N(0, 1) numbers."""
-        return jnp.asarray(self.theta_mean, z.dtype) + correlate(z, self.theta_cov, self.dim)
+    def theta_of(
+        self, z: Float[Array, "tasks numbers"]
+    ) -> Float[Array, "tasks dim"] | Float[Array, "tasks outputs dim"]:
+        """The true parameters that N(0, 1) numbers stand for, ``outputs * dim`` a task."""
+        mean = jnp.asarray(self.theta_mean, z.dtype)
+        if self.outputs == 1:
+            return mean + correlate(z, self.theta_cov, self.dim)
+        z = z.reshape(len(z), self.outputs, self.dim)
+        if self.output_cov is not None:
+            rows = covariance_root(self.output_cov, self.outputs, z.dtype)
+            z = jnp.einsum("ij,tjk->tik", rows, z)
+        return mean + correlate(z, self.theta_cov, self.dim)
 
     def sample(
         self,
@@ -111,9 +157,9 @@ class LinearRegression:
         self, key: PRNGKeyArray, num_tasks: int, num_queries: int | None, dtype: np.dtype
     ) -> Batch:
         sizes = (self.shots, num_queries)
-        counts = [n for points in sizes for n in ((points or 0) * self.dim, points or 0)]
-        u, *rows = uniform_rows(key, [self.dim, *counts], num_tasks, dtype)
-        theta = self._theta(normals(u).T)
+        counts = [n for points in sizes for n in point_rows(points or 0, self.dim, self.outputs)]
+        u, *rows = uniform_rows(key, [self.outputs * self.dim, *counts], num_tasks, dtype)
+        theta = self.theta_of(normals(u).T)
         return Batch(
             self._show(self.shots, rows[:2], theta),
             self._show(num_queries, rows[2:], theta),
@@ -129,7 +175,9 @@ class LinearRegression:
         return draw_points(x, noise, theta, self.x_cov, self.noise_std)
 
     def sample_support(
-        self, key: PRNGKeyArray, truth: Float[Array, "tasks dim"]
+        self,
+        key: PRNGKeyArray,
+        truth: Float[Array, "tasks dim"] | Float[Array, "tasks outputs dim"],
     ) -> RegressionPoints | RegressionMoments:
         """Draw what tasks with these true parameters adapt on.
 
@@ -139,7 +187,8 @@ class LinearRegression:
         """
         checks.key("key", key)
         points = self.shots or 0
-        rows = uniform_rows(key, [points * self.dim, points], len(truth), truth.dtype)
+        counts = point_rows(points, self.dim, self.outputs)
+        rows = uniform_rows(key, counts, len(truth), truth.dtype)
         return self._show(self.shots, rows, truth)
 
     def sample_moments(
@@ -177,12 +226,14 @@ class LinearRegression:
         noiseless: bool,
     ) -> Batch:
         sizes = (self.shots, num_queries)
-        inputs, noises = zip(*(moment_rows(points, self.dim) for points in sizes), strict=True)
-        key, spare = spare_keys(key, sizes)
+        inputs, noises = zip(
+            *(moment_rows(points, self.dim, self.outputs) for points in sizes), strict=True
+        )
+        key, spare = spare_keys(key, [n and n * self.outputs for n in sizes])
         # The noise last, so that all else is the same without it.
-        counts = (self.dim, *inputs, *(() if noiseless else noises))
+        counts = (self.outputs * self.dim, *inputs, *(() if noiseless else noises))
         u, support, query, *noise = uniform_rows(key, counts, num_tasks, dtype)
-        theta = self._theta(normals(u).T)
+        theta = self.theta_of(normals(u).T)
 
         def draw(i: int, x: Array) -> RegressionMoments:
             points = sizes[i]

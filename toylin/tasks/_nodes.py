@@ -19,7 +19,7 @@ from toylin._internal.shapes import Array, Float
 from toylin.quadrature import gauss_gamma, gauss_normal, nodes_for_degree
 from toylin.tasks._batch import Batch
 from toylin.tasks._binary_classification import BinaryClassification
-from toylin.tasks._covariance import covariance_matrix, covariance_root
+from toylin.tasks._covariance import covariance_matrix
 from toylin.tasks._linear_regression import LinearRegression
 from toylin.tasks._regression_data import RegressionMoments
 
@@ -47,8 +47,8 @@ def loss_degrees(depth: int, steps: int) -> tuple[int, int]:
 def count_nodes(tasks: LinearRegression, depth: int, steps: int) -> int:
     """How many nodes make the expectation exact; fewer, but too many, in over 64 dimensions."""
     in_theta, in_s = (nodes_for_degree(degree) for degree in loss_degrees(depth, steps))
-    # More dimensions than 64 are as far beyond ``MAX_NODES``.
-    return in_theta ** min(tasks.dim, 64) * (1 if tasks.shots is None else in_s)
+    # More numbers in theta than 64 are as far beyond ``MAX_NODES``.
+    return in_theta ** min(tasks.dim * tasks.outputs, 64) * (1 if tasks.shots is None else in_s)
 
 
 def quadrature_batch(
@@ -59,12 +59,13 @@ def quadrature_batch(
 ) -> Batch:
     """A weighted ``Batch`` over which the mean outer loss equals its expectation, exactly.
 
-    In the population: tensor Gauss-Hermite nodes for theta, in any dimension. For K shots, in one
-    dimension: the support enters through its second moment S ~ x_cov chi²_K / K and its noise
-    moment n only, and those two through S and the least-squares estimate t = theta + n/S only.
-    Given S, t is N(mu, tau² + sigma²/(K S)), and given t, theta is Gaussian with a known mean (the
-    query's ``theta`` here) and a known variance (in the query's ``ee``). Expectations over t stay
-    polynomials in S, so that a two-dimensional rule, Hermite by generalised Laguerre, is exact.
+    In the population: tensor Gauss-Hermite nodes for theta, in any dimension and of any number of
+    outputs. For K shots, in one dimension and of one output: the support enters through its second
+    moment S ~ x_cov chi²_K / K and its noise moment n only, and those two through S and the
+    least-squares estimate t = theta + n/S only. Given S, t is N(mu, tau² + sigma²/(K S)), and given
+    t, theta is Gaussian with a known mean (the query's ``theta`` here) and a known variance (in the
+    query's ``ee``). Expectations over t stay polynomials in S, so that a two-dimensional rule,
+    Hermite by generalised Laguerre, is exact.
 
     Args:
         tasks: the distribution of tasks.
@@ -77,7 +78,8 @@ def quadrature_batch(
         ``count_nodes(tasks, depth, steps)``.
 
     Raises:
-        NoClosedFormError: K shots in several dimensions, or tasks that are no linear regression.
+        NoClosedFormError: K shots in several dimensions or of several outputs, or tasks that are no
+            linear regression.
         ValueError: more than ``MAX_NODES`` nodes would be needed.
     """
     check_nodes(tasks, depth, steps)
@@ -95,27 +97,28 @@ def check_nodes(tasks: LinearRegression | BinaryClassification, depth: int, step
             f"exact nodes exist for LinearRegression, not for {type(tasks).__name__}; "
             "sample tasks instead: autodiff.outer_loss(params, tasks.sample(key, num_tasks), rule)"
         )
-    if tasks.shots is not None and tasks.dim > 1:
+    if tasks.shots is not None and tasks.dim * tasks.outputs > 1:
         raise NoClosedFormError(
-            f"exact nodes for {tasks.shots} shots exist for dim=1, not for dim={tasks.dim} with "
-            f"depth={depth} and steps={steps}; sample tasks instead: "
-            "autodiff.outer_loss(params, tasks.sample(key, num_tasks), rule)"
+            f"exact nodes for {tasks.shots} shots exist for dim=1 and outputs=1, not for "
+            f"dim={tasks.dim} and outputs={tasks.outputs} with depth={depth} and steps={steps}; "
+            "sample tasks instead: autodiff.outer_loss(params, tasks.sample(key, num_tasks), rule)"
         )
     nodes = count_nodes(tasks, depth, steps)
     if nodes > MAX_NODES:
         raise ValueError(
-            f"an exact expectation at dim={tasks.dim}, depth={depth}, steps={steps} needs "
-            f"{min(nodes, 10**300):.3g} nodes, more than MAX_NODES = {MAX_NODES}; sample tasks "
-            "instead: autodiff.outer_loss(params, tasks.sample(key, num_tasks), rule)"
+            f"an exact expectation at dim={tasks.dim}, outputs={tasks.outputs}, depth={depth}, "
+            f"steps={steps} needs {min(nodes, 10**300):.3g} nodes, more than MAX_NODES = "
+            f"{MAX_NODES}; sample tasks instead: autodiff.outer_loss(params, tasks.sample(key, "
+            "num_tasks), rule)"
         )
 
 
 def _population(tasks: LinearRegression, degree: int, _degree_in_s: int, dtype: np.dtype) -> Batch:
     z, log_weight = gauss_normal(nodes_for_degree(degree))
-    grid = np.array(list(itertools.product(z, repeat=tasks.dim)))
-    weights = np.array(list(itertools.product(log_weight, repeat=tasks.dim))).sum(1)
-    root = covariance_root(tasks.theta_cov, tasks.dim, dtype)
-    theta = jnp.asarray(tasks.theta_mean, dtype) + jnp.asarray(grid, dtype) @ root.T
+    numbers = tasks.dim * tasks.outputs
+    grid = np.array(list(itertools.product(z, repeat=numbers)))
+    weights = np.array(list(itertools.product(log_weight, repeat=numbers))).sum(1)
+    theta = tasks.theta_of(jnp.asarray(grid, dtype))
     moments = tasks.population(theta)
     return Batch(moments, moments, theta, jnp.asarray(weights, dtype))
 

@@ -55,31 +55,34 @@ class RegressionPoints:
         """The dimension of the inputs."""
         return np.shape(self.x)[-1]
 
-    def moments(self, theta: Float[Array, " dim"]) -> RegressionMoments:
+    def moments(
+        self, theta: Float[Array, " dim"] | Float[Array, "outputs dim"]
+    ) -> RegressionMoments:
         """The moments of one task's points about a ``theta`` (any one; the loss is equal)."""
-        noise = self.y - self.x @ theta
-        points = self.y.shape[-1]
+        noise = self.y - self.x @ theta.T
+        points = self.y.shape[0]
         return RegressionMoments(
             xx=self.x.T @ self.x / points,
             theta=theta,
-            xe=noise @ self.x / points,
-            ee=jnp.mean(noise**2),
+            xe=noise.T @ self.x / points,
+            ee=jnp.mean(noise**2) if noise.ndim == 1 else jnp.sum(noise**2) / points,
         )
 
 
 @pytree_dataclass
 class RegressionMoments:
-    """The moments about theta through which half the mean squared error sees its data.
+    """The moments about theta through which half the squared error sees its data.
 
-    With the residual e = y - theta.x: xx = E[x x'], xe = E[x e], ee = E[e²], the mean being over K
-    points or over the population. In theory's symbols xx is S (or Sigma) and xe is n. They serve
-    the deep linear model, of one output, only.
+    With the residual e = y - theta x: xx = E[x x'], xe = E[e x'], ee = E[|e|²], the mean being over
+    K points or over the population. In theory's symbols xx is S (or Sigma) and xe is n. They serve
+    the deep linear model only. One output is a vector, several are a row each.
 
     Args:
         xx: shape (dim, dim), with a leading axis of tasks in a ``Batch``, as all of these.
-        theta: shape (dim,), the point about which the moments are taken.
-        xe: shape (dim,).
-        ee: shape ().
+        theta: the point about which the moments are taken, shape (dim,) for one output,
+            (outputs, dim) for several.
+        xe: the shape of theta.
+        ee: shape (), summed over the outputs.
 
     Raises:
         ValueError: numbers that are not finite and real, or shapes that disagree. When used: a
@@ -87,34 +90,54 @@ class RegressionMoments:
     """
 
     kind: ClassVar[str] = "regression"
-    outputs: ClassVar[int] = 1
 
     xx: Float[Array, "*tasks dim dim"]
-    theta: Float[Array, "*tasks dim"]
-    xe: Float[Array, "*tasks dim"]
+    theta: Float[Array, "*tasks dim"] | Float[Array, "*tasks outputs dim"]
+    xe: Float[Array, "*tasks dim"] | Float[Array, "*tasks outputs dim"]
     ee: Float[Array, "*tasks"]
 
     def __post_init__(self) -> None:
         shape = checks.real("theta", self.theta)
-        wanted = {"xx": (*shape, *shape[-1:]), "xe": shape, "ee": shape[:-1]}
+        tasks = shape[:-2] if self._several() else shape[:-1]
+        wanted = {"xx": (*tasks, *shape[-1:], *shape[-1:]), "xe": shape, "ee": tasks}
         for name, expected in wanted.items():
             if (found := checks.real(name, getattr(self, name))) != expected:
                 raise ValueError(
                     f"{name} must have shape {expected} to agree with theta of shape {shape}, "
                     f"got {found}"
                 )
+        if self._several() and shape[-2] == 1:
+            raise ValueError(
+                f"theta must have shape (dim,) for one output, (outputs, dim) for several, after "
+                f"the axes of tasks; got {shape} beside xx of shape {np.shape(self.xx)}"
+            )
+
+    def _several(self) -> bool:
+        """Whether theta has an axis of outputs; xx never has one."""
+        return np.ndim(self.theta) == np.ndim(self.xx)
 
     def check_axes(self, task_axes: int) -> None:
         """Raise a ValueError unless there are that many leading axes of tasks."""
-        checks.ndim("theta", self.theta, task_axes + 1)
+        checks.ndim("theta", self.theta, task_axes + 1 + self._several())
 
     @property
     def dim(self) -> int:
         """The dimension of the inputs."""
         return np.shape(self.theta)[-1]
 
+    @property
+    def outputs(self) -> int:
+        """How many outputs there are."""
+        return np.shape(self.theta)[-2] if self._several() else 1
+
     def loss(self, params: Params, model: Model = predict) -> Float[Array, ""]:
-        """1/2 [(w - theta)' xx (w - theta) - 2 (w - theta).xe + ee], w the end-to-end vector."""
+        """1/2 tr[(W - theta) xx (W - theta)' - 2 (W - theta) xe'] + ee/2, W the end-to-end matrix.
+
+        For one output 1/2 [(w - theta)' xx (w - theta) - 2 (w - theta).xe + ee].
+        """
         linear_only(self, model)
+        if self._several():
+            error = end_to_end(params) - self.theta
+            return 0.5 * (jnp.sum(error * (error @ self.xx - 2 * self.xe)) + self.ee)
         error = end_to_end(params)[0] - self.theta
         return 0.5 * (error @ (self.xx @ error) - 2 * (error @ self.xe) + self.ee)

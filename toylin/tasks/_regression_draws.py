@@ -11,28 +11,36 @@ from toylin.tasks._covariance import Covariance, correlate, covariance_root
 from toylin.tasks._regression_data import RegressionMoments, RegressionPoints
 
 Rows = Float[Array, "rows tasks"]
-Theta = Float[Array, "tasks dim"]
+Theta = Float[Array, "tasks dim"] | Float[Array, "tasks outputs dim"]
 
 
-def moment_rows(points: int | None, dim: int) -> tuple[int, int]:
+def point_rows(points: int, dim: int, outputs: int) -> tuple[int, int]:
+    """How many rows ``draw_points`` takes: for the inputs and for their noise."""
+    return points * dim, points * outputs
+
+
+def moment_rows(points: int | None, dim: int, outputs: int) -> tuple[int, int]:
     """How many rows ``draw_moments`` takes: for the inputs and for their noise."""
     if points is None:
         return 0, 0
     if points < dim:
-        return points * dim, points
+        return point_rows(points, dim, outputs)
     inputs = square_rows(points) if dim == 1 else wishart_rows(points, dim)
-    return inputs, dim + (square_rows(points - dim) if points > dim else 0)
+    rest = square_rows((points - dim) * outputs) if points > dim else 0
+    return inputs, dim * outputs + rest
 
 
 def draw_points(
     inputs: Rows, noise: Rows, theta: Theta, x_cov: Covariance, noise_std: float | Array
 ) -> RegressionPoints:
-    """As many points as ``noise`` has rows."""
-    (num, dim), points = theta.shape, len(noise)
+    """As many points as the rows are enough for."""
+    num, *outputs, dim = theta.shape
+    points = len(inputs) // dim
     z = jnp.moveaxis(normals(jnp.concatenate([inputs, noise])), -1, 0)
     x = correlate(z[:, : points * dim].reshape(num, points, dim), x_cov, dim)
-    y = jnp.einsum("tkd,td->tk", x, theta) + noise_std * z[:, points * dim :]
-    return RegressionPoints(x=x, y=y)
+    clean = jnp.einsum("tkd,tmd->tkm" if outputs else "tkd,td->tk", x, theta)
+    noises = z[:, points * dim :].reshape(num, points, *outputs)
+    return RegressionPoints(x=x, y=clean + noise_std * noises)
 
 
 def draw_moments(
@@ -45,25 +53,30 @@ def draw_moments(
     key: PRNGKeyArray | None,
 ) -> RegressionMoments:
     """The moments of ``points`` points; ``noise`` is None where there is none."""
-    num, dim = theta.shape
+    num, *several, dim = theta.shape
+    outputs = several[0] if several else 1
     if points < dim:
-        quiet = jnp.zeros((points, num), theta.dtype)
+        quiet = jnp.zeros((points * outputs, num), theta.dtype)
         sample = draw_points(inputs, quiet if noise is None else noise, theta, x_cov, noise_std)
         return jax.vmap(RegressionPoints.moments)(sample, theta)
     key_inputs, key_noise = (key, None) if key is None else jax.random.split(key)
     root = _root(inputs, points, dim, x_cov, key_inputs)
     xx = root @ jnp.swapaxes(root, -1, -2) if dim > 1 else root**2
     if noise is None:
-        return RegressionMoments(xx, theta, jnp.zeros_like(theta), jnp.zeros_like(theta[:, 0]))
-    # Of the K noises, d coordinates lie along the columns of X; the rest only add to ee.
-    along = normals(noise[:dim])
+        return RegressionMoments(xx, theta, jnp.zeros_like(theta), jnp.zeros(num, theta.dtype))
+    # Of an output's K noises, d coordinates lie along the columns of X; the rest only add to ee.
+    along = normals(noise[: dim * outputs])
     square = jnp.sum(along**2, 0)
     if points > dim:
-        square += (points - dim) * mean_square(noise[dim:], points - dim, key_noise)
+        rest = (points - dim) * outputs
+        square += rest * mean_square(noise[dim * outputs :], rest, key_noise)
+    along = along.reshape(*several, dim, num)
     return RegressionMoments(
         xx=xx,
         theta=theta,
-        xe=noise_std / points**0.5 * jnp.einsum("tij,jt->ti", root, along),
+        xe=noise_std
+        / points**0.5
+        * jnp.einsum("tij,mjt->tmi" if several else "tij,jt->ti", root, along),
         ee=jnp.asarray(noise_std, theta.dtype) ** 2 / points * square,
     )
 
