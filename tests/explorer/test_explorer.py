@@ -285,7 +285,7 @@ def test_reset_brings_everything_back(browser, size):
 def test_the_keyboard_reaches_everything_and_focus_is_seen(browser):
     load(browser)
     reached = []
-    for _ in range(11):
+    for _ in range(12):
         ActionChains(browser).send_keys(Keys.TAB).perform()
         element = browser.switch_to.active_element
         reached.append(element.get_attribute("id") or element.tag_name)
@@ -293,7 +293,7 @@ def test_the_keyboard_reaches_everything_and_focus_is_seen(browser):
         assert outline == "3px", reached[-1]
         assert element.value_of_css_property("outline-style") == "solid"
     assert reached == [
-        *("alpha", "depth", "shots", "noise", "button", "relief", "map"),
+        *("alpha", "depth", "shots", "noise", "button", "relief", "map", "play"),
         *("theta", "steps", "updates", "summary"),  # and "redraw", where there are points
     ]
     for name in CANVASES:

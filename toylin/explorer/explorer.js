@@ -160,6 +160,7 @@ function draw() {
   if (stale.problem) write(settings());
   stale.problem = stale.start = false;
   describe();
+  view.updates = taskSettings().updates;
   drawRelief(find("relief"), view, camera);
   drawMap(find("map"), view);
   drawTraining(find("training"), view);
@@ -168,6 +169,7 @@ function draw() {
   writeTask(taskSettings(), task.points);
   drawTask(find("task-shallow"), task, task.shallow, theme.shallow);
   drawTask(find("task-deep"), task, task.deep, theme.deep);
+  writePlay();
   writeAddressSoon();
 }
 
@@ -212,6 +214,7 @@ function listen() {
   });
   for (const id of ["controls", "task-controls"]) find(id).addEventListener("submit", (event) => event.preventDefault());
   addEventListener("hashchange", openAddress);
+  listenToPlay();
   find("controls").addEventListener("reset", () => {
     [camera, start, seed] = [{ ...HOME }, FIRST, 1];
     find("task-controls").reset();

@@ -190,6 +190,7 @@ function drawMap(canvas, view) {
   line(ctx, view.chosen.map(at), theme.deep, 3.4);
   for (const point of view.best) star(ctx, at(point), 11);
   dot(ctx, at(view.chosen[0]), 6, theme.deep, theme.page);
+  if (underWay(view)) dot(ctx, at(view.deepWeights[view.updates]), 5, theme.page, theme.deep);
   ctx.restore();
 }
 
@@ -218,6 +219,9 @@ function labelHeights(high, low, { top, bottom }) {
   return [above, Math.max(beneath, above + 16)];
 }
 
+// Whether the slider of updates stands before the end: then where it stands is marked.
+const underWay = ({ updates, deepCurve }) => updates < deepCurve.length - 1;
+
 function drawTraining(canvas, view) {
   const { ctx, width, height } = begin(canvas);
   const box = { left: 44, right: width - 18, top: 8, bottom: height - 40 };
@@ -227,6 +231,10 @@ function drawTraining(canvas, view) {
   clipped(ctx, box, () => {
     line(ctx, view.shallowCurve.map((v, n) => [px(n), py(v)]), theme.shallow, 2.2);
     line(ctx, view.deepCurve.map((v, n) => [px(n), py(v)]), theme.deep, 2.8);
+    if (!underWay(view)) return;
+    for (const [curve, color] of [[view.shallowCurve, theme.shallow], [view.deepCurve, theme.deep]]) {
+      dot(ctx, [px(view.updates), py(curve[view.updates])], 5, theme.page, color);
+    }
   });
   const ends = [
     { name: "shallow", loss: view.shallowCurve[last], color: theme.shallow },
@@ -258,7 +266,7 @@ function drawShallow(canvas, view) {
     return;
   }
   // Between the arms of the parabola, where it is wider than the words, and clear of its floor.
-  const arms = view.shallowLosses.find(([w]) => w > 1.1)[1];
+  const arms = view.shallowLosses.find(([w]) => w > 1.35)[1];
   const y = Math.max(Math.min(py(arms) - 6, roof - 13), box.top + 26);
   const below = box.bottom - deepY > 20;
   text(ctx, floorLabel, px(0), below ? y : y - 17, { halo: true });
