@@ -123,6 +123,7 @@ function write({ stepSize, depth, shots, noiseStd }) {
   find("verdict").textContent = verdict(view);
   document.querySelector(".formula").textContent = `f(x) = ${layers(1, depth).reverse().join("")}x`;
   find("top").textContent = plain(view.top);
+  find("projected").hidden = depth === 2;
   find("floor-legend").hidden = view.floorLine.length === 0;
   find("plane").textContent = depth === 2
     ? ""
@@ -165,6 +166,9 @@ function draw() {
   drawMap(find("map"), view);
   drawTraining(find("training"), view);
   drawShallow(find("shallow"), view);
+  const arrows = arrowsView(view, settings(), seed);
+  drawArrows(find("arrows"), view, arrows);
+  writeArrows(view, arrows);
   const task = taskView(view, settings(), taskSettings());
   writeTask(taskSettings(), task.points);
   drawTask(find("task-shallow"), task, task.shallow, theme.shallow);
@@ -266,11 +270,13 @@ openAddress();
 // For tests, and for the browser's console.
 window.toylin = {
   outerLoss, outerGrad, bestStarts, labelHeights, readAddress, supportPoints,
+  angleBetween, taskPull,
+  ruleUpdates: ({ weights, stepSize, ...tasks }) => ruleUpdates(weights, taskNodes(weights.length, tasks), stepSize),
   adaptedSlopes: (weights, points, stepSize, steps) => adaptedSlopes(weights, supportMoments(points), stepSize, steps),
   metaTrain: ({ weights, stepSize, rate, clip, updates, ...tasks }) =>
     metaTrain(weights, taskNodes(weights.length, tasks), stepSize, { rate, clip, updates }),
   shown: () => {
     const { deepBest, floor, top, extent, deepCurve, shallowCurve } = view;
-    return { settings: settings(), start: shownStart(view), camera, top, extent, task: taskView(view, settings(), taskSettings()), deepBest, floor, deepCurve, shallowCurve };
+    return { settings: settings(), start: shownStart(view), camera, top, extent, task: taskView(view, settings(), taskSettings()), arrows: arrowsView(view, settings(), seed), deepBest, floor, deepCurve, shallowCurve };
   },
 };

@@ -12,7 +12,7 @@ const ON_DARK = ["0d1620", "0f2740", "123a63", "1b5288", "2b6cab", "4787c2", "6e
 const theme = {};
 function readTheme() {
   const style = getComputedStyle(document.documentElement);
-  for (const name of ["page", "deep", "shallow", "ink", "muted", "line", "band"]) {
+  for (const name of ["page", "deep", "shallow", "ink", "muted", "line", "band", "second", "third", "fourth"]) {
     theme[name] = style.getPropertyValue(`--${name}`).trim();
   }
   theme.scale = matchMedia("(prefers-color-scheme: dark)").matches ? ON_DARK : ON_LIGHT;
