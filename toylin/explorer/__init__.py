@@ -22,7 +22,17 @@ MAX_DEPTH = 4
 SHOTS = (1, 2, 3, 5, 10, 20, 50, 100)
 SCRIPTS = tuple(
     f"{name}.js"
-    for name in ("math", "plots", "relief", "task", "arrows", "address", "play", "explorer")
+    for name in (
+        "math",
+        "plots",
+        "relief",
+        "task",
+        "arrows",
+        "address",
+        "play",
+        "chapters",
+        "explorer",
+    )
 )
 
 

@@ -217,8 +217,9 @@ function listen() {
     update();
   });
   for (const id of ["controls", "task-controls"]) find(id).addEventListener("submit", (event) => event.preventDefault());
-  addEventListener("hashchange", openAddress);
+  addEventListener("hashchange", () => openAddress());
   listenToPlay();
+  listenToChapters();
   find("controls").addEventListener("reset", () => {
     [camera, start, seed] = [{ ...HOME }, FIRST, 1];
     find("task-controls").reset();
@@ -249,10 +250,11 @@ function listen() {
 
   const map = find("map");
   map.addEventListener("click", (event) => {
-    const { left, top, width, height } = map.getBoundingClientRect();
+    const { left, top } = map.getBoundingClientRect();
+    const { width, height } = logicalSize(map);
     const box = mapBox(width, height);
     const share = (at, from, to) => view.extent * ((2 * (at - from)) / (to - from) - 1);
-    moveStart(share(event.clientX - left, box.left, box.right), share(event.clientY - top, box.bottom, box.top));
+    moveStart(share((event.clientX - left) / theme.type, box.left, box.right), share((event.clientY - top) / theme.type, box.bottom, box.top));
   });
   onKeys(map, {
     ArrowLeft: () => nudge(-1, 0),

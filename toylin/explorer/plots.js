@@ -15,6 +15,7 @@ function readTheme() {
   for (const name of ["page", "deep", "shallow", "ink", "muted", "line", "band", "second", "third", "fourth"]) {
     theme[name] = style.getPropertyValue(`--${name}`).trim();
   }
+  theme.type = Number(getComputedStyle(document.body).getPropertyValue("--type"));
   theme.scale = matchMedia("(prefers-color-scheme: dark)").matches ? ON_DARK : ON_LIGHT;
 }
 
@@ -46,10 +47,16 @@ const lossTicks = (top) => [0, 2, 4, 6].map((k) => (k * top) / 7);
 const plain = (number) => `${Number(number.toPrecision(3))}`;
 const minus = (number) => `${number}`.replace("-", "−");
 
-// Canvas context in CSS pixels, cleared, at the screen's resolution.
-function begin(canvas) {
+// In pixels that are larger in a talk, and so is all that is drawn.
+function logicalSize(canvas) {
   const { width, height } = canvas.getBoundingClientRect();
-  const ratio = window.devicePixelRatio || 1;
+  return { width: width / theme.type, height: height / theme.type };
+}
+
+// Canvas context in those pixels, cleared, at the screen's resolution.
+function begin(canvas) {
+  const { width, height } = logicalSize(canvas);
+  const ratio = theme.type * (window.devicePixelRatio || 1);
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);
   const ctx = canvas.getContext("2d");
