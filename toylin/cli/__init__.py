@@ -20,6 +20,7 @@ COMMANDS = {
     "figure": "toylin.cli.figure",
     "loss": "toylin.cli.loss",
     "train": "toylin.cli.train",
+    "runs": "toylin.cli.runs",
     "check": "toylin.cli.check",
     "derive": "toylin.cli.derive",
     "sweep": "toylin.cli.sweep",

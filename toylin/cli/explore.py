@@ -18,7 +18,8 @@ from toylin.cli._common import report
     show_default=True,
     help="File to write; its folder is made if it is missing.",
 )
-def command(out: Path) -> None:
+@click.option("--open", "show", is_flag=True, help="Open the page in the browser, too.")
+def command(out: Path, show: bool) -> None:
     """Write a page that shows why depth helps, for any browser, with no network.
 
     Sliders set the inner step size, the depth, the shots and the label noise of scalar linear
@@ -30,6 +31,7 @@ def command(out: Path) -> None:
     \b
     Example:
       toylin explore --out explorer.html
+      toylin explore --open
     """
     _check_writable(out)
     from toylin._internal.files import replace
@@ -38,6 +40,25 @@ def command(out: Path) -> None:
     with report() as written:
         replace(out, page().encode())
         written.append(out)
+    if show:
+        _open(out)
+
+
+def _open(page: Path) -> None:
+    """Open a file in the user's browser.
+
+    Raises:
+        click.ClickException: there is none that could be opened; the message has the address.
+    """
+    import webbrowser
+
+    address = page.resolve().as_uri()
+    try:
+        opened = webbrowser.open(address)
+    except webbrowser.Error:
+        opened = False
+    if not opened:
+        raise click.ClickException(f"no browser could be opened; open {address} in one")
 
 
 def _check_writable(out: Path) -> None:

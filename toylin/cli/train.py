@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from toylin.cli._common import COUNT, FINITE, SEED, SHOTS, report, use_float64
 from toylin.models import MAX_DEPTH, Params, init
 from toylin.rules import RULES, Rule, make_rule, rule_options
 from toylin.tasks import BinaryClassification, LinearRegression
-from toylin.training import Run, SampledLoss, joint, meta_train, save_run, separate
+from toylin.training import Run, SampledLoss, joint, loss_ends, meta_train, save_run, separate
 
 # What a rule may take beyond its step size and number of steps: refused with one that does not.
 _OPTIONS = {option for name in RULES for option in rule_options(name)}
@@ -72,7 +74,8 @@ def command(out: Path, **settings: Any) -> None:
     """Meta-train a model and its rule on sampled tasks, and save the run.
 
     The file holds the parameters, the rule, the loss at every iteration and the settings; read it
-    with toylin.load_run. Beside it goes a picture of the loss.
+    with toylin.load_run, and compare it with others by toylin runs. Beside it goes a picture of the
+    loss. A terminal shows iterations done, rate and time left.
 
     \b
     Examples:
@@ -93,27 +96,28 @@ def command(out: Path, **settings: Any) -> None:
         dim = settings["dim"]
         params = init(key_start, (*[dim] * settings["depth"], 1))
         rule = _rule(params, settings)
-        loss = SampledLoss(_tasks(settings), rule, settings["num_tasks"])
+        loss = SampledLoss(tasks_of(settings), rule, settings["num_tasks"])
         optimizer = separate(
             optax.adam(settings["learning_rate"]), optax.adam(settings["rule_learning_rate"])
         )
+        watched = sys.stderr.isatty()
         run = meta_train(
-            *joint(loss, params), optimizer, settings["num_steps"], key_tasks, progress=True
+            *joint(loss, params), optimizer, settings["num_steps"], key_tasks, progress=watched
         )
         _check_finite(run)
         losses = np.asarray(run.loss)
         params, rule = run.params
         written.append(save_run(out, params, rule, losses, settings))
         written.append(_plot(out, losses, settings))
-        tenth = max(1, len(losses) // 10)
+        ends = loss_ends(losses)
         click.echo(
-            f"loss {losses[:tenth].mean():.6g} over the first tenth of the iterations, "
-            f"{losses[-tenth:].mean():.6g} over the last"
+            f"loss {ends.first:.6g} over the first tenth of the iterations, "
+            f"{ends.last:.6g} over the last"
         )
     if run.interrupted:
         click.echo(f"stopped after {len(losses)} meta-iterations, which are saved", err=True)
         raise click.Abort
-    click.echo(f"next: python -c \"import toylin as tl; print(tl.load_run('{out}'))\"")
+    click.echo(f"next: {shlex.join(['toylin', 'runs', str(out.parent)])}")
 
 
 def _check_finite(run: Run) -> None:
@@ -134,7 +138,8 @@ def _rule(params: Params, settings: dict[str, Any]) -> Rule:
     return make_rule(settings["rule"], params, settings["step_size"], settings["steps"], **options)
 
 
-def _tasks(settings: dict[str, Any]) -> LinearRegression | BinaryClassification:
+def tasks_of(settings: dict[str, Any]) -> LinearRegression | BinaryClassification:
+    """The law of tasks that a run's settings state."""
     dim, shots, noise = settings["dim"], settings["shots"], settings["noise_std"]
     if settings["tasks"] == "regression":
         return LinearRegression(dim=dim, noise_std=noise or 0.0, shots=shots)

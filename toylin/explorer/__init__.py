@@ -20,7 +20,20 @@ __all__ = ["page"]
 
 MAX_DEPTH = 4
 SHOTS = (1, 2, 3, 5, 10, 20, 50, 100)
-SCRIPTS = ("math.js", "plots.js", "relief.js", "task.js", "address.js", "explorer.js")
+SCRIPTS = tuple(
+    f"{name}.js"
+    for name in (
+        "math",
+        "plots",
+        "relief",
+        "task",
+        "arrows",
+        "address",
+        "play",
+        "chapters",
+        "explorer",
+    )
+)
 
 
 def page() -> str:

@@ -53,8 +53,8 @@ function writeAddressSoon() {
 }
 
 // Sliders round to their steps and keep to their ends by themselves.
-function openAddress() {
-  const said = readAddress(location.hash);
+function openAddress(hash = location.hash) {
+  const said = readAddress(hash);
   for (const id of KNOBS) find(id).value = said[id] ?? find(id).defaultValue;
   start = said.start ?? FIRST;
   seed = said.seed ?? 1;

@@ -123,6 +123,7 @@ function write({ stepSize, depth, shots, noiseStd }) {
   find("verdict").textContent = verdict(view);
   document.querySelector(".formula").textContent = `f(x) = ${layers(1, depth).reverse().join("")}x`;
   find("top").textContent = plain(view.top);
+  find("projected").hidden = depth === 2;
   find("floor-legend").hidden = view.floorLine.length === 0;
   find("plane").textContent = depth === 2
     ? ""
@@ -160,14 +161,19 @@ function draw() {
   if (stale.problem) write(settings());
   stale.problem = stale.start = false;
   describe();
+  view.updates = taskSettings().updates;
   drawRelief(find("relief"), view, camera);
   drawMap(find("map"), view);
   drawTraining(find("training"), view);
   drawShallow(find("shallow"), view);
+  const arrows = arrowsView(view, settings(), seed);
+  drawArrows(find("arrows"), view, arrows);
+  writeArrows(view, arrows);
   const task = taskView(view, settings(), taskSettings());
   writeTask(taskSettings(), task.points);
   drawTask(find("task-shallow"), task, task.shallow, theme.shallow);
   drawTask(find("task-deep"), task, task.deep, theme.deep);
+  writePlay();
   writeAddressSoon();
 }
 
@@ -211,7 +217,9 @@ function listen() {
     update();
   });
   for (const id of ["controls", "task-controls"]) find(id).addEventListener("submit", (event) => event.preventDefault());
-  addEventListener("hashchange", openAddress);
+  addEventListener("hashchange", () => openAddress());
+  listenToPlay();
+  listenToChapters();
   find("controls").addEventListener("reset", () => {
     [camera, start, seed] = [{ ...HOME }, FIRST, 1];
     find("task-controls").reset();
@@ -242,10 +250,11 @@ function listen() {
 
   const map = find("map");
   map.addEventListener("click", (event) => {
-    const { left, top, width, height } = map.getBoundingClientRect();
+    const { left, top } = map.getBoundingClientRect();
+    const { width, height } = logicalSize(map);
     const box = mapBox(width, height);
     const share = (at, from, to) => view.extent * ((2 * (at - from)) / (to - from) - 1);
-    moveStart(share(event.clientX - left, box.left, box.right), share(event.clientY - top, box.bottom, box.top));
+    moveStart(share((event.clientX - left) / theme.type, box.left, box.right), share((event.clientY - top) / theme.type, box.bottom, box.top));
   });
   onKeys(map, {
     ArrowLeft: () => nudge(-1, 0),
@@ -263,11 +272,13 @@ openAddress();
 // For tests, and for the browser's console.
 window.toylin = {
   outerLoss, outerGrad, bestStarts, labelHeights, readAddress, supportPoints,
+  angleBetween, taskPull,
+  ruleUpdates: ({ weights, stepSize, ...tasks }) => ruleUpdates(weights, taskNodes(weights.length, tasks), stepSize),
   adaptedSlopes: (weights, points, stepSize, steps) => adaptedSlopes(weights, supportMoments(points), stepSize, steps),
   metaTrain: ({ weights, stepSize, rate, clip, updates, ...tasks }) =>
     metaTrain(weights, taskNodes(weights.length, tasks), stepSize, { rate, clip, updates }),
   shown: () => {
     const { deepBest, floor, top, extent, deepCurve, shallowCurve } = view;
-    return { settings: settings(), start: shownStart(view), camera, top, extent, task: taskView(view, settings(), taskSettings()), deepBest, floor, deepCurve, shallowCurve };
+    return { settings: settings(), start: shownStart(view), camera, top, extent, task: taskView(view, settings(), taskSettings()), arrows: arrowsView(view, settings(), seed), deepBest, floor, deepCurve, shallowCurve };
   },
 };

@@ -67,9 +67,9 @@ function expectedLoss(w, nodes, stepSize) {
   return total / 2;
 }
 
-// The gradient: at each node (I - stepSize H) v, with v that of the query's loss at the adapted
-// weights, H_ij = S c_i c_j + g c_ij and g = S (product - t).
-function expectedGradient(w, nodes, stepSize) {
+// The gradient: at each node (I - stepSize H A) v, with v that of the query's loss at the adapted
+// weights, H_ij = S c_i c_j + g c_ij, g = S (product - t), and A the weights that adapt (0 or 1).
+function expectedGradient(w, nodes, stepSize, adapts = w.map(() => 1)) {
   const depth = w.length;
   const c = new Array(depth);
   const product = others(w, c);
@@ -80,13 +80,13 @@ function expectedGradient(w, nodes, stepSize) {
   const gradient = new Array(depth).fill(0);
   for (let k = 0; k < nodes.S.length; k++) {
     const g = nodes.S[k] * (product - nodes.t[k]);
-    for (let i = 0; i < depth; i++) adapted[i] = w[i] - stepSize * g * c[i];
+    for (let i = 0; i < depth; i++) adapted[i] = w[i] - stepSize * g * c[i] * adapts[i];
     const slope = nodes.spread * (others(adapted, v) - nodes.q[k]);
     let along = 0;
-    for (let i = 0; i < depth; i++) along += c[i] * v[i];
+    for (let i = 0; i < depth; i++) along += c[i] * adapts[i] * v[i];
     for (let i = 0; i < depth; i++) {
       let cross = 0;
-      for (let j = 0; j < depth; j++) cross += between[i][j] * v[j];
+      for (let j = 0; j < depth; j++) cross += between[i][j] * adapts[j] * v[j];
       const back = v[i] - stepSize * (nodes.S[k] * along * c[i] + g * cross);
       gradient[i] += nodes.weight[k] * slope * back;
     }

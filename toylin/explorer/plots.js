@@ -12,9 +12,10 @@ const ON_DARK = ["0d1620", "0f2740", "123a63", "1b5288", "2b6cab", "4787c2", "6e
 const theme = {};
 function readTheme() {
   const style = getComputedStyle(document.documentElement);
-  for (const name of ["page", "deep", "shallow", "ink", "muted", "line", "band"]) {
+  for (const name of ["page", "deep", "shallow", "ink", "muted", "line", "band", "second", "third", "fourth"]) {
     theme[name] = style.getPropertyValue(`--${name}`).trim();
   }
+  theme.type = Number(getComputedStyle(document.body).getPropertyValue("--type"));
   theme.scale = matchMedia("(prefers-color-scheme: dark)").matches ? ON_DARK : ON_LIGHT;
 }
 
@@ -46,10 +47,16 @@ const lossTicks = (top) => [0, 2, 4, 6].map((k) => (k * top) / 7);
 const plain = (number) => `${Number(number.toPrecision(3))}`;
 const minus = (number) => `${number}`.replace("-", "−");
 
-// Canvas context in CSS pixels, cleared, at the screen's resolution.
-function begin(canvas) {
+// In pixels that are larger in a talk, and so is all that is drawn.
+function logicalSize(canvas) {
   const { width, height } = canvas.getBoundingClientRect();
-  const ratio = window.devicePixelRatio || 1;
+  return { width: width / theme.type, height: height / theme.type };
+}
+
+// Canvas context in those pixels, cleared, at the screen's resolution.
+function begin(canvas) {
+  const { width, height } = logicalSize(canvas);
+  const ratio = theme.type * (window.devicePixelRatio || 1);
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);
   const ctx = canvas.getContext("2d");
@@ -190,6 +197,7 @@ function drawMap(canvas, view) {
   line(ctx, view.chosen.map(at), theme.deep, 3.4);
   for (const point of view.best) star(ctx, at(point), 11);
   dot(ctx, at(view.chosen[0]), 6, theme.deep, theme.page);
+  if (underWay(view)) dot(ctx, at(view.deepWeights[view.updates]), 5, theme.page, theme.deep);
   ctx.restore();
 }
 
@@ -218,6 +226,9 @@ function labelHeights(high, low, { top, bottom }) {
   return [above, Math.max(beneath, above + 16)];
 }
 
+// Whether the slider of updates stands before the end: then where it stands is marked.
+const underWay = ({ updates, deepCurve }) => updates < deepCurve.length - 1;
+
 function drawTraining(canvas, view) {
   const { ctx, width, height } = begin(canvas);
   const box = { left: 44, right: width - 18, top: 8, bottom: height - 40 };
@@ -227,6 +238,10 @@ function drawTraining(canvas, view) {
   clipped(ctx, box, () => {
     line(ctx, view.shallowCurve.map((v, n) => [px(n), py(v)]), theme.shallow, 2.2);
     line(ctx, view.deepCurve.map((v, n) => [px(n), py(v)]), theme.deep, 2.8);
+    if (!underWay(view)) return;
+    for (const [curve, color] of [[view.shallowCurve, theme.shallow], [view.deepCurve, theme.deep]]) {
+      dot(ctx, [px(view.updates), py(curve[view.updates])], 5, theme.page, color);
+    }
   });
   const ends = [
     { name: "shallow", loss: view.shallowCurve[last], color: theme.shallow },
@@ -258,7 +273,7 @@ function drawShallow(canvas, view) {
     return;
   }
   // Between the arms of the parabola, where it is wider than the words, and clear of its floor.
-  const arms = view.shallowLosses.find(([w]) => w > 1.1)[1];
+  const arms = view.shallowLosses.find(([w]) => w > 1.35)[1];
   const y = Math.max(Math.min(py(arms) - 6, roof - 13), box.top + 26);
   const below = box.bottom - deepY > 20;
   text(ctx, floorLabel, px(0), below ? y : y - 17, { halo: true });

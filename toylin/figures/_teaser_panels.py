@@ -49,6 +49,7 @@ def _draw_regression(axes: Axes, data: Mapping[str, np.ndarray]) -> None:
         {
             "no adaptation": float(data["regression_no_adaptation"]),
             "shallow floor": float(data["regression_shallow_floor"]),
+            "deep floor": float(data["regression_deep_floor"]),
             "Bayes-optimal learner": float(data["regression_bayes"]),
         },
     )

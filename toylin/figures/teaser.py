@@ -13,7 +13,7 @@ from toylin import closed_form
 from toylin.figures._held import HeldDraws, held_maml, hold
 from toylin.figures._teaser_panels import draw as draw
 from toylin.figures._teaser_scores import exact_scores, held_out_scores
-from toylin.limits import bayes_loss, shallow_floor
+from toylin.limits import bayes_loss, deep_floor, shallow_floor
 from toylin.models import Params, init
 from toylin.rules import MAML
 from toylin.tasks import BinaryClassification, LinearRegression
@@ -58,6 +58,7 @@ CAPTION = (
     "capacity. Left: scalar linear regression, theta ~ N(0, 1), label noise 0.1, 10 shots, one "
     "inner step of 0.1; f(x) = w x against f(x) = w2 w1 x. Curves are the exact expected "
     "post-adaptation loss along meta-training on sampled tasks: median and range of 20 seeds. "
+    "Dashed: the lowest loss without adaptation, of either model after it, of any learner. "
     "Right: logistic regression in 20 dimensions, classes at +-m with m ~ N(0, 0.25 I), 10 shots, "
     "one inner step of 0.03, without (LogR) and with (LogR+LinNet) an added 20 x 20 linear layer; "
     "loss and accuracy on the population of 500 held-out tasks: median and range of 5 seeds. "
@@ -180,5 +181,6 @@ def _references() -> dict[str, np.ndarray]:
     return {
         "regression_no_adaptation": np.asarray(none),
         "regression_shallow_floor": np.asarray(shallow_floor(tasks, rule)),
+        "regression_deep_floor": np.asarray(deep_floor(tasks, rule)),
         "regression_bayes": np.asarray(bayes_loss(tasks)),
     }

@@ -10,6 +10,7 @@ from toylin.limits._optima import (
     zero_layer_floor,
     zero_layer_optimum,
 )
+from toylin.limits._reached import levels_reached
 from toylin.limits._references import reference_losses
 from toylin.limits._tails import Tail, TailWarning, tails
 
@@ -22,6 +23,7 @@ __all__ = [
     "deep_optimum",
     "estimate",
     "estimate_value_and_grad",
+    "levels_reached",
     "reference_losses",
     "shallow_floor",
     "shallow_optimum",

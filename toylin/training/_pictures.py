@@ -1,4 +1,4 @@
-"""The picture of a run: its loss along meta-training."""
+"""The picture of a run, or of several: the loss along meta-training."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import numpy as np
 
 from toylin._internal import checks
 from toylin.rules import Rule
+
+_DASHES = ("-", "--", "-.", ":")
+_LOWEST = 1e-6  # of the highest loss: rounding, further down, would take most of a picture
 
 
 def plot(
@@ -39,16 +42,8 @@ def plot(
     """
     from toylin import plotting
 
-    *runs, records = np.shape(run.loss)
-    rows = np.asarray(run.loss).reshape(int(np.prod(runs)), records)
-    iteration = np.arange(records) if run.iteration is None else run.iteration
-    x = np.ravel(iteration)[-records:]
-    checks.integer("window", window, minimum=1)
-    if window > rows.shape[1]:
-        raise ValueError(
-            f"window must be at most the number of records, {rows.shape[1]}, got {window}"
-        )
-    colour = plotting.SHALLOW if _is_shallow(run.params) else plotting.DEEP
+    x, rows = _records(run, window)
+    colour = plotting.SHALLOW if _layers(run.params) == 1 else plotting.DEEP
     with plotting.drawing(ax) as ax:
         plotting.training_curve(ax, x, rows, colour, label, window)
         if ax.get_yscale() == "linear":
@@ -60,8 +55,64 @@ def plot(
     return ax
 
 
-def _is_shallow(params: Any) -> bool:
-    """Whether the model has one array of weights; of a pair (params, rule) the params count."""
+def plot_together(
+    runs: Mapping[str, Any],
+    ax: Any = None,
+    *,
+    windows: Mapping[str, int] | None = None,
+    references: Mapping[str, Any] | None = None,
+) -> Any:
+    """Draw the losses of several runs along meta-training, each told by its colour and its dashes.
+
+    The axis is logarithmic, and ends at a millionth of the highest loss.
+
+    Args:
+        runs: each a ``Run`` or a ``SavedRun``, by the name for the legend; black for one array of
+            weights, reds for more, from light to dark with their number.
+        ax: matplotlib axes to draw on; new ones if None.
+        windows: records to average over, by run; 1 for those that it does not name.
+        references: levels to compare with, by name, as ``reference_losses`` returns them.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: a window is no integer from 1 to the number of records.
+    """
+    from toylin import plotting
+
+    ordered = sorted(runs, key=lambda name: _layers(runs[name].params))
+    colours = plotting.depth_colours([_layers(runs[name].params) for name in ordered])
+    with plotting.drawing(ax) as ax:
+        for place, (name, colour) in enumerate(zip(ordered, colours, strict=True)):
+            window = (windows or {}).get(name, 1)
+            plotting.training_curve(ax, *_records(runs[name], window), colour, name, window)
+            ax.lines[-1].set_linestyle(_DASHES[place % len(_DASHES)])
+        ax.set_yscale("log")
+        low, high = ax.get_ylim()
+        ax.set_ylim(max(low, _LOWEST * high), high)
+        ax.legend()
+        if references:
+            plotting.reference_lines(ax, {name: float(v) for name, v in references.items()})
+    return ax
+
+
+def _records(run: Any, window: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which iterations are recorded, and the losses there, shape (runs, records)."""
+    *runs, records = np.shape(run.loss)
+    rows = np.asarray(run.loss).reshape(int(np.prod(runs)), records)
+    iteration = np.arange(records) if run.iteration is None else run.iteration
+    x = np.ravel(iteration)[-records:]
+    checks.integer("window", window, minimum=1)
+    if window > rows.shape[1]:
+        raise ValueError(
+            f"window must be at most the number of records, {rows.shape[1]}, got {window}"
+        )
+    return x, rows
+
+
+def _layers(params: Any) -> int:
+    """How many arrays of weights; of a pair (params, rule) the params count."""
     if isinstance(params, tuple) and len(params) == 2 and isinstance(params[1], Rule):
         params = params[0]
-    return len(jax.tree.leaves(params)) == 1
+    return len(jax.tree.leaves(params))

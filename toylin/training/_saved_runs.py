@@ -174,7 +174,7 @@ def load_run(path: str | Path) -> SavedRun:
             _read("params", about["params"], arrays),
             _read_rule("rule", about["rule"], arrays),
             jnp.asarray(arrays["loss"]),
-            about["settings"],
+            dict(about["settings"]),
             about["model"],
             arrays["iteration"],
         )

@@ -1,0 +1,142 @@
+"""``toylin runs``: what it lists, what it skips, what it draws; and a page that is opened."""
+
+from __future__ import annotations
+
+import webbrowser
+
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from helpers import run_command
+from matplotlib.colors import to_rgba
+
+import toylin as tl
+from toylin.cli.train import command as train
+from toylin.limits import levels_reached
+from toylin.training import differing_settings, load_runs, loss_ends, plot_together
+
+SETTINGS = {
+    "tasks": "regression", "dim": 1, "shots": 10, "noise_std": None, "rule": "maml", "depth": 1,
+}  # fmt: skip
+
+
+def save(path, loss, learned=None, depth=1, **settings):
+    params = (jnp.zeros((1, 1)),) * depth
+    about = SETTINGS | {"depth": depth} | settings
+    return tl.save_run(path, params, learned or tl.MAML(0.1), np.asarray(loss), about)
+
+
+def rows(out):
+    """Each line as a list of columns, which two spaces part."""
+    return [[part.strip() for part in line.split("  ") if part.strip()] for line in out.split("\n")]
+
+
+def test_runs_are_listed_with_what_differs_and_what_they_reached(monkeypatch, capsys, tmp_path):
+    # The floors at 10 shots, variance 1 and step 0.1, by hand: without adaptation E[theta^2] / 2;
+    # of one layer E[(1 - 0.1 s)^2] / 2 with s the mean of 10 squares, E[s] = 1, Var[s] = 0.2.
+    floor = (1 - 0.2 + 0.01 * 1.2) / 2
+    falling = np.linspace(0.9, floor, 400)
+    save(tmp_path / "a.npz", falling)
+    save(tmp_path / "b.npz", [0.9, 0.48], shots=None)
+    save(tmp_path / "c.npz", np.full(30, 0.45), tl.Reptile(0.1), 2, rule="reptile")
+    (tmp_path / "d.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:300])
+    code, out, err = run_command(monkeypatch, capsys, "runs", str(tmp_path))
+    assert code == 0
+    head, *listed = rows(out)[:-1]
+    assert head == ["run", "shots", "rule", "depth", "first loss", "last loss", "floors reached"]
+    assert listed[0][:4] == ["a", "10", "maml", "1"]
+    ends = falling[:40].mean(), falling[-40:].mean()
+    assert [float(x) for x in listed[0][4:6]] == pytest.approx(ends, rel=1e-3)
+    assert listed[0][6] == "no adaptation"
+    assert listed[1] == ["b", "population", "maml", "1", "0.9", "0.48", "no adaptation"]
+    assert listed[2] == ["c", "10", "reptile", "2", "0.45", "0.45", "no adaptation"]
+    assert err.count("\n") == 1
+    assert "d.npz" in err
+
+
+def test_a_level_is_reached_from_above():
+    levels = {"no adaptation": 0.5, "shallow floor": 0.4, "Bayes": 0.0}
+    for loss, wanted in ((0.51, 0), (0.504, 1), (0.406, 1), (0.404, 2), (0.006, 2), (0.004, 3)):
+        assert levels_reached(loss, levels) == list(levels)[:wanted]
+    assert levels_reached(0.51, levels, error=0.003) == ["no adaptation"]
+    assert levels_reached(np.nan, levels) == []
+    assert levels_reached(0.1, {}) == []
+
+
+def test_the_ends_of_a_loss_and_their_error():
+    rng = np.random.default_rng(0)
+    loss = np.concatenate([np.full(900, 2.0), rng.normal(1.0, 0.3, 100)])
+    ends = loss_ends(loss)
+    assert ends.first == 2.0
+    assert ends.last == pytest.approx(loss[900:].mean())
+    assert ends.error == pytest.approx(0.3 / 10, rel=0.2)
+    assert loss_ends([3.0]) == (3.0, 3.0, 0.0)
+    assert np.isnan(loss_ends([]).last)
+
+
+def test_a_folder_without_runs_says_so(monkeypatch, capsys, tmp_path):
+    for folder, words in ((tmp_path, "folder must hold a saved"), (tmp_path / "no", "be a folder")):
+        code, out, err = run_command(monkeypatch, capsys, "runs", str(folder))
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert words in err
+    assert load_runs(tmp_path) == ({}, {})
+    assert differing_settings({}) == {}
+
+
+def test_runs_are_drawn_together_and_told_apart(monkeypatch, capsys, tmp_path):
+    for name, depth in (("one", 1), ("other", 1), ("two", 2), ("three", 3)):
+        save(tmp_path / f"{name}.npz", np.geomspace(0.9, 0.3, 100), depth=depth)
+    runs, damaged = load_runs(tmp_path)
+    assert damaged == {}
+    ax = plot_together(runs, references={"Bayes": 0.2})
+    drawn = [line for line in ax.get_lines() if line.get_label() in runs]
+    assert len({(to_rgba(line.get_color()), line.get_linestyle()) for line in drawn}) == 4
+    assert sum(to_rgba(line.get_color()) == (0, 0, 0, 1) for line in drawn) == 2
+    assert [text.get_text() for text in ax.texts] == ["Bayes"]
+    plt.close(ax.figure)
+    drawn = {}
+    monkeypatch.setattr(
+        "toylin.cli.runs.plot_together",
+        lambda *args, **options: [plot_together(*args, **options), drawn.update(options)],
+    )
+    picture = tmp_path / "new" / "together.svg"
+    code, out, _ = run_command(monkeypatch, capsys, "runs", str(tmp_path), "--plot", str(picture))
+    assert code == 0
+    assert f"wrote {picture}" in out
+    assert all(f">{name}<" in picture.read_text() for name in runs)
+    assert list(drawn["references"]) == ["no adaptation", "shallow floor", "deep floor"]  # Bayes: 0
+    code, _, err = run_command(monkeypatch, capsys, "runs", str(tmp_path), "--plot", "a.txt")
+    assert code == 2
+    assert "--plot must end in .png, .svg or .pdf, got 'a.txt'" in err
+
+
+def test_train_names_a_next_command_that_runs(monkeypatch, capsys, tmp_path):
+    out = tmp_path / "my runs" / "run.npz"
+    result = CliRunner().invoke(train, ["--num-steps", "20", "--out", str(out)])
+    assert result.stdout.splitlines()[-1] == f"next: toylin runs '{out.parent}'"
+    assert result.stderr == ""  # no terminal, no progress
+    assert run_command(monkeypatch, capsys, "runs", str(out.parent))[0] == 0
+
+
+@pytest.mark.parametrize("opens", [True, False, webbrowser.Error("none")])
+def test_the_page_is_opened_or_its_address_told(monkeypatch, capsys, tmp_path, opens):
+    asked = []
+
+    def answer(address):
+        asked.append(address)
+        if isinstance(opens, Exception):
+            raise opens
+        return opens
+
+    monkeypatch.setattr("webbrowser.open", answer)
+    out = tmp_path / "a page.html"
+    code, printed, err = run_command(monkeypatch, capsys, "explore", "--open", "--out", str(out))
+    assert asked == [out.as_uri()]
+    assert f"wrote {out}" in printed
+    if opens is True:
+        assert (code, err) == (0, "")
+    else:
+        assert code == 1
+        assert err == f"toylin: no browser could be opened; open {out.as_uri()} in one\n"

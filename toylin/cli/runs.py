@@ -1,0 +1,126 @@
+"""``toylin runs``: saved runs side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from toylin.cli._common import report, use_float64
+from toylin.cli.train import tasks_of
+from toylin.limits import levels_reached, reference_losses
+from toylin.rules import MAML
+from toylin.training import (
+    SavedRun,
+    differing_settings,
+    load_runs,
+    loss_ends,
+    plot_together,
+)
+
+_WITHOUT_RULE = ("no adaptation", "Bayes")  # levels that no rule of adaptation can move
+
+
+@click.command(name="runs")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--plot",
+    "picture",
+    type=click.Path(path_type=Path),
+    help="Draw their losses together, into this file: .png, .svg or .pdf.",
+)
+def command(folder: Path, picture: Path | None) -> None:
+    """List the saved runs in a folder side by side, and plot them together.
+
+    A line a run: the settings in which they differ, the loss over the first and the last tenth of
+    its records, and the levels that the last has reached (within 1 % of the highest and two
+    standard errors): the lowest loss without adaptation, that of any learner (Bayes), and for MAML
+    the floors of one layer and of two scalar layers; for runs of toylin train on regression, where
+    there is a closed form.
+
+    \b
+    Examples:
+      toylin runs runs
+      toylin runs runs --plot runs/together.png
+    """
+    if picture is not None and picture.suffix not in (".png", ".svg", ".pdf"):
+        raise click.UsageError(f"--plot must end in .png, .svg or .pdf, got {str(picture)!r}")
+    use_float64()
+    runs, damaged = load_runs(folder)
+    for message in damaged.values():
+        click.echo(f"toylin: {message}", err=True)
+    if not runs:
+        raise ValueError(f"folder must hold a saved run that can be read, got {str(folder)!r}")
+    levels = {name: _levels(run) for name, run in runs.items()}
+    for line in _lines(_table(runs, levels)):
+        click.echo(line)
+    if picture is not None:
+        with report() as written:
+            written.append(_draw(runs, levels, picture))
+
+
+def _levels(run: SavedRun) -> dict[str, float]:
+    """What the run is read against; nothing where its settings do not state regression tasks."""
+    try:
+        tasks: Any = tasks_of(run.settings)
+        if isinstance(run.rule, MAML):
+            return reference_losses(tasks, run.rule)
+        unadapted = reference_losses(tasks, MAML(0.0))
+    except (KeyError, TypeError, ValueError, click.UsageError):
+        return {}
+    return {name: level for name, level in unadapted.items() if name in _WITHOUT_RULE}
+
+
+def _table(runs: dict[str, SavedRun], levels: dict[str, dict[str, float]]) -> list[list[str]]:
+    differing = differing_settings(runs)
+    rows = [["run", *differing, "first loss", "last loss", "floors reached"]]
+    for k, (name, run) in enumerate(runs.items()):
+        ends = loss_ends(run.loss)
+        settings = [_shown(setting, column[k]) for setting, column in differing.items()]
+        reached = levels_reached(ends.last, levels[name], ends.error)
+        floors = (", ".join(reached) or "none") if levels[name] else "-"
+        rows.append([name, *settings, f"{ends.first:.4g}", f"{ends.last:.4g}", floors])
+    return rows
+
+
+def _shown(setting: str, value: Any) -> str:
+    if value is None:
+        return "population" if setting == "shots" else "-"
+    return " ".join(str(value).split())
+
+
+def _lines(rows: list[list[str]]) -> list[str]:
+    """The rows, each column as wide as its widest entry."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(entry.ljust(width) for entry, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _draw(runs: dict[str, SavedRun], levels: dict[str, dict[str, float]], picture: Path) -> Path:
+    """The losses in one picture, with the levels on which the runs agree."""
+    import io
+
+    from toylin._internal.files import prepare, replace
+    from toylin.plotting import PAGE, new_figure, style
+
+    prepare(picture.parent)
+    first, *rest = levels.values()
+    common = {
+        name: level
+        for name, level in first.items()
+        if all(name in other and np.isclose(other[name], level, rtol=1e-9) for other in rest)
+    }
+    drawable = {name: run for name, run in runs.items() if np.size(run.loss)}
+    with style():
+        figure = new_figure(PAGE, 3.4)
+        windows = {name: max(1, run.loss.shape[-1] // 50) for name, run in drawable.items()}
+        positive = {name: level for name, level in common.items() if level > 0}
+        plot_together(drawable, figure.add_subplot(), windows=windows, references=positive)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=picture.suffix[1:], dpi=200)
+    replace(picture, buffer.getvalue())
+    return picture
