@@ -95,6 +95,8 @@ def good() -> dict[str, Any]:
         "theta_cov": 1.0,
         "theta_mean": 0.3,
         "noise_std": 0.1,
+        "outputs": 2,
+        "output_cov": 1.0,
         "shots": 5,
         "derive.shots": "K",
         "mean": jnp.ones(2),

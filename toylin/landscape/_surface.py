@@ -121,8 +121,9 @@ def surface(
     """
     checks.function("loss", loss, "of params")
     checks.integer("resolution", resolution, minimum=2)
-    if not (isinstance(directions, Sequence) and len(directions) == 2):
-        raise ValueError(f"directions must be two pytrees (u, v), got {directions!r}")
+    if not isinstance(directions, Sequence) or len(directions) != 2:
+        got = len(directions) if isinstance(directions, Sequence) else repr(directions)
+        raise ValueError(f"directions must be two pytrees (u, v), got {got}")
     shapes = jax.tree.map(jnp.shape, params)
     for name, direction in zip(("first", "second"), directions, strict=True):
         if jax.tree.map(jnp.shape, direction) != shapes:
@@ -142,8 +143,8 @@ def surface(
 
 
 def _ranges(extent: Any) -> tuple[tuple[float, float], tuple[float, float]]:
-    checks.real("extent", extent)
-    array = np.asarray(extent, dtype=float)
+    checks.shape_of("extent", extent)
+    array = checks.numbers("extent", extent).astype(float)
     if array.shape == ():
         array = np.array([-array, array])
     if array.shape == (2,):

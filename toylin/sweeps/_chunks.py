@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, inf, prod
 
+from toylin._internal import checks
 from toylin._internal.traced_cost import Cost
 
 MOST_RUNS = 4096  # in a chunk: what a crash can lose, and what must fit in the caches
@@ -45,8 +46,10 @@ def choose_block(
     ``batched`` says of each dimension whether all runs along it share a program.
 
     Raises:
-        ValueError: not even one run a device fits.
+        ValueError: not even one run a device fits, or ``chunk_runs`` is no positive integer.
     """
+    if most is not None:
+        checks.integer("chunk_runs", most, minimum=1)
     worst = max(c.bytes for c in costs)
     fit = memory // max(worst, 1)
     if fit < devices:

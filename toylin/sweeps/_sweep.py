@@ -165,12 +165,9 @@ def sweep(
         "tolerance": tolerance,
         "dtype": dtype,
     }
-    checks.flag("progress", progress)
-    checks.flag("dry_run", dry_run)
-    if chunk_runs is not None:
-        checks.integer("chunk_runs", chunk_runs, minimum=1)
-    if store is not None:
-        store = checks.path("store", store)
+    for name, flag in (("progress", progress), ("dry_run", dry_run)):
+        checks.flag(name, flag)
+    store = None if store is None else checks.path("store", store)
     plan = make_plan(over, base, seeds, recipe)
     mesh = make_mesh(devices)
     costs = list(plan.costs.values())

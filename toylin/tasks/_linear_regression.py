@@ -74,7 +74,10 @@ class LinearRegression:
     def __post_init__(self) -> None:
         checks.integer("dim", self.dim, minimum=1)
         checks.integer("outputs", self.outputs, minimum=1)
-        if self.outputs > 1 and np.shape(self.theta_mean) == (self.outputs, self.dim):
+        if self.outputs > 1 and checks.shape_of("theta_mean", self.theta_mean) == (
+            self.outputs,
+            self.dim,
+        ):
             checks.real("theta_mean", self.theta_mean)
         else:
             checks.vector("theta_mean", self.theta_mean, self.dim)

@@ -97,6 +97,7 @@ class RegressionMoments:
     ee: Float[Array, "*tasks"]
 
     def __post_init__(self) -> None:
+        checks.real("xx", self.xx)
         shape = checks.real("theta", self.theta)
         tasks = shape[:-2] if self._several() else shape[:-1]
         wanted = {"xx": (*tasks, *shape[-1:], *shape[-1:]), "xe": shape, "ee": tasks}
