@@ -125,3 +125,9 @@ def test_a_public_name_leads_to_its_room():
         if isinstance(node, ast.ImportFrom) and node.module and node.module[0] != "_":
             offered = importlib.import_module(f"toylin.{node.module}").__all__
             assert {alias.name for alias in node.names} <= set(offered)
+
+
+def test_one_version_everywhere():
+    citation = (ROOT.parent / "CITATION.cff").read_text()
+    assert f"\nversion: {tl.__version__}\n" in citation
+    assert f"\n## {tl.__version__}" in (ROOT.parent / "CHANGELOG.md").read_text()
