@@ -11,6 +11,7 @@ from toylin.limits._optima import (
     zero_layer_optimum,
 )
 from toylin.limits._references import reference_losses
+from toylin.limits._shallow_fixed_point import shallow_fixed_point
 from toylin.limits._tails import Tail, TailWarning, tails
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "estimate",
     "estimate_value_and_grad",
     "reference_losses",
+    "shallow_fixed_point",
     "shallow_floor",
     "shallow_optimum",
     "tails",
