@@ -16,9 +16,9 @@ INTRODUCTION = """# Published results
 
 What papers on meta-learning and on deep linear models claim, computed by a few lines of toylin. A
 page a paper: the claim, the equation, the lines, a picture, and assertions that the tests run. The
-table was written by what ran when the site was built: nothing in the column *toylin* was typed. What
-is *derived* follows from the paper's setting by the equations on the page, and is not a number that
-the paper prints. *Exact* is to rounding. Seconds are CPU seconds of a page, with compilation."""
+table was written by what ran when the site was built: nothing in its column *toylin* was typed.
+What is *derived* follows from the paper's setting by the equations on the page, and is no number
+that the paper prints. *Exact* is to rounding. Seconds are CPU seconds of a page, with compilation."""
 
 
 class Result(NamedTuple):

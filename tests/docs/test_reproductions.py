@@ -30,7 +30,7 @@ BROKEN = [
     ("gao_sener", "np.trace(Q @ Q) * Q", "np.trace(Q) * Q"),
     ("bernacchia", "nu**2 / p, noise_std=sigma, shots=n_r", "nu**2, noise_std=sigma, shots=n_r"),
     ("arora", "(N - j) / N", "(N - j + 1) / N"),
-    ("arora", "(N - 1)", "N"),
+    ("arora", "(depths - 1)", "depths"),
     ("saunshi", "theta_mean=theta, theta_cov=1e-300", "theta_mean=0.9 * theta, theta_cov=1e-300"),
     ("saunshi", "learned = (run.params[0]", "learned = (params[0]"),
     ("yueksel", "tl.ANIL(alpha", "tl.ANIL(1.1 * alpha"),
