@@ -18,7 +18,7 @@ What papers on meta-learning and on deep linear models claim, computed by a few 
 page a paper: the claim, the equation, the lines, a picture, and assertions that the tests run. The
 table was written by what ran when the site was built: nothing in its column *toylin* was typed.
 What is *derived* follows from the paper's setting by the equations on the page, and is no number
-that the paper prints. *Exact* is to rounding. Seconds are CPU seconds of a page, with compilation."""
+that the paper prints. *Exact* is to rounding. Seconds are CPU seconds of a page, all in."""
 
 
 class Result(NamedTuple):
