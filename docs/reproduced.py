@@ -37,6 +37,14 @@ def title(page: Path) -> str:
     return found[1]
 
 
+def authors(page: Path) -> str:
+    """Who and when, as short as a first column must be: from the heading's brackets."""
+    found = re.search(r"\((.*) (\d{4})\)$", title(page))
+    assert found, page
+    first, *others = re.split(", | and ", found[1])
+    return f"{first} et al. {found[2]}" if len(others) > 1 else f"{found[1]} {found[2]}"
+
+
 def code(page: Path) -> str:
     """The cells of a page, as one program."""
     cells = r"^```\{code-cell\} python\n(.*?)^```$"
@@ -64,7 +72,7 @@ def table() -> str:
         results = run(code(page), page.stem)
         seconds = time.process_time() - start
         for i, result in enumerate(results):
-            first = f"[{title(page)}]({page.name})" if i == 0 else ""
+            first = f"[{authors(page)}]({page.name})" if i == 0 else ""
             rows.append(
                 f"| {first} | {' | '.join(result)} | {f'{seconds:.1f}' if i == 0 else ''} |"
             )
