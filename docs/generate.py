@@ -30,6 +30,7 @@ def everything(docs: Path, tl: ModuleType) -> None:
     derivations(docs / "mathematics" / "derivations.md", tl)
     closed_forms(docs / "closed-forms.md", tl)
     explorer(docs / "_static" / "explorer.html")
+    reproductions(docs / "reproduced.py")
 
 
 def write(path: Path, text: str) -> None:
@@ -230,3 +231,8 @@ def explorer(path: Path) -> None:
     from toylin.explorer import page
 
     write(path, page())
+
+
+def reproductions(script: Path) -> None:
+    """The table of published results, by running their pages (in a process of 64 bits)."""
+    subprocess.run([sys.executable, str(script)], check=True)

@@ -71,6 +71,7 @@ from .limits import deep_optimum as deep_optimum
 from .limits import estimate as estimate
 from .limits import estimate_value_and_grad as estimate_value_and_grad
 from .limits import reference_losses as reference_losses
+from .limits import shallow_fixed_point as shallow_fixed_point
 from .limits import shallow_floor as shallow_floor
 from .limits import shallow_optimum as shallow_optimum
 from .limits import tails as tails
@@ -84,6 +85,7 @@ from .depth import imbalance as imbalance
 from .depth import induced_preconditioner as induced_preconditioner
 from .depth import matrix_angle as matrix_angle
 from .depth import step_departure as step_departure
+from .depth import subspace_distance as subspace_distance
 
 # Exact arithmetic and derivations
 from . import symbolic as symbolic

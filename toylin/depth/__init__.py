@@ -3,6 +3,7 @@
 from toylin.depth._balance import imbalance, step_departure
 from toylin.depth._best_preconditioner import BestPreconditioner, best_preconditioner
 from toylin.depth._induced import induced_preconditioner, matrix_angle
+from toylin.depth._subspaces import subspace_distance
 
 __all__ = [
     "BestPreconditioner",
@@ -11,4 +12,5 @@ __all__ = [
     "induced_preconditioner",
     "matrix_angle",
     "step_departure",
+    "subspace_distance",
 ]

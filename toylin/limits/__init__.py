@@ -12,6 +12,7 @@ from toylin.limits._optima import (
 )
 from toylin.limits._reached import levels_reached
 from toylin.limits._references import reference_losses
+from toylin.limits._shallow_fixed_point import shallow_fixed_point
 from toylin.limits._tails import Tail, TailWarning, tails
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "estimate_value_and_grad",
     "levels_reached",
     "reference_losses",
+    "shallow_fixed_point",
     "shallow_floor",
     "shallow_optimum",
     "tails",

@@ -1,0 +1,94 @@
+"""The pages of published results: their code, what it finds, and the table of all of them.
+
+``python docs/reproduced.py`` runs every page and writes the section's first page.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+FOLDER = Path(__file__).parent / "reproductions"
+PAGES = sorted(page for page in FOLDER.glob("*.md") if page.stem != "index")
+INTRODUCTION = """# Published results
+
+What papers on meta-learning and on deep linear models claim, computed by a few lines of toylin. A
+page a paper: the claim, the equation, the lines, a picture, and assertions that the tests run. The
+table was written by what ran when the site was built: nothing in its column *toylin* was typed.
+What is *derived* follows from the paper's setting by the equations on the page, and is no number
+that the paper prints. *Exact* is to rounding. Seconds are CPU seconds of a page, all in."""
+
+
+class Result(NamedTuple):
+    """A row of the table."""
+
+    claim: str
+    published: str
+    found: str
+    how: str
+
+
+def title(page: Path) -> str:
+    """The heading of a page."""
+    found = re.search(r"^# (.*)$", page.read_text(), flags=re.MULTILINE)
+    assert found, page
+    return found[1]
+
+
+def authors(page: Path) -> str:
+    """Who and when, as short as a first column must be: from the heading's brackets."""
+    found = re.search(r"\((.*) (\d{4})\)$", title(page))
+    assert found, page
+    first, *others = re.split(", | and ", found[1])
+    return f"{first} et al. {found[2]}" if len(others) > 1 else f"{found[1]} {found[2]}"
+
+
+def code(page: Path) -> str:
+    """The cells of a page, as one program."""
+    cells = r"^```\{code-cell\} python\n(.*?)^```$"
+    return "\n".join(re.findall(cells, page.read_text(), flags=re.MULTILINE | re.DOTALL))
+
+
+def run(source: str, name: str) -> list[Result]:
+    """Run a program; the rows of the table that it leaves in ``reproduced``."""
+    import matplotlib.pyplot as plt
+
+    namespace: dict = {"__name__": name}
+    exec(compile(source, name, "exec", dont_inherit=True), namespace)
+    plt.close("all")
+    return [Result(*row) for row in namespace["reproduced"]]
+
+
+def table() -> str:
+    """Every page, run."""
+    rows = [
+        "| paper | claim | published | toylin | exact or sampled | seconds |",
+        "|---|---|---|---|---|---|",
+    ]
+    for page in PAGES:
+        start = time.process_time()
+        results = run(code(page), page.stem)
+        seconds = time.process_time() - start
+        for i, result in enumerate(results):
+            first = f"[{authors(page)}]({page.name})" if i == 0 else ""
+            rows.append(
+                f"| {first} | {' | '.join(result)} | {f'{seconds:.1f}' if i == 0 else ''} |"
+            )
+    return "\n".join(rows)
+
+
+def main() -> None:
+    """Write the first page of the section."""
+    names = "\n".join(page.stem for page in PAGES)
+    parts = [INTRODUCTION, table(), f"```{{toctree}}\n:hidden:\n\n{names}\n```"]
+    text = "\n\n".join(parts) + "\n"
+    (FOLDER / "index.md").write_text(text)
+
+
+if __name__ == "__main__":
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    main()

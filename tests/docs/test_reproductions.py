@@ -1,0 +1,73 @@
+"""Published results: every page runs, and each of its assertions fails when its claim is broken."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+_SPEC = importlib.util.spec_from_file_location(
+    "reproduced", Path(__file__).parents[2] / "docs" / "reproduced.py"
+)
+reproduced = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(reproduced)
+PAGES = {page.stem: page for page in reproduced.PAGES}
+THOROUGH = os.environ.get("TOYLIN_TESTS") == "thorough"
+
+# What a page computes, put wrong: (page, as it stands, broken).
+BROKEN = [
+    ("collins_landscape", "maml, none = tl.MAML(step_size=1.0)", "maml, none = tl.MAML(0.9)"),
+    ("collins_landscape", "tl.MAML(step_size=0.0)", "tl.MAML(step_size=0.1)"),
+    ("fallah", "tl.FOMAML(step_size))", "tl.MAML(step_size))"),
+    ("fallah", '"FOMAML", tl.FOMAML(alpha)', '"FOMAML", tl.MAML(alpha)'),
+    (
+        "gao_sener",
+        "tl.shallow_fixed_point(batch, tl.MAML(alpha))\n\n",
+        "tl.shallow_fixed_point(batch, tl.FOMAML(alpha))\n\n",
+    ),
+    ("gao_sener", "np.trace(Q @ Q) * Q", "np.trace(Q) * Q"),
+    ("bernacchia", "nu**2 / p, noise_std=sigma, shots=n_r", "nu**2, noise_std=sigma, shots=n_r"),
+    ("arora", "(N - j) / N", "(N - j + 1) / N"),
+    ("arora", "(depths - 1)", "depths"),
+    ("saunshi", "theta_mean=theta, theta_cov=1e-300", "theta_mean=0.9 * theta, theta_cov=1e-300"),
+    ("saunshi", "learned = (run.params[0]", "learned = (params[0]"),
+    ("yueksel", "tl.ANIL(alpha", "tl.ANIL(1.1 * alpha"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _without_a_screen(monkeypatch):
+    monkeypatch.setattr("matplotlib.pyplot.show", lambda: None)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_reproduces_what_it_says(name):
+    source = reproduced.code(PAGES[name])
+    assert "assert" in source
+    rows = reproduced.run(source, name)
+    assert rows
+    assert not any("nan" in row.found or "|" in "".join(row) for row in rows)
+
+
+@pytest.mark.skipif(not THOROUGH, reason="runs the pages again: TOYLIN_TESTS=thorough")
+@pytest.mark.parametrize(("name", "right", "wrong"), BROKEN)
+def test_page_fails_when_its_claim_is_broken(name, right, wrong):
+    source = reproduced.code(PAGES[name])
+    assert right in source
+    with pytest.raises(AssertionError):
+        reproduced.run(source.replace(right, wrong), name)
+
+
+def test_every_page_is_shown_broken():
+    assert {name for name, *_ in BROKEN} == set(PAGES)
+
+
+def test_table_has_every_page_and_what_it_found(monkeypatch):
+    rows = [reproduced.Result("a claim", "1", "0.99", "exact")]
+    monkeypatch.setattr(reproduced, "run", lambda source, name: rows)
+    lines = reproduced.table().splitlines()
+    assert len(lines) == 2 + len(PAGES)
+    for line, page in zip(lines[2:], reproduced.PAGES, strict=True):
+        assert f"]({page.name}) | a claim | 1 | 0.99 | exact |" in line
