@@ -234,5 +234,12 @@ def explorer(path: Path) -> None:
 
 
 def reproductions(script: Path) -> None:
-    """The table of published results, by running their pages (in a process of 64 bits)."""
-    subprocess.run([sys.executable, str(script)], check=True)
+    """The table of published results, by running their pages (in a process of 64 bits).
+
+    Once is enough: it is made anew where a page or the package has changed since.
+    """
+    pages = [p for p in script.with_name("reproductions").glob("*.md") if p.stem != "index"]
+    made = script.with_name("reproductions") / "index.md"
+    sources = [script, *pages, *(Path(__file__).parents[1] / "toylin").rglob("*.py")]
+    if not made.exists() or made.stat().st_mtime < max(p.stat().st_mtime for p in sources):
+        subprocess.run([sys.executable, str(script)], check=True)

@@ -90,5 +90,8 @@ def main() -> None:
 if __name__ == "__main__":
     import matplotlib as mpl
 
+    from toylin._internal.compiling import compile_quickly
+
     mpl.use("Agg")
+    compile_quickly()
     main()

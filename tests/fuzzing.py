@@ -163,6 +163,8 @@ def good() -> dict[str, Any]:
         "extent": 2.0,
         "variables": 2,
         "resolution": 5,
+        "rows": jnp.ones((1, 2)),
+        "subspace_distance.truth": jnp.array([[1.0, 0.0]]),
         "params_optimizer": optax.sgd(0.1),
         "rule_optimizer": optax.sgd(0.1),
         "frozen": (),

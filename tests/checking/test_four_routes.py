@@ -111,8 +111,8 @@ def test_the_dictionary_says_what_the_report_says():
         ({"params": tl.init(jax.random.key(0), (1, 2, 1))}, "shape \\(1, 1\\)"),
         ({"tasks": tl.BinaryClassification()}, "tasks must be a LinearRegression"),
         ({"rule": tl.FOMAML(0.1)}, "rule must not be first-order"),
-        ({"tolerance": 0.0}, "tolerance must be between 0 and 1, got 0.0"),
-        ({"tolerance": float("nan")}, "tolerance must be between 0 and 1, got nan"),
+        ({"tolerance": 0.0}, "tolerance must be a positive number below 1, got 0.0"),
+        ({"tolerance": float("nan")}, "tolerance must be a finite number, got nan"),
     ],
 )
 def test_bad_input_is_named(change, message):

@@ -93,7 +93,8 @@ def test_as_a_command():
     [
         ("--weights 1,2,3 --steps 3 --shots 4", "degree 75 in theta and 93 in S"),
         ("--weights 1,x", "must be numbers separated by commas"),
-        ("--tolerance nan", "--tolerance must be between 0 and 1"),
+        ("--tolerance nan", "'--tolerance': must be a finite number"),
+        ("--tolerance 2", "--tolerance must be between 0 and 1"),
         ("--first-order", "--first-order"),
         ("--weights 3,3,3 --steps 2 --step-size 1e40", "beyond double precision"),
         ("--x-cov 0", "--x-cov must be a positive number"),

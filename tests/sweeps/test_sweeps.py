@@ -366,7 +366,7 @@ def test_the_minima_are_minima():
         ({"optimizer": "lion_tamer"}, "optimizer must be the name of an optax optimizer"),
         ({"optimizer": tl.Optimizer("sgd")}, None),
         ({"record_every": 7}, "record_every must divide num_steps=20, got 7"),
-        ({"loss": "approximate"}, "loss must be 'exact' or 'sampled'"),
+        ({"loss": "approximate"}, "loss must be one of exact, sampled"),
         ({"devices": [1]}, r"devices must be different ones of jax.devices\(\), got \[1\]"),
         ({"devices": [1]}, "devices must be"),  # once more: JAX aborted the second time
         ({"devices": []}, "devices must be"),

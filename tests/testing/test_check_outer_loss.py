@@ -195,7 +195,7 @@ def test_without_exact_nodes_sampling_judges():
 def test_bad_arguments():
     with pytest.raises(ValueError, match="formula must be a function"):
         testing.check_outer_loss(3)
-    with pytest.raises(ValueError, match="tolerance must be between 0 and 1"):
+    with pytest.raises(ValueError, match="tolerance must be a positive number below 1"):
         testing.check_outer_loss(outer_loss, tolerance=2.0)
     with pytest.raises(ValueError, match="max_examples"):
         testing.check_outer_loss(outer_loss, max_examples=0)

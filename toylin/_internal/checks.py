@@ -209,7 +209,7 @@ def not_zero(name: str, value: Any) -> None:
 
 def ndim(name: str, value: Any, axes: int) -> None:
     """An array of that many axes."""
-    if np.ndim(value) != axes:
+    if len(shape_of(name, value)) != axes:
         raise ValueError(f"{name} must have {axes} axes, got shape {np.shape(value)}")
 
 

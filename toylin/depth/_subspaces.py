@@ -30,6 +30,7 @@ def subspace_distance(
     """
     for name, matrix in (("rows", rows), ("truth", truth)):
         checks.ndim(name, matrix, 2)
+        checks.real(name, matrix)
     shapes = jnp.shape(rows), jnp.shape(truth)
     if shapes[0][1] != shapes[1][1] or not shapes[1][0] <= shapes[0][0] <= shapes[0][1]:
         raise ValueError(
