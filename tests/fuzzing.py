@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 import signal
 import traceback
 import warnings
@@ -24,6 +25,7 @@ import numpy as np
 import optax
 
 import toylin as tl
+from toylin import testing
 
 ROOT = str(Path(tl.__file__).parent)
 SECONDS = 20
@@ -33,6 +35,7 @@ RESULTS = {
     "CriticalPoints",
     "Derivation",
     "Estimate",
+    "FormulaReport",
     "NoClosedFormError",
     "Route",
     "RoutesReport",
@@ -44,6 +47,7 @@ RESULTS = {
     "SweepCost",
     "Tail",
     "TailWarning",
+    "WrongFormulaError",
     "pytree_dataclass",
     "static_field",
 }
@@ -184,6 +188,19 @@ def good() -> dict[str, Any]:
     } | {
         # What a function needs of its own.
         "tails.tasks": tasks,
+        "params.depth": 2,
+        "check_outer_loss.params": None,
+        "check_outer_loss.tasks": None,
+        "check_outer_loss.rule": None,
+        "formula": tl.closed_form.outer_loss,
+        "grad": None,
+        "max_examples": 1,
+        "seed": 0,
+        "size": 1.0,
+        "low": 0.5,
+        "high": 1.0,
+        "regressions.shots": (None, 1),
+        "classifications.shots": (None, 1),
         "deep_floor.tasks": tl.LinearRegression(shots=5),
         "deep_optimum.tasks": tl.LinearRegression(shots=5),
         "solve_critical_points.tasks": tl.LinearRegression(shots=5),
@@ -194,6 +211,8 @@ def good() -> dict[str, Any]:
 
 # What a message calls an argument, where that is clearer than its name.
 SYNONYMS = {"open_store(path": "store", "open_store(verify": "store"}
+
+FUNCTIONS = {"formula", "grad", "loss", "model", "points_at", "transform"}
 
 BAD: dict[str, Any] = {
     "None": None,
@@ -237,7 +256,7 @@ class Outcome(NamedTuple):
 def callables() -> Iterator[tuple[str, Callable[..., Any]]]:
     """Every public function and class that takes arguments, by the name that it is called by."""
     modules = {"": tl, "autodiff.": tl.autodiff, "closed_form.": tl.closed_form}
-    modules["symbolic."] = tl.symbolic
+    modules |= {"symbolic.": tl.symbolic, "testing.": testing}
     for prefix, module in modules.items():
         for name in module.__all__:
             found = getattr(module, name)
@@ -289,13 +308,14 @@ def _without_missing(result: Any) -> Any:
 
 def _judge(call: str, parameter: str, error: Exception) -> Outcome:
     message = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-    if call.endswith("a function)") and "len()" in message:  # what a user's function says itself
+    if call.endswith("=a function)") and parameter in FUNCTIONS:  # what theirs says itself
         return Outcome("accepted", call, message)
     last = traceback.extract_tb(error.__traceback__)[-1].filename
     if not isinstance(error, ValueError | TypeError | OSError) or not last.startswith(ROOT):
         return Outcome("inside", call, f"{message} [{last[-40:]}]")
     words = {parameter, parameter.rstrip("s"), SYNONYMS.get(call.partition("=")[0], parameter)}
-    return Outcome("clear" if any(w in message for w in words) else "unnamed", call, message)
+    named = re.search(rf"\b({'|'.join(map(re.escape, words))})\b", message)
+    return Outcome("clear" if named else "unnamed", call, message)
 
 
 def _has_nan(leaf: Any) -> bool:

@@ -82,7 +82,8 @@ def test_learned_rules_fit_and_have_moved(name, data):
 
 def test_bad_arguments_are_named():
     for call, name in [
-        (lambda: testing.numbers(1.0, 0.0), "high"),
+        (lambda: testing.numbers(1.0, 0.0), "low must be at most high"),
+        (lambda: testing.regressions(shots=[0]), "every entry of shots"),
         (lambda: testing.params(0), "depth"),
         (lambda: testing.params(1, dim=0), "dim"),
         (lambda: testing.covariances(2, low=0.0), "low"),

@@ -133,7 +133,10 @@ def check_outer_loss(
             "formulas are checked in double precision: jax.config.update('jax_enable_x64', True)"
         )
     checks.function("formula", formula, "of (params, tasks, rule)")
+    if grad is not None:
+        checks.function("grad", grad, "of (params, tasks, rule)")
     checks.integer("max_examples", max_examples, minimum=1)
+    checks.integer("seed", seed, minimum=0)
     checks.positive("tolerance", tolerance, below=1.0)
     settings = st.builds(
         Setting,

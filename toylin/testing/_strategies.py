@@ -39,7 +39,10 @@ def numbers(low: float, high: float) -> SearchStrategy[float]:
         ValueError: ends that are not finite, or in the wrong order.
     """
     checks.scalar("low", low)
-    checks.scalar("high", high, minimum=low)
+    checks.scalar("high", high)
+    low, high = float(low), float(high)
+    if low > high:
+        raise ValueError(f"low must be at most high, got low={low!r} and high={high!r}")
     boring = dict.fromkeys(x for x in (*_BORING, low, high) if low <= x <= high)
     return st.one_of(st.sampled_from([*boring]), st.floats(low, high, allow_subnormal=False))
 
@@ -57,7 +60,7 @@ def params(depth: int = 2, dim: int = 1, size: float = 2.0) -> SearchStrategy[Pa
     """
     checks.integer("depth", depth, minimum=1)
     checks.integer("dim", dim, minimum=1)
-    checks.scalar("size", size, minimum=0.0)
+    size = _size(size)
     shapes = [(dim, dim)] * (depth - 1) + [(1, dim)]
     return st.tuples(*(_arrays(shape, size).map(jnp.asarray) for shape in shapes))
 
@@ -74,7 +77,7 @@ def covariances(dim: int, low: float = 0.1, high: float = 4.0) -> SearchStrategy
         ValueError: an argument of the wrong kind or size.
     """
     checks.integer("dim", dim, minimum=1)
-    checks.scalar("low", low, minimum=float(np.finfo(float).tiny))
+    checks.positive("low", low)
     if dim == 1:
         return numbers(low, high)
 
@@ -104,7 +107,8 @@ def regressions(
     Raises:
         ValueError: an argument of the wrong kind or size.
     """
-    checks.scalar("size", size, minimum=0.5)
+    checks.integer("dim", dim, minimum=1)
+    size, shots = _size(size, 0.5), _shots(shots)
     mean = numbers(-size, size)
     if dim > 1:
         mean = st.one_of(mean, _arrays((dim,), size))
@@ -115,7 +119,7 @@ def regressions(
         theta_cov=covariances(dim, 0.1, size**2),
         x_cov=covariances(dim, 0.1, size**2),
         noise_std=numbers(0.0, size),
-        shots=st.sampled_from(tuple(shots)),
+        shots=st.sampled_from(shots),
     )
 
 
@@ -132,13 +136,14 @@ def classifications(
     Raises:
         ValueError: an argument of the wrong kind or size.
     """
-    checks.scalar("size", size, minimum=0.5)
+    checks.integer("dim", dim, minimum=1)
+    size, shots = _size(size, 0.5), _shots(shots)
     return st.builds(
         BinaryClassification,
         dim=st.just(dim),
         mean_std=numbers(0.0, size),
         x_cov=covariances(dim, 0.1, size**2),
-        shots=st.sampled_from(tuple(shots)),
+        shots=st.sampled_from(shots),
     )
 
 
@@ -172,6 +177,7 @@ def learned_rules(
     Raises:
         ValueError: an unknown name, an option that the rule does not take, or a bad value.
     """
+    size = _size(size)
     start = make_rule(name, params, 0.1, steps, **options)
     leaves, structure = jax.tree.flatten(start)
 
@@ -180,6 +186,20 @@ def learned_rules(
         return jax.tree.unflatten(structure, [jnp.asarray(x) + move for x, move in pairs])
 
     return st.tuples(*(_arrays(np.shape(leaf), size) for leaf in leaves)).map(moved)
+
+
+def _size(size: float, minimum: float = 0.0) -> float:
+    checks.scalar("size", size, minimum=minimum)
+    return float(size)
+
+
+def _shots(shots: Sequence[int | None]) -> tuple[int | None, ...]:
+    if not isinstance(shots, Sequence) or isinstance(shots, str) or not shots:
+        raise ValueError(f"shots must be a list of numbers of shots, or None, got {shots!r}")
+    for count in shots:
+        if count is not None:
+            checks.integer("every entry of shots", count, minimum=1)
+    return tuple(shots)
 
 
 def _arrays(shape: tuple[int, ...], size: float) -> SearchStrategy[Any]:
