@@ -52,3 +52,19 @@ def test_every_public_name_is_in_the_reference(tmp_path):
         documented = rf"^\.\. auto\w+:: toylin\.{re.escape(name)}$"
         assert re.search(documented, text, flags=re.MULTILINE), name
         assert f"<toylin.{name}>`" in index, name
+
+
+def test_what_the_claims_page_names_is_there():
+    rows = (DOCS / "claims.md").read_text().splitlines()
+    rows = [[c.strip() for c in row.strip("|").split("|")] for row in rows if row.startswith("| ")]
+    root = DOCS.parent
+    for _, figures, notebooks, functions, test in rows[1:-1]:
+        for name in re.findall(r"`(\w+)`", figures):
+            assert (root / "figures" / f"{name}.png").exists()
+        for name in re.findall(r"`(\w+)`", notebooks):
+            assert (root / "notebooks" / f"{name}.py").exists()
+        for name in re.findall(r"`(\w+)`", functions):
+            assert name in tl.__all__
+        file, _, function = test.strip("`").partition("::")
+        assert f"def {function}(" in (root / file).read_text()
+    assert len(rows) == 8
