@@ -69,7 +69,7 @@ def _is_regression(tasks: Tasks) -> TypeGuard[LinearRegression]:
 
 
 def _is_shallow(params: Params, tasks: Tasks, rule: Rule) -> bool:
-    few_steps = _is_regression(tasks) and (tasks.shots is None or rule.steps <= 1)
+    few_steps = isinstance(tasks, LinearRegression) and (tasks.shots is None or rule.steps <= 1)
     return few_steps and len(params) == 1 and rule.linear and _knows_direction(rule)
 
 
@@ -149,8 +149,8 @@ def _nodes(params: Params, tasks: LinearRegression, rule: Rule) -> Batch:
 ROUTES = (
     Route(
         "quadratic form",
-        "LinearRegression of one output; one layer, any dimension; the population at any number of "
-        "steps, K shots at one step or none; any linear rule",
+        "LinearRegression; one layer, any dimension, any number of outputs; the population at any "
+        "number of steps, K shots at one step or none; any linear rule",
         "rounding",
         _is_shallow,
         lambda params, tasks, rule, remat: _shallow.outer_loss(params, tasks, rule),

@@ -1,9 +1,11 @@
 """The shallow model in any dimension: the outer loss is a quadratic in the start, in closed form.
 
-A rule that is a linear map of gradients moves an error e = w - theta by -P (S e - n) a step, P a
-d x d matrix: alpha I for MAML, diagonal for Meta-SGD, alpha R'R L'L for Meta-KFO. T steps leave
-(I - B) e, and the expected loss is 1/2 [m' M m + tr(M Lambda)] + constant, with m = w - mu and
-M = E (I - B)' Sigma (I - B).
+With m outputs w and theta are m x d matrices, here in one vector, row by row; so are e = w - theta
+and the noise moment n. The support's second moment acts on every row: I kron S, with mean
+I kron Sigma. A rule that is a linear map of gradients moves e by -P ((I kron S) e - n) a step, P an
+md x md matrix: alpha I for MAML, diagonal for Meta-SGD, a Kronecker product for Meta-KFO. T steps
+leave (I - B) e, and the expected loss is 1/2 [c' M c + tr(M (R kron Lambda))] + constant, with
+c = w - mu and M = E (I - B)' (I kron Sigma) (I - B).
 """
 
 from __future__ import annotations
@@ -20,18 +22,18 @@ from toylin.rules import Reptile, Rule
 from toylin.tasks import LinearRegression, covariance_matrix
 
 
-def preconditioner(rule: Rule, dim: int, dtype: np.dtype) -> Float[Array, "dim dim"]:
-    """P, the update of a shallow model's gradient as a matrix that multiplies it from the left."""
-    rows = jax.vmap(lambda row: rule.update((row[None, :],))[0][0])(jnp.eye(dim, dtype=dtype))
-    return rows.T
+def preconditioner(rule: Rule, outputs: int, dim: int, dtype: np.dtype) -> Float[Array, "n n"]:
+    """P, the update of a shallow model's gradient, a vector of its rows, as a matrix, n = m d."""
+    basis = jnp.eye(outputs * dim, dtype=dtype)
+    return jax.vmap(lambda g: rule.update((g.reshape(outputs, dim),))[0].ravel())(basis).T
 
 
 class _Moments(NamedTuple):
-    """Means over supports. M = (I - moved)' Sigma (I - moved) + spread."""
+    """Means over supports. M = (I - moved)' sigma (I - moved) + spread."""
 
-    sigma: Array
+    sigma: Array  # I kron Sigma
     moved: Array  # E B
-    spread: Array  # E B' Sigma B - (E B)' Sigma (E B): zero in the population
+    spread: Array  # E B' sigma B - (E B)' sigma (E B): zero in the population
     constant: Array
 
     def quadratic(self) -> Array:
@@ -40,18 +42,24 @@ class _Moments(NamedTuple):
 
 
 def _moments(tasks: LinearRegression, rule: Rule, dtype: np.dtype) -> _Moments:
-    sigma = covariance_matrix(tasks.x_cov, tasks.dim, dtype)
+    outputs, dim = tasks.outputs, tasks.dim
+    of_x = covariance_matrix(tasks.x_cov, dim, dtype)
+    sigma = jnp.kron(jnp.eye(outputs, dtype=dtype), of_x)
     noise = jnp.asarray(tasks.noise_std, dtype) ** 2
-    p = preconditioner(rule, tasks.dim, dtype)
+    p = preconditioner(rule, outputs, dim, dtype)
     moved = _moved(p, sigma, rule)
     if tasks.shots is None or rule.steps == 0:
-        return _Moments(sigma, moved, jnp.zeros_like(sigma), noise / 2)
-    # Wishart moments, with B = P S: E S Q S = (1 + 1/K) Sigma Q Sigma + tr(Q Sigma) Sigma / K for
-    # Q = P' Sigma P, and E n n' = sigma² Sigma / K.
+        return _Moments(sigma, moved, jnp.zeros_like(sigma), outputs * noise / 2)
+    # Wishart moments, with B = P (I kron S): for every d x d block A of Q = P' sigma P it is
+    # E S A S = Sigma A Sigma + (Sigma A' Sigma + tr(A Sigma) Sigma) / K; n has the covariance
+    # noise I kron Sigma / K.
     inner = p.T @ sigma @ p
-    trace = jnp.sum(inner * sigma)
-    spread = (sigma @ inner @ sigma + trace * sigma) / tasks.shots
-    return _Moments(sigma, moved, spread, noise / 2 * (1 + trace / tasks.shots))
+    blocks = inner.reshape(outputs, dim, outputs, dim)
+    traces = jnp.einsum("iajb,ba->ij", blocks, of_x)
+    turned = jnp.einsum("ab,icjb,cd->iajd", of_x, blocks, of_x)
+    spread = (turned + jnp.einsum("ij,ab->iajb", traces, of_x)).reshape(sigma.shape) / tasks.shots
+    trace = jnp.trace(traces)
+    return _Moments(sigma, moved, spread, noise / 2 * (outputs + trace / tasks.shots))
 
 
 def _moved(p: Array, sigma: Array, rule: Rule) -> Array:
@@ -73,8 +81,8 @@ def _moved(p: Array, sigma: Array, rule: Rule) -> Array:
     return p @ jax.lax.stop_gradient(grads)
 
 
-def _start(w: Float[Array, "1 dim"], tasks: LinearRegression) -> Array:
-    return w[0] - jnp.asarray(tasks.theta_mean, w.dtype)
+def _start(w: Float[Array, "outputs dim"], tasks: LinearRegression) -> Array:
+    return (w - jnp.asarray(tasks.theta_mean, w.dtype)).ravel()
 
 
 def outer_loss(params: Params, tasks: LinearRegression, rule: Rule) -> Float[Array, ""]:
@@ -92,14 +100,14 @@ def outer_value_and_grad(
     if isinstance(rule, Reptile):
         matrix = moments.moved
     elif rule.first_order:
-        matrix = moments.sigma @ (jnp.eye(tasks.dim, dtype=w.dtype) - moments.moved)
+        matrix = moments.sigma @ (jnp.eye(start.size, dtype=w.dtype) - moments.moved)
     else:
         matrix = moments.quadratic()
-    return _value(start, moments, tasks, rule), ((matrix @ start)[None, :],)
+    return _value(start, moments, tasks, rule), ((matrix @ start).reshape(w.shape),)
 
 
 def _value(m: Array, moments: _Moments, tasks: LinearRegression, rule: Rule) -> Array:
-    prior = covariance_matrix(tasks.theta_cov, tasks.dim, m.dtype)
+    prior = tasks.prior(m.dtype)
     fixed = jax.lax.stop_gradient(m) if rule.first_order else m
     left = m - moments.moved @ fixed
     square = left @ moments.sigma @ left + fixed @ moments.spread @ fixed

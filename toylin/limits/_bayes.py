@@ -10,12 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
+from toylin._internal import checks
 from toylin._internal.dtypes import float_dtype
 from toylin._internal.errors import NoClosedFormError
 from toylin._internal.shapes import Array, Float
 from toylin.models import Scalar
 from toylin.quadrature import eigenvalue_rule
-from toylin.tasks import LinearRegression, check_one_output, covariance_matrix
+from toylin.tasks import LinearRegression, covariance_matrix
 
 # Nodes of a trapezoidal rule, and how far into the tails it reaches: exp(-_TAIL) is left out.
 _NODES = 4096
@@ -34,7 +35,9 @@ def bayes_loss(tasks: LinearRegression, dtype: DTypeLike | None = None) -> Float
     follows, it is s² tau² a E[1/(a + g)] / 2 + sigma²/2; the expectation is an integral over log g,
     where the trapezoidal rule converges exponentially. In several, where theta_cov and x_cov are
     numbers, it is s² tau² E tr (I + s² tau² Z'Z / sigma²)^-1 / 2 + sigma²/2, a sum over the
-    eigenvalues of the Wishart matrix Z'Z (``wishart.eigenvalue_rule``).
+    eigenvalues of the Wishart matrix Z'Z (``wishart.eigenvalue_rule``). Several outputs are
+    independent in the eigenvectors of their covariance R, in which neither noise nor loss changes:
+    a sum of problems of one output, with theta_cov times an eigenvalue of R.
 
     Args:
         tasks: the distribution of tasks.
@@ -45,11 +48,21 @@ def bayes_loss(tasks: LinearRegression, dtype: DTypeLike | None = None) -> Float
         NoClosedFormError: K shots in several dimensions, and a covariance that is a matrix or more
             than 40 shots and dimensions.
     """
-    check_one_output(tasks)
+    checks.instance("tasks", tasks, LinearRegression)
     dtype = float_dtype(dtype)
     if tasks.shots is not None and tasks.dim > 1:
         _check_isotropic(tasks)
-    return _loss(tasks, dtype)
+    if tasks.outputs == 1:
+        return _loss(tasks, dtype)
+    of_outputs = 1.0 if tasks.output_cov is None else tasks.output_cov
+    scales = jnp.linalg.eigvalsh(covariance_matrix(of_outputs, tasks.outputs, dtype))
+
+    def along(scale: Array) -> Array:
+        cov = scale * jnp.asarray(tasks.theta_cov, dtype)
+        rest = (tasks.x_cov, tasks.noise_std, tasks.shots)
+        return _loss(LinearRegression(tasks.dim, 0.0, cov, *rest), dtype)
+
+    return jnp.sum(jax.vmap(along)(scales))
 
 
 def _check_isotropic(tasks: LinearRegression) -> None:

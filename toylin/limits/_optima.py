@@ -18,19 +18,22 @@ from toylin.tasks import LinearRegression, check_one_output, covariance_matrix
 
 def shallow_optimum(
     tasks: LinearRegression, dtype: DTypeLike | None = None
-) -> tuple[Float[Array, "1 dim"]]:
+) -> tuple[Float[Array, "outputs dim"]]:
     """The best start of the shallow model: the mean of theta, whatever the rule.
 
     What adaptation leaves of the error w - theta is a linear map of it that does not depend on w,
     and label noise has mean zero, so the outer loss is a quadratic around mu.
 
     Args:
-        tasks: linear regression, of any dimension and number of shots.
+        tasks: linear regression, of any dimension and number of shots and outputs.
         dtype: of the result; JAX's default float type if None.
+
+    Raises:
+        ValueError: tasks of another kind.
     """
-    check_one_output(tasks)
+    checks.instance("tasks", tasks, LinearRegression)
     mean = jnp.asarray(tasks.theta_mean, float_dtype(dtype))
-    return (jnp.broadcast_to(mean, (1, tasks.dim)),)
+    return (jnp.broadcast_to(mean, (tasks.outputs, tasks.dim)),)
 
 
 def shallow_floor(

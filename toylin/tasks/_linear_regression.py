@@ -110,6 +110,15 @@ class LinearRegression:
             ee=jnp.broadcast_to(noise, tasks),
         )
 
+    def prior(self, dtype: DTypeLike | None = None) -> Float[Array, "n n"]:
+        """The covariance of theta in one vector, row by row: R kron Lambda, n = outputs * dim."""
+        dtype = float_dtype(dtype)
+        of_outputs = 1.0 if self.output_cov is None else self.output_cov
+        return jnp.kron(
+            covariance_matrix(of_outputs, self.outputs, dtype),
+            covariance_matrix(self.theta_cov, self.dim, dtype),
+        )
+
     def sample_theta(
         self, key: PRNGKeyArray, num_tasks: int, dtype: DTypeLike | None = None
     ) -> Float[Array, "tasks dim"] | Float[Array, "tasks outputs dim"]:

@@ -1,0 +1,222 @@
+"""The shallow model of several outputs: outer loss, optimum, floor and Bayes, by other routes."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import ROUTES, assert_close
+from hypothesis import given
+from hypothesis import strategies as st
+
+import toylin as tl
+from toylin import testing
+
+OUTPUTS, DIM = 2, 2
+KINDS = ["maml", "meta-sgd", "meta-curvature", "meta-kfo"]
+START = (jnp.zeros((OUTPUTS, DIM)),)
+
+
+def laws(shots=(None,)):
+    return st.builds(
+        tl.LinearRegression,
+        dim=st.just(DIM),
+        outputs=st.just(OUTPUTS),
+        theta_mean=testing.numbers(-2.0, 2.0),
+        theta_cov=testing.covariances(DIM),
+        x_cov=testing.covariances(DIM),
+        noise_std=testing.numbers(0.0, 1.5),
+        output_cov=testing.covariances(OUTPUTS),
+        shots=st.sampled_from(shots),
+    )
+
+
+def weights():
+    entries = st.lists(testing.numbers(-2.0, 2.0), min_size=4, max_size=4)
+    return entries.map(lambda x: (jnp.reshape(jnp.array(x), (OUTPUTS, DIM)),))
+
+
+@jax.jit
+def both(params, tasks, rule):
+    return [route.outer_value_and_grad(params, tasks, rule) for route in ROUTES]
+
+
+@pytest.mark.parametrize(("kind", "steps"), [(kind, 1) for kind in KINDS] + [("meta-kfo", 3)])
+@given(data=st.data())
+def test_the_population_against_autodiff_on_nodes(kind, steps, data):
+    params, tasks = data.draw(weights()), data.draw(laws())
+    rule = data.draw(testing.learned_rules(kind, START, steps, size=0.3))
+    assert tl.closed_form.route(params, tasks, rule).name == "quadratic form"
+    closed, auto = both(params, tasks, rule)
+    assert_close(closed[0], auto[0], 1e-10)
+    assert_close(closed[1], auto[1], 1e-10, scale=float(closed[0]))
+
+
+def by_wick(w, mean, prior, sigma, p, noise, shots):
+    """The loss of one step on K points by sums over products of indices, in rational numbers.
+
+    E s_ab s_cd = S_ab S_cd + (S_ac S_bd + S_ad S_bc) / K for the second moment of Gaussian points.
+    """
+    m, d = len(w), len(w[0])
+    at = [(i, a) for i in range(m) for a in range(d)]
+    big = {(x, y): sigma[x[1]][y[1]] if x[0] == y[0] else 0 for x in at for y in at}
+    q = {(x, y): sum(p[u][x] * big[u, v] * p[v][y] for u in at for v in at) for x in at for y in at}
+    moment = {
+        (x, y): (w[x[0]][x[1]] - mean) * (w[y[0]][y[1]] - mean) + prior[x][y]
+        for x in at
+        for y in at
+    }
+
+    def pair(a, b, c, e):
+        return (
+            sigma[a][b] * sigma[c][e]
+            + (sigma[a][c] * sigma[b][e] + sigma[a][e] * sigma[b][c]) / shots
+        )
+
+    total = Fraction(0)
+    for x in at:
+        for y in at:
+            square = sum(
+                pair(x[1], a, b, y[1]) * q[(x[0], a), (y[0], b)] for a in range(d) for b in range(d)
+            )
+            crossed = sum(big[x, u] * p[u][v] * big[v, y] for u in at for v in at)
+            turned = sum(big[x, u] * p[v][u] * big[v, y] for u in at for v in at)
+            total += moment[x, y] * (big[x, y] - crossed - turned + square)
+            total += noise * q[x, y] * big[x, y] / shots
+    return (total + m * noise) / 2
+
+
+@tl.pytree_dataclass
+class Dense(tl.Rule):
+    """Any linear map of the gradient: its blocks need not be symmetric."""
+
+    matrix: jax.Array
+    steps: int = tl.static_field(default=1)
+    first_order: bool = tl.static_field(default=False)
+    linear = True
+
+    def update(self, grads):
+        return tuple((self.matrix @ g.ravel()).reshape(g.shape) for g in grads)
+
+
+def moved(kind):
+    """A rule whose numbers are binary fractions, all different."""
+    if kind == "dense":
+        return Dense(jnp.arange(16.0).reshape(4, 4) / 32)
+    leaves, structure = jax.tree.flatten(tl.make_rule(kind, START, 0.25))
+    moves = [np.arange(1, 1 + np.size(x)).reshape(np.shape(x)) / 16 for x in leaves]
+    together = zip(leaves, moves, strict=True)
+    return jax.tree.unflatten(structure, [jnp.asarray(x) + m for x, m in together])
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "dense"])
+@pytest.mark.parametrize("shots", [1, 3])
+def test_few_shots_against_sums_over_indices_in_rational_numbers(kind, shots):
+    f = Fraction
+    w, mean = [[f(1, 2), f(-1)], [f(3, 4), f(1, 3)]], f(1, 5)
+    sigma = [[f(1), f(1, 4)], [f(1, 4), f(1, 2)]]
+    of_theta, of_outputs = [[f(2), f(-1, 2)], [f(-1, 2), f(1)]], [[f(1), f(1, 3)], [f(1, 3), f(2)]]
+    noise = f(9, 16)
+    at = [(i, a) for i in range(2) for a in range(2)]
+    prior = {x: {y: of_outputs[x[0]][y[0]] * of_theta[x[1]][y[1]] for y in at} for x in at}
+    rule = moved(kind)
+
+    def column(x):  # exact, since the entries of the rule are binary fractions
+        unit = jnp.zeros((2, 2)).at[x].set(1.0)
+        return np.asarray(rule.update((unit,))[0])
+
+    p = {y: {x: f(float(column(x)[y])) for x in at} for y in at}
+    expected = float(by_wick(w, mean, prior, sigma, p, noise, shots))
+    to_floats = lambda m: jnp.array([[float(x) for x in row] for row in m])  # noqa: E731
+    tasks = tl.LinearRegression(
+        dim=2,
+        outputs=2,
+        theta_mean=float(mean),
+        theta_cov=to_floats(of_theta),
+        output_cov=to_floats(of_outputs),
+        x_cov=to_floats(sigma),
+        noise_std=0.75,
+        shots=shots,
+    )
+    params = (to_floats(w),)
+    loss, grads = tl.closed_form.outer_value_and_grad(params, tasks, rule)
+    np.testing.assert_allclose(loss, expected, rtol=1e-12)
+    slope = jax.grad(tl.closed_form.outer_loss)(params, tasks, rule)
+    assert_close(grads, slope, 1e-12)
+    direction = (jnp.array([[0.3, -1.0], [0.7, 0.2]]),)
+    ahead, behind = (
+        tl.closed_form.outer_loss((params[0] + t * direction[0],), tasks, rule) for t in (1.0, -1.0)
+    )  # a quadratic: central differences are exact
+    np.testing.assert_allclose((ahead - behind) / 2, jnp.sum(grads[0] * direction[0]), rtol=1e-11)
+
+
+def test_few_shots_against_sampled_tasks():
+    tasks = tl.LinearRegression(
+        dim=3,
+        outputs=2,
+        theta_mean=0.4,
+        noise_std=0.5,
+        shots=8,
+        output_cov=jnp.array([[1.0, 0.6], [0.6, 2.0]]),
+    )
+    params = (jax.random.normal(jax.random.key(0), (2, 3)),)
+    found, grads = tl.estimate_value_and_grad(
+        params, tasks, tl.MAML(0.2), jax.random.key(1), 40_000
+    )
+    loss, slope = tl.closed_form.outer_value_and_grad(params, tasks, tl.MAML(0.2))
+    assert abs(found.mean - loss) < 4.5 * found.stderr
+    assert np.all(np.abs(grads[0].mean - slope[0]) < 4.5 * grads[0].stderr)
+    assert found.stderr < 0.01 * loss
+
+
+def test_first_order_and_reptile_are_as_by_autodiff():
+    params = (jnp.array([[0.5, -1.0], [0.7, 0.2]]),)
+    tasks = tl.LinearRegression(dim=2, outputs=2, theta_mean=0.3, output_cov=1.5, noise_std=0.2)
+    for rule in (tl.FOMAML(0.3, 2), tl.Reptile(0.3, 2)):
+        closed, auto = both(params, tasks, rule)
+        assert_close(closed, auto, 1e-11)
+
+
+@pytest.mark.parametrize("shots", [None, 4])
+def test_the_shallow_optimum_is_the_mean_and_no_start_is_lower(shots):
+    mean = jnp.array([[0.5, -1.0], [2.0, 0.1]])
+    tasks = tl.LinearRegression(dim=2, outputs=2, theta_mean=mean, noise_std=0.4, shots=shots)
+    (best,) = tl.shallow_optimum(tasks)
+    np.testing.assert_array_equal(best, mean)
+    rule = tl.MAML(0.3)
+    floor = tl.shallow_floor(tasks, rule)
+    slope = tl.closed_form.outer_grad((best,), tasks, rule)
+    np.testing.assert_allclose(slope[0], 0.0, atol=1e-13)
+    for move in jax.random.normal(jax.random.key(0), (20, 2, 2)):
+        assert tl.closed_form.outer_loss((best + move,), tasks, rule) > floor
+
+
+@pytest.mark.parametrize(("dim", "shots"), [(1, 3), (2, 2), (3, 5)])
+def test_bayes_is_the_posterior_variance_of_all_outputs_together(dim, shots):
+    # vec(theta) given the points has the precision R^-1 kron Lambda^-1 + I kron X'X / noise.
+    outputs, noise = np.array([[1.0, 0.7], [0.7, 2.0]]), 0.6
+    tasks = tl.LinearRegression(
+        dim=dim,
+        outputs=2,
+        theta_cov=1.3,
+        x_cov=0.8,
+        noise_std=noise,
+        shots=shots,
+        output_cov=jnp.array(outputs),
+    )
+    x = np.random.default_rng(0).normal(size=(20_000, shots, dim)) * 0.8**0.5
+    gram = np.einsum("nka,nkb->nab", x, x) / noise**2
+    seen = np.zeros((len(x), 2 * dim, 2 * dim))
+    seen[:, :dim, :dim], seen[:, dim:, dim:] = gram, gram
+    precision = np.kron(np.linalg.inv(outputs), np.eye(dim) / 1.3) + seen
+    losses = 0.5 * (0.8 * np.trace(np.linalg.inv(precision), axis1=1, axis2=2) + 2 * noise**2)
+    stderr = losses.std() / len(x) ** 0.5
+    assert abs(losses.mean() - tl.bayes_loss(tasks)) < 4.5 * stderr
+    assert stderr < 5e-3 * losses.mean()
+    assert tl.bayes_loss(tasks) < tl.shallow_floor(tasks, tl.MAML(0.2))
+    np.testing.assert_allclose(
+        tl.bayes_loss(tl.LinearRegression(dim=dim, outputs=2, noise_std=noise)), noise**2
+    )
