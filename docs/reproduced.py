@@ -15,10 +15,10 @@ PAGES = sorted(page for page in FOLDER.glob("*.md") if page.stem != "index")
 INTRODUCTION = """# Published results
 
 What papers on meta-learning and on deep linear models claim, computed by a few lines of toylin. A
-page a paper: the claim, the equation, the lines, a picture, and assertions that the tests run. The
-table was written by what ran when the site was built: nothing in its column *toylin* was typed.
-What is *derived* follows from the paper's setting by the equations on the page, and is no number
-that the paper prints. *Exact* is to rounding. Seconds are CPU seconds of a page, all in."""
+page a paper: the claim, the equation, the lines, a picture, and assertions: where one fails, this
+site is not built. The table was written by what ran when it was: nothing in its column *toylin* was
+typed. What is *derived* follows from the paper's setting by the equations on the page, and is no
+number that the paper prints. *Exact* is to rounding. Seconds are CPU seconds of a page, all in."""
 
 
 class Result(NamedTuple):

@@ -117,8 +117,8 @@ def test_an_index_change_is_one():
         (family(lambda v: (1, 0, 0)), [0, 0], 1e-6, "increasing finite numbers"),
         (family(lambda v: (1, 0, 0)), [1, 0], 1e-6, "increasing finite numbers"),
         (family(lambda v: (1, 0, 0)), [0], 1e-6, "at least two"),
-        (family(lambda v: (1, 0, 0)), [-np.inf, 0], 1e-6, "finite numbers"),
-        (family(lambda v: (1, 0, 0)), [0, np.nan], 1e-6, "finite numbers"),
+        (family(lambda v: (1, 0, 0)), [-np.inf, 0], 1e-6, "values must be finite"),
+        (family(lambda v: (1, 0, 0)), [0, np.nan], 1e-6, "values must be finite"),
         (family(lambda v: (1, 0, 0)), [0, 1], np.nan, "tolerance must be"),
         (family(lambda v: (1, 0, 0)), [0, 1], 0.0, "tolerance must be"),
         (

@@ -260,8 +260,14 @@ class OwnMAML(tl.MAML):
         (lambda: tl.search_critical_points(jnp.sum, 1.0, tolerance=np.nan), "tolerance must be"),
         (lambda: tl.search_critical_points(jnp.sum, 1.0, tolerance=0.0), "tolerance must be"),
         (lambda: tl.search_critical_points(jnp.sum, 1.0, tolerance=1e-17), "float type resolves"),
-        (lambda: tl.search_critical_points(jnp.sum, np.inf), "extent must be a positive finite"),
-        (lambda: tl.search_critical_points(jnp.sum, np.nan), "extent must be a positive finite"),
+        (
+            lambda: tl.search_critical_points(jnp.sum, np.inf),
+            "extent must be a finite",
+        ),
+        (
+            lambda: tl.search_critical_points(jnp.sum, np.nan),
+            "extent must be a finite",
+        ),
     ],
 )
 def test_bad_input_is_named(call, message):

@@ -138,7 +138,7 @@ def test_floats_are_read_as_they_print():
 @pytest.mark.parametrize(
     ("weights", "tasks", "rule", "match"),
     [
-        ([], tl.LinearRegression(), tl.MAML(0.1), "weights must hold at least one number"),
+        ([], tl.LinearRegression(), tl.MAML(0.1), "weights must be a sequence of numbers"),
         ([np.nan], tl.LinearRegression(), tl.MAML(0.1), "weights must be a finite number"),
         ([np.ones(2)], tl.LinearRegression(), tl.MAML(0.1), "weights must be one number"),
         (["a"], tl.LinearRegression(), tl.MAML(0.1), "weights must be a real number"),
