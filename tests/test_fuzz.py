@@ -17,7 +17,7 @@ from helpers import run_command
 from toylin.cli import COMMANDS, cli
 
 THOROUGH = os.environ.get("TOYLIN_TESTS") == "thorough"
-EVERY = 1 if THOROUGH else 10
+EVERY = 1 if THOROUGH else 20
 NAMES = [name for name, _ in fuzzing.callables()]
 
 
