@@ -104,6 +104,34 @@ def test_degrees_by_the_recursion():
     assert count_nodes(tl.LinearRegression(dim=64), 1, 1) == 2**64
 
 
+def degrees_step_by_step(depth, steps):
+    """Degrees in theta and S and powers of the denominator, of a weight and of the slope."""
+    theta, second, power, slope = 0, 0, 1, (1, 1, depth + 1)
+    for _ in range(steps):
+        theta = slope[0] + (depth - 1) * theta
+        second = slope[1] + (depth - 1) * second
+        power = 1 + slope[2] + (depth - 1) * power
+        slope = (depth * theta, 1 + depth * second, 1 + depth * power)
+    return depth * theta, depth * second, power
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 5])
+def test_the_degrees_behind_exact_arithmetic(depth):
+    from toylin.symbolic._exact import _degrees
+
+    for steps in (0, 1, 2, 3, 7, 64):
+        assert _degrees(depth, steps) == degrees_step_by_step(depth, steps)
+    if depth == 1:
+        assert _degrees(1, 5000) == degrees_step_by_step(1, 5000)
+
+
+@pytest.mark.parametrize(("steps", "shots"), [(900, 5), (5000, 5), (MOST, 5), (MOST, None)])
+def test_exact_arithmetic_of_one_layer_refuses_what_takes_too_long(steps, shots):
+    tasks = tl.LinearRegression(theta_mean=0.3, shots=shots)
+    with pytest.raises(ValueError, match="takes too long"):
+        tl.symbolic.outer_loss([0.7], tasks, tl.MAML(0.1, steps))
+
+
 def test_memory_is_counted_in_bytes():
     have = physical_memory()
     assert have is None or have > 2**28

@@ -25,7 +25,6 @@ from toylin.rules import MAML
 from toylin.tasks import LinearRegression, check_one_output
 
 MAX_COST = 2e6
-_STEPS = 99  # whose cost is beyond that for any depth
 
 
 def others(weights: Sequence[Any], one: Any) -> list[Any]:
@@ -133,20 +132,31 @@ def _rational(name: str, value: Any) -> Any:
     return QQ(fraction.numerator, fraction.denominator)
 
 
-def _check_cost(depth: int, steps: int, few_shots: bool, denominator: int) -> None:
-    """Raise a ValueError where the polynomials are too large to multiply out in half a minute.
+def _degrees(depth: int, steps: int) -> tuple[int, int, int]:
+    """Degrees of the adapted product in theta and S, and the denominator's power in a weight.
 
-    Follows degrees, and powers of the denominator, through the inner steps. A unit of cost is
-    about 15 microseconds; every power of v comes with one of S, so half the terms are missing.
+    Those of one layer grow with the steps, those of several with their exponential: beyond 64 steps
+    they are given as at 64, which is too many for any use.
     """
+    if depth == 1:
+        return min(steps, 1), steps, 2 * steps + 1
     theta, second, power = 0, 0, 1
     slope = (1, 1, depth + 1)
-    for _ in range(min(steps, _STEPS)):
+    for _ in range(min(steps, 64)):
         theta = slope[0] + (depth - 1) * theta
         second = slope[1] + (depth - 1) * second
         power = 1 + slope[2] + (depth - 1) * power
         slope = (depth * theta, 1 + depth * second, 1 + depth * power)
-    theta, second = depth * theta, depth * second
+    return depth * theta, depth * second, power
+
+
+def _check_cost(depth: int, steps: int, few_shots: bool, denominator: int) -> None:
+    """Raise a ValueError where the polynomials are too large to multiply out in half a minute.
+
+    A unit of cost is about 15 microseconds; every power of v comes with one of S, so half the terms
+    are missing.
+    """
+    theta, second, power = _degrees(depth, steps)
     terms = (theta + 1) * ((second + 1) / 2 if few_shots else 1)
     bits = depth * power * denominator.bit_length()
     cost = (depth + 1) * terms**2 * (1 + (bits / 4000) ** 1.6)
