@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 import fuzzing
 import pytest
+from fuzz_values import BAD
 from helpers import run_command
 
 from toylin.cli import COMMANDS, cli
@@ -32,7 +33,7 @@ def test_bad_arguments_are_named(name, function, tmp_path, monkeypatch):
     outcomes = [
         fuzzing.attack(name, function, parameter, bad)
         for parameter in fuzzing.arguments(name, function)
-        for bad in fuzzing.BAD
+        for bad in BAD
         if chosen(f"{name}({parameter}={bad})")
     ]
     wrong = [o for o in outcomes if o.kind not in ("clear", "accepted")]

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from toylin._internal import checks
 from toylin._internal.compiled import compiled
 from toylin._internal.errors import NoClosedFormError
 from toylin._internal.shapes import Array, Float
@@ -18,8 +19,7 @@ from toylin.tasks import BinaryMoments, BinaryPoints, Data, RegressionMoments, R
 
 def check_linear_model(model: Model) -> None:
     """Refuse other models than the deep linear one."""
-    if not callable(model):
-        raise ValueError(f"model must be a function model(params, x), got {model!r}")
+    checks.function("model", model, "model(params, x)")
     if model is not predict:
         raise NoClosedFormError(
             "closed forms serve the deep linear model, toylin.predict, not "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeAlias, TypeGuard
+from typing import Any, NoReturn, TypeAlias
 
 import jax
 import numpy as np
@@ -63,11 +63,6 @@ class Route:
         return f"{self.name}: {self.description}"
 
 
-def _is_regression(tasks: Tasks) -> TypeGuard[LinearRegression]:
-    """Linear regression of one output."""
-    return isinstance(tasks, LinearRegression) and tasks.outputs == 1
-
-
 def _is_shallow(params: Params, tasks: Tasks, rule: Rule) -> bool:
     few_steps = isinstance(tasks, LinearRegression) and (tasks.shots is None or rule.steps <= 1)
     return few_steps and len(params) == 1 and rule.linear and _knows_direction(rule)
@@ -75,7 +70,8 @@ def _is_shallow(params: Params, tasks: Tasks, rule: Rule) -> bool:
 
 def _is_two_layers(params: Params, tasks: Tasks, rule: Rule) -> bool:
     return (
-        _is_regression(tasks)
+        isinstance(tasks, LinearRegression)
+        and tasks.outputs == 1
         and tasks.shots is None
         and type(rule) is MAML
         and rule.steps == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -83,7 +82,7 @@ def find_bifurcations(
     checks.positive("tolerance", tolerance, below=1.0)
     values = np.ravel(np.asarray(values, float)).tolist()
     increasing = all(a < b for a, b in pairwise(values))
-    if len(values) < 2 or not increasing or not all(map(math.isfinite, values)):
+    if len(values) < 2 or not increasing:
         raise ValueError(f"values must be at least two increasing finite numbers, got {values}")
     sides = [side for v in values if not _is_degenerate(side := _side(points_at, v))]
     return [

@@ -54,8 +54,7 @@ def bayes_loss(tasks: LinearRegression, dtype: DTypeLike | None = None) -> Float
         _check_isotropic(tasks)
     if tasks.outputs == 1:
         return _loss(tasks, dtype)
-    of_outputs = 1.0 if tasks.output_cov is None else tasks.output_cov
-    scales = jnp.linalg.eigvalsh(covariance_matrix(of_outputs, tasks.outputs, dtype))
+    scales = jnp.linalg.eigvalsh(tasks.between_outputs(dtype))
 
     def along(scale: Array) -> Array:
         cov = scale * jnp.asarray(tasks.theta_cov, dtype)

@@ -135,7 +135,7 @@ def _estimate(
 
     def group(key: PRNGKeyArray) -> Array:
         key_truth, key_support = jax.random.split(key)
-        numbers = tasks.dim * (tasks.outputs if isinstance(tasks, LinearRegression) else 1)
+        numbers = tasks.dim * tasks.outputs
         if method == "qmc":
             z = _shifted_sobol(key_truth, size, numbers, dtype)
         else:

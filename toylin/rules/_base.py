@@ -103,7 +103,7 @@ class Rule(ABC):
 
     def _check_loop(self) -> None:
         checks.integer("steps", self.steps, minimum=0)
-        checks.instance("first_order", self.first_order, bool)
+        checks.flag("first_order", self.first_order)
 
 
 class GradientDescent(Rule):

@@ -60,7 +60,7 @@ class GBML(Rule):
                 f"got {self.transform!r}"
             )
         self._check_loop()
-        checks.instance("adapt_transform", self.adapt_transform, bool)
+        checks.flag("adapt_transform", self.adapt_transform)
 
     def check(self, params: Params) -> None:
         shapes = jax.tree.map(jax.numpy.shape, params)

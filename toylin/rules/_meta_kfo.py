@@ -54,8 +54,8 @@ class MetaKFO(Rule):
         check_factors(self.factors, (2,), "a pair (left, right)")
         checks.scalar("step_size", self.step_size)
         self._check_loop()
-        checks.instance("psd", self.psd, bool)
-        checks.instance("adapt_transform", self.adapt_transform, bool)
+        checks.flag("psd", self.psd)
+        checks.flag("adapt_transform", self.adapt_transform)
 
     @classmethod
     def identity(  # type: ignore[override]

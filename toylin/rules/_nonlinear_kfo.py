@@ -63,7 +63,7 @@ class NonlinearKFO(Rule):
     def __post_init__(self) -> None:
         checks.scalar("step_size", self.step_size)
         self._check_loop()
-        checks.instance("adapt_transform", self.adapt_transform, bool)
+        checks.flag("adapt_transform", self.adapt_transform)
         checks.instance("networks", self.networks, tuple)
         for index, pair in enumerate(self.networks):
             if not (_has(pair, 2) and all(_has(network, 3) for network in pair)):

@@ -30,8 +30,7 @@ _POINTS = (RegressionPoints, BinaryPoints)
 
 def check_model(params: Any, model: Model, dim: int | None, outputs: int | None = None) -> None:
     """A model, and parameters that it can take (``dim`` inputs, where it is the linear one)."""
-    if not callable(model):
-        raise ValueError(f"model must be a function model(params, x), got {model!r}")
+    checks.function("model", model, "model(params, x)")
     if model is predict:
         check_params(params, dim, outputs)
     else:

@@ -252,7 +252,7 @@ def _check_recipe(
     checks.integer("num_steps", num_steps, minimum=1)
     checks.integer("eval_tasks", eval_tasks, minimum=1)
     checks.scalar("tolerance", tolerance, minimum=0.0)
-    checks.instance("learn_rule", learn_rule, bool)
+    checks.flag("learn_rule", learn_rule)
     if record_every is None:
         records = next(k for k in range(min(100, num_steps), 0, -1) if not num_steps % k)
         record_every = num_steps // records

@@ -12,7 +12,7 @@ from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin.models import DeepLinear
 from toylin.rules import Rule, make_rule, rule_options
-from toylin.tasks import TaskLaw
+from toylin.tasks import check_law
 from toylin.training._optimizer import Optimizer
 
 
@@ -92,11 +92,7 @@ class Problem:
     loss: Sizes
 
     def __post_init__(self) -> None:
-        if not isinstance(self.tasks, TaskLaw):
-            raise ValueError(
-                "tasks must be a law of tasks, a pytree with a method "
-                f"sample(key, num_tasks, num_queries), got {self.tasks!r}"
-            )
+        check_law(self.tasks)
         if not isinstance(self.rule, Rule) and not hasattr(self.rule, "make"):
             if isinstance(self.rule, type) or not callable(self.rule):
                 raise ValueError(

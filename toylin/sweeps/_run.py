@@ -32,11 +32,8 @@ def make_mesh(devices: Any = None) -> Mesh:
     known = jax.devices()
     found = known if devices is None else list(devices) if np.iterable(devices) else []
     distinct = len({*map(id, found)}) == len(found)
-    if (
-        not found
-        or not distinct
-        or any(not isinstance(d, jax.Device) or d not in known for d in found)
-    ):
+    ours = all(isinstance(device, jax.Device) and device in known for device in found)
+    if not (found and distinct and ours):
         raise ValueError(f"devices must be different ones of jax.devices(), got {devices!r}")
     return Mesh(np.array(found), ("runs",))
 

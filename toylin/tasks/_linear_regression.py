@@ -113,11 +113,14 @@ class LinearRegression:
     def prior(self, dtype: DTypeLike | None = None) -> Float[Array, "n n"]:
         """The covariance of theta in one vector, row by row: R kron Lambda, n = outputs * dim."""
         dtype = float_dtype(dtype)
-        of_outputs = 1.0 if self.output_cov is None else self.output_cov
         return jnp.kron(
-            covariance_matrix(of_outputs, self.outputs, dtype),
-            covariance_matrix(self.theta_cov, self.dim, dtype),
+            self.between_outputs(dtype), covariance_matrix(self.theta_cov, self.dim, dtype)
         )
+
+    def between_outputs(self, dtype: DTypeLike | None = None) -> Float[Array, "outputs outputs"]:
+        """R as a matrix."""
+        cov = 1.0 if self.output_cov is None else self.output_cov
+        return covariance_matrix(cov, self.outputs, float_dtype(dtype))
 
     def sample_theta(
         self, key: PRNGKeyArray, num_tasks: int, dtype: DTypeLike | None = None

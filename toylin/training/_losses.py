@@ -87,7 +87,7 @@ class SampledLoss:
         checks.integer("num_tasks", self.num_tasks, minimum=1)
         if self.num_queries is not None:
             checks.integer("num_queries", self.num_queries, minimum=1)
-        _check_model(self.model)
+        checks.function("model", self.model, "model(params, x)")
 
     def draw(self, key: PRNGKeyArray, dtype: DTypeLike | None = None) -> Batch:
         """The tasks of one evaluation.
@@ -164,11 +164,6 @@ def float_type(params: Any) -> np.dtype:
     return jnp.result_type(jax.tree.leaves(params)[0])
 
 
-def _check_model(model: Any) -> None:
-    if not callable(model):
-        raise ValueError(f"model must be a function model(params, x), got {model!r}")
-
-
 @pytree_dataclass
 class BatchLoss:
     """``loss(params)``: the mean outer loss of one fixed batch of tasks.
@@ -189,7 +184,7 @@ class BatchLoss:
     def __post_init__(self) -> None:
         checks.instance("batch", self.batch, Batch)
         checks.instance("rule", self.rule, Rule)
-        _check_model(self.model)
+        checks.function("model", self.model, "model(params, x)")
 
     def __call__(self, params: Any) -> Float[Array, ""]:
         """The mean loss over the batch."""

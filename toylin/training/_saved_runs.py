@@ -163,7 +163,7 @@ def load_run(path: str | Path) -> SavedRun:
     path = checks.path("path", path)
     wanted = f"path must be a run that save_run wrote, got {str(path)!r}"
     try:
-        arrays = read_npz(Path(path))
+        arrays = read_npz(path)
     except OSError as error:
         raise ValueError(f"{wanted}: {error.strerror or error}") from None
     except ValueError as error:
