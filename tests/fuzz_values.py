@@ -84,6 +84,8 @@ def good() -> dict[str, Any]:
         "theta_mean": 0.3,
         "noise_std": 0.1,
         "outputs": 2,
+        "classes": 2,
+        "ClassPoints.y": jnp.array([0, 1, 1]),
         "output_cov": 1.0,
         "shots": 5,
         "derive.shots": "K",

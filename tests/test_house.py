@@ -18,7 +18,7 @@ FLOORS = (
     ("quadrature",),
     ("models",),
     ("tasks",),
-    ("rules",),
+    ("rules", "images"),
     ("autodiff", "closed_form"),
     ("training",),
     ("landscape",),

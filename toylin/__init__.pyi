@@ -10,10 +10,17 @@ from .tasks import Batch as Batch
 from .tasks import BinaryClassification as BinaryClassification
 from .tasks import BinaryMoments as BinaryMoments
 from .tasks import BinaryPoints as BinaryPoints
+from .tasks import Classification as Classification
+from .tasks import ClassPoints as ClassPoints
+from .tasks import ImageClasses as ImageClasses
+from .tasks import ImageTasks as ImageTasks
 from .tasks import LinearRegression as LinearRegression
 from .tasks import RegressionMoments as RegressionMoments
 from .tasks import RegressionPoints as RegressionPoints
 from .tasks import quadrature_batch as quadrature_batch
+
+# Images from their published layouts, or from any folder
+from . import images as images
 
 # Adaptation rules, and how to write one
 from .rules import ANIL as ANIL

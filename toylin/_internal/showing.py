@@ -12,6 +12,7 @@ import numpy as np
 
 _Class = TypeVar("_Class")
 _SHOWN = 4  # arrays of more entries are shown by their shape
+_LISTED = 20  # tuples of more are shown by their beginning
 
 
 def shown(cls: type[_Class]) -> type[_Class]:
@@ -45,6 +46,8 @@ def _fields(node: Any) -> list[tuple[str, str]]:
 
 def _shown(value: Any) -> str:
     if isinstance(value, tuple | list) and not hasattr(value, "_fields"):
+        if len(value) > _LISTED:
+            return f"({_shown(value[0])}, {_shown(value[1])}, ... {len(value)} in all)"
         inside = ", ".join(map(_shown, value))
         return f"({inside},)" if len(value) == 1 else f"({inside})"
     if isinstance(value, dict):

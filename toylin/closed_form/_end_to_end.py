@@ -1,20 +1,22 @@
 """The loss as a function of the end-to-end matrix w alone: its gradient and Hessian, by formula.
 
-Regression is quadratic in w, which has a row an output; binary tasks have one. The logistic loss of
-points has the gradient -E y s(-z) x, s the sigmoid and z = y w.x the margin. In the population of a
-binary task the margin is N(w.m, w' C w) and, by Stein's lemma, the gradient is -(A m - B C w) with
-A = E s(-z) and B = E s(z) s(-z).
+Regression is quadratic in w, which has a row an output; binary tasks have one row, classes one
+each. The logistic loss of points has the gradient -E y s(-z) x, s the sigmoid and z = y w.x the
+margin. In the population of a binary task the margin is N(w.m, w' C w) and, by Stein's lemma, the
+gradient is -(A m - B C w) with A = E s(-z) and B = E s(z) s(-z). The cross-entropy of classes has
+the gradient E (p - e_y) x', p the softmax of w x and e_y the unit vector of the class.
 """
 
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 
 from toylin._internal.shapes import Array, Float
 from toylin.quadrature import expected_softplus_derivatives
-from toylin.tasks import BinaryMoments, BinaryPoints, RegressionMoments
+from toylin.tasks import BinaryMoments, BinaryPoints, ClassPoints, RegressionMoments
 
-Differentiable = RegressionMoments | BinaryPoints | BinaryMoments
+Differentiable = RegressionMoments | BinaryPoints | BinaryMoments | ClassPoints
 
 
 def slope(w: Float[Array, "outputs dim"], data: Differentiable) -> Float[Array, "outputs dim"]:
@@ -29,6 +31,10 @@ def slope(w: Float[Array, "outputs dim"], data: Differentiable) -> Float[Array, 
             cov_w = data.cov @ w[0]
             a, b = _derivatives((1, 2), w, data)
             return (b * cov_w - a * data.mean)[None, :]
+        case ClassPoints():
+            own = jax.nn.one_hot(data.y, data.classes, dtype=w.dtype)
+            wrong = jax.nn.softmax(data.x @ w.T) - own
+            return wrong.T @ data.x / data.y.shape[-1]
 
 
 def curvature(
@@ -51,6 +57,10 @@ def curvature(
             d_a = third * along_c - b * along_m
             d_b = fourth * along_c - third * along_m
             return (b * cov_v + d_b * cov_w - d_a * data.mean)[None, :]
+        case ClassPoints():
+            p, along = jax.nn.softmax(data.x @ w.T), data.x @ direction.T
+            spread = p * (along - jnp.sum(p * along, axis=-1, keepdims=True))
+            return spread.T @ data.x / data.y.shape[-1]
 
 
 def _derivatives(orders: tuple[int, ...], w: Array, data: BinaryMoments) -> tuple[Array, ...]:

@@ -14,7 +14,10 @@ from toylin.closed_form import _layers
 from toylin.closed_form._end_to_end import Differentiable
 from toylin.models import Model, Params, predict
 from toylin.rules import Rule, check_linear, check_rule, check_support
-from toylin.tasks import BinaryMoments, BinaryPoints, Data, RegressionMoments, RegressionPoints
+from toylin.tasks import (
+    Data,
+    RegressionPoints,
+)
 
 
 def check_linear_model(model: Model) -> None:
@@ -30,15 +33,16 @@ def check_linear_model(model: Model) -> None:
 
 def has_formulas(data: Data) -> bool:
     """Whether ``differentiable`` takes the data, of one task or of many."""
-    return isinstance(data, RegressionPoints | RegressionMoments | BinaryPoints | BinaryMoments)
+    return isinstance(data, RegressionPoints | Differentiable)
 
 
 def refuse_data(name: str, data: Data) -> None:
     """Raise a NoClosedFormError unless ``has_formulas``."""
     if not has_formulas(data):
         raise NoClosedFormError(
-            f"closed forms serve regression and binary tasks, as points or moments; "
-            f"{name} is {data!r}. The function of the same name in toylin.autodiff serves any data"
+            f"closed forms serve regression and binary tasks, as points or moments, and points of "
+            f"classes; {name} is {data!r}. The function of the same name in toylin.autodiff serves "
+            "any data"
         )
 
 
@@ -49,7 +53,7 @@ def differentiable(data: Data) -> Differentiable:
     """
     if isinstance(data, RegressionPoints):
         return data.moments(jnp.zeros((*data.y.shape[1:], data.x.shape[-1]), data.x.dtype))
-    assert isinstance(data, RegressionMoments | BinaryPoints | BinaryMoments)
+    assert isinstance(data, Differentiable)
     return data
 
 
@@ -66,11 +70,11 @@ def inner_loss(params: Any, support: Data, model: Model = predict) -> Float[Arra
 
     For regression 1/2 tr[(W - theta) S (W - theta)' - 2 (W - theta) n'] + 1/2 E |e|²; for binary
     classification the mean of log(1 + exp(-z)) over the margins z, in the population a Gaussian
-    integral.
+    integral; for points of classes their mean cross-entropy.
 
     Args:
         params: (W_1, ..., W_L), W_l of shape (d_l, d_{l-1}). Regression may have several
-            outputs, binary tasks have one.
+            outputs, binary tasks have one, classes have one each.
         support: one task's points or moments, without a task axis.
         model: the deep linear model; no other has closed forms.
 
@@ -86,10 +90,10 @@ def inner_loss(params: Any, support: Data, model: Model = predict) -> Float[Arra
 def inner_grad(params: Any, support: Data, model: Model = predict) -> Params:
     """The gradient in every layer, A_i' G B_i' (A_i, B_i the products above and below layer i).
 
-    G is the gradient in the end-to-end matrix: (W - theta) S - n for regression, and in the
-    population of a binary task -(A m - B C w)', C the covariance of its inputs, with the Gaussian
-    integrals A = E s(-z) and B = E s(z) s(-z) over the margin (Stein's lemma). Arguments and
-    errors are those of ``inner_loss``.
+    G is the gradient in the end-to-end matrix: (W - theta) S - n for regression; for classes
+    E (p - e_y) x', p the softmax of W x; in the population of a binary task -(A m - B C w)', C the
+    covariance of its inputs, with the Gaussian integrals A = E s(-z) and B = E s(z) s(-z) over the
+    margin (Stein's lemma). Arguments and errors are those of ``inner_loss``.
 
     Args:
         params: as for ``inner_loss``.

@@ -212,8 +212,8 @@ ROUTES = (
     ),
     Route(
         "layered batch",
-        "a Batch of regression or binary tasks, points or moments; any depth and widths; any "
-        "linear rule",
+        "a Batch of regression or binary tasks, points or moments, or of points of classes; any "
+        "depth and widths; any linear rule",
         "rounding, for the tasks of the batch",
         _is_batch,
         lambda params, tasks, rule, remat: _batch.outer_loss(_layers, params, tasks, rule, remat),

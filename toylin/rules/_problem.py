@@ -16,6 +16,7 @@ from toylin.tasks import (
     Batch,
     BinaryMargins,
     BinaryPoints,
+    ClassPoints,
     Data,
     LinearRegression,
     RegressionPoints,
@@ -25,7 +26,7 @@ from toylin.tasks import (
 )
 
 Tasks: TypeAlias = TaskLaw
-_POINTS = (RegressionPoints, BinaryPoints)
+_POINTS = (RegressionPoints, BinaryPoints, ClassPoints)
 
 
 def check_model(params: Any, model: Model, dim: int | None, outputs: int | None = None) -> None:
@@ -143,7 +144,7 @@ def _check_data(name: str, data: Any, params: Any, model: Model, task_axes: int)
             f"got {np.shape(data.x)}"
         )
     check_model(params, model, getattr(data, "dim", None), getattr(data, "outputs", None))
-    if model is predict and isinstance(data, _POINTS):
+    if model is predict and isinstance(data, RegressionPoints | BinaryPoints):
         rows, outputs = np.shape(data.y), np.shape(params[-1])[0]
         needed = rows[: task_axes + 1] + ((outputs,) if outputs > 1 else ())
         if rows != needed:

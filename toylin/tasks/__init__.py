@@ -3,8 +3,12 @@
 from toylin.tasks._batch import Batch, beyond_floats_infinite, mean_loss, weighted_mean
 from toylin.tasks._binary_classification import BinaryClassification
 from toylin.tasks._binary_data import BinaryMargins, BinaryMoments, BinaryPoints
+from toylin.tasks._class_data import ClassPoints
+from toylin.tasks._classification import Classification
 from toylin.tasks._covariance import Covariance, covariance_matrix, covariance_root
 from toylin.tasks._data import Data
+from toylin.tasks._image_classes import ImageClasses
+from toylin.tasks._image_tasks import ImageTasks
 from toylin.tasks._law import TaskLaw, check_law, check_sizes
 from toylin.tasks._linear_regression import LinearRegression, check_one_output
 from toylin.tasks._nodes import (
@@ -24,8 +28,12 @@ __all__ = [
     "BinaryMargins",
     "BinaryMoments",
     "BinaryPoints",
+    "ClassPoints",
+    "Classification",
     "Covariance",
     "Data",
+    "ImageClasses",
+    "ImageTasks",
     "LinearRegression",
     "RegressionMoments",
     "RegressionPoints",
