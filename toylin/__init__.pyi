@@ -70,6 +70,7 @@ from .landscape import surface as surface
 
 # What is best possible, what is typical, what is an estimate
 from .limits import Estimate as Estimate
+from .limits import Evaluation as Evaluation
 from .limits import Tail as Tail
 from .limits import TailWarning as TailWarning
 from .limits import bayes_loss as bayes_loss
@@ -77,6 +78,7 @@ from .limits import deep_floor as deep_floor
 from .limits import deep_optimum as deep_optimum
 from .limits import estimate as estimate
 from .limits import estimate_value_and_grad as estimate_value_and_grad
+from .limits import evaluate as evaluate
 from .limits import reference_losses as reference_losses
 from .limits import shallow_fixed_point as shallow_fixed_point
 from .limits import shallow_floor as shallow_floor

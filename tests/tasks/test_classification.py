@@ -179,7 +179,7 @@ def test_training_on_classes_learns():
 
     tasks = tl.Classification(3, 3, 1.0, 0.2, shots=4)
     loss = tl.SampledLoss(tasks, tl.MAML(0.5), num_tasks=16, num_queries=5)
-    start = tl.DeepLinear(depth=2, width=3).init(jax.random.key(0), tasks)
+    start = tl.DeepLinear(depth=2, width=3, scale=0.3).init(jax.random.key(0), tasks)
     assert [w.shape for w in start] == [(3, 3), (3, 3)]
     run = tl.meta_train(loss, start, optax.adam(0.01), 400, jax.random.key(1))
     assert np.mean(run.loss[-50:]) < 0.5 < 0.9 < np.mean(run.loss[:10])

@@ -67,14 +67,18 @@ def use_float64() -> None:
 
 
 @contextmanager
-def report() -> Iterator[list[Path]]:
-    """Collect the paths a command writes; at the end say which, and how long it took."""
+def report(aside: bool = False) -> Iterator[list[Path]]:
+    """Collect the paths a command writes; at the end say which, and how long it took.
+
+    Args:
+        aside: say it on standard error.
+    """
     start = time.perf_counter()
     written: list[Path] = []
     yield written
     for path in written:
-        click.echo(f"wrote {path}")
-    click.echo(f"done in {time.perf_counter() - start:.1f} s")
+        click.echo(f"wrote {path}", err=aside)
+    click.echo(f"done in {time.perf_counter() - start:.1f} s", err=aside)
 
 
 def finite(value: Any) -> Any:

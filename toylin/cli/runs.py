@@ -9,7 +9,7 @@ import click
 import numpy as np
 
 from toylin.cli._common import report, use_float64
-from toylin.cli.train import tasks_of
+from toylin.cli._training_tasks import toy_tasks
 from toylin.limits import levels_reached, reference_losses
 from toylin.rules import MAML
 from toylin.training import (
@@ -64,7 +64,7 @@ def command(folder: Path, picture: Path | None) -> None:
 def _levels(run: SavedRun) -> dict[str, float]:
     """What the run is read against; nothing where its settings do not state regression tasks."""
     try:
-        tasks: Any = tasks_of(run.settings)
+        tasks: Any = toy_tasks(run.settings)
         if isinstance(run.rule, MAML):
             return reference_losses(tasks, run.rule)
         unadapted = reference_losses(tasks, MAML(0.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -11,10 +12,11 @@ import click
 import jax
 import numpy as np
 
-from toylin.cli._common import COUNT, FINITE, SEED, SHOTS, report, use_float64
-from toylin.models import MAX_DEPTH, Params, init
+from toylin.cli._common import COUNT, FINITE, SEED, finite, report, use_float64
+from toylin.cli._training_tasks import COLLECTIONS, complete, task_options, training_of
+from toylin.limits import Evaluation, evaluate
+from toylin.models import Params, init
 from toylin.rules import RULES, Rule, make_rule, rule_options
-from toylin.tasks import BinaryClassification, LinearRegression
 from toylin.training import Run, SampledLoss, joint, loss_ends, meta_train, save_run, separate
 
 # What a rule may take beyond its step size and number of steps: refused with one that does not.
@@ -28,16 +30,7 @@ def _option(name: str, default: Any, text: str, **more: Any) -> Any:
 
 @click.command(name="train")
 @_option("--rule", "maml", "How the model adapts.", type=click.Choice(list(RULES)))
-@_option(
-    "--tasks",
-    "regression",
-    "Which tasks.",
-    type=click.Choice(["regression", "classification"]),
-)
-@_option("--depth", 2, "Layers of the model; 1 is shallow.", type=click.IntRange(1, MAX_DEPTH))
-@_option("--dim", 1, "Input dimension, and width of every hidden layer.", type=COUNT)
-@_option("--shots", 10, "Support points a task, or the word population.", type=SHOTS)
-@_option("--noise-std", None, "Label noise of regression; none by default.", type=FINITE)
+@task_options
 @_option("--step-size", 0.1, "Inner step size.", type=FINITE)
 @_option("--steps", 1, "Inner steps.", type=click.IntRange(0, 2**31 - 1))
 @_option("--psd/--no-psd", None, "meta-kfo: factors as L'L and R'R (the default), or as L and R.")
@@ -59,8 +52,8 @@ def _option(name: str, default: Any, text: str, **more: Any) -> Any:
     type=click.Choice(["head", "body"]),
 )
 @_option("--num-steps", 2000, "Meta-iterations.", type=COUNT)
-@_option("--num-tasks", 32, "Tasks a meta-iteration.", type=COUNT)
-@_option("--learning-rate", 0.01, "Adam's, for the model.", type=FINITE)
+@_option("--num-tasks", None, "Tasks a meta-iteration: 32, on images 16.", type=COUNT)
+@_option("--learning-rate", None, "Adam's, for the model: 0.01, on images 0.001.", type=FINITE)
 @_option(
     "--rule-learning-rate",
     None,
@@ -69,55 +62,115 @@ def _option(name: str, default: Any, text: str, **more: Any) -> Any:
     type=FINITE,
 )
 @_option("--seed", 0, "Of the start and of the tasks.", type=SEED)
+@_option(
+    "--test-tasks",
+    None,
+    "Fresh tasks to test on: on images 600, of classes not trained on; "
+    "none by default on toy tasks.",
+    type=click.IntRange(2, 2**31 - 1),
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and all else aside.")
 @_option("--out", "runs/run.npz", "File to write.", type=click.Path(path_type=Path))
-def command(out: Path, **settings: Any) -> None:
+@click.pass_context
+def command(ctx: click.Context, out: Path, as_json: bool, **settings: Any) -> None:
     """Meta-train a model and its rule on sampled tasks, and save the run.
 
     The file holds the parameters, the rule, the loss at every iteration and the settings; read it
     with toylin.load_run, and compare it with others by toylin runs. Beside it goes a picture of the
-    loss. A terminal shows iterations done, rate and time left.
+    loss. A terminal shows iterations done, rate and time left. On images, the trained model is
+    tested on classes that it was not trained on.
 
     \b
     Examples:
       toylin train --rule meta-kfo --depth 1 --dim 4 --out runs/kfo.npz
       toylin train --rule maml --depth 2 --dim 4 --out runs/deep.npz
+      toylin train --tasks omniglot --root data --widths 784,64,5 --num-steps 500
     """
-    import optax
-
     from toylin._internal.files import prepare
 
-    use_float64()
+    given = {
+        name
+        for name in settings
+        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+    }
+    settings = _with_defaults(complete(settings, given))
+    if settings["tasks"] not in COLLECTIONS:
+        use_float64()
     prepare(out.parent)
-    if settings["rule_learning_rate"] is None:
-        learned = RULES[settings["rule"]].learned
-        settings["rule_learning_rate"] = settings["learning_rate"] if learned else 0.0
-    with report() as written:
-        key_start, key_tasks = jax.random.split(jax.random.key(settings["seed"]))
-        dim = settings["dim"]
-        params = init(key_start, (*[dim] * settings["depth"], 1))
-        rule = _rule(params, settings)
-        loss = SampledLoss(tasks_of(settings), rule, settings["num_tasks"])
-        optimizer = separate(
-            optax.adam(settings["learning_rate"]), optax.adam(settings["rule_learning_rate"])
-        )
-        watched = sys.stderr.isatty()
-        run = meta_train(
-            *joint(loss, params), optimizer, settings["num_steps"], key_tasks, progress=watched
-        )
-        _check_finite(run)
-        losses = np.asarray(run.loss)
-        params, rule = run.params
-        written.append(save_run(out, params, rule, losses, settings))
+    with report(aside=as_json) as written:
+        run, found = _train(settings, as_json or sys.stderr.isatty())
+        losses = np.asarray(run.loss, float)
+        written.append(save_run(out, *run.params, losses, settings))
         written.append(_plot(out, losses, settings))
         ends = loss_ends(losses)
-        click.echo(
-            f"loss {ends.first:.6g} over the first tenth of the iterations, "
-            f"{ends.last:.6g} over the last"
-        )
+        if as_json:
+            click.echo(json.dumps(_summary(out, ends, found, settings)))
+        else:
+            _say(ends, found)
     if run.interrupted:
         click.echo(f"stopped after {len(losses)} meta-iterations, which are saved", err=True)
         raise click.Abort
-    click.echo(f"next: {shlex.join(['toylin', 'runs', str(out.parent)])}")
+    click.echo(f"next: {shlex.join(['toylin', 'runs', str(out.parent)])}", err=as_json)
+
+
+def _with_defaults(settings: dict[str, Any]) -> dict[str, Any]:
+    on_images = settings["tasks"] in COLLECTIONS
+    defaults = {
+        "num_tasks": 16 if on_images else 32,
+        "learning_rate": 0.001 if on_images else 0.01,
+        "test_tasks": 600 if on_images else None,
+    }
+    settings |= {n: v for n, v in defaults.items() if settings[n] is None}
+    if settings["rule_learning_rate"] is None:
+        learned = RULES[settings["rule"]].learned
+        settings["rule_learning_rate"] = settings["learning_rate"] if learned else 0.0
+    return settings
+
+
+def _train(settings: dict[str, Any], watched: bool) -> tuple[Run, Evaluation | None]:
+    """The run, and how it does on unseen tasks."""
+    import optax
+
+    training = training_of(settings)
+    key_start, key_tasks = jax.random.split(jax.random.key(settings["seed"]))
+    params = init(key_start, training.widths, dtype=training.dtype)
+    rule = _rule(params, settings)
+    loss = SampledLoss(training.tasks, rule, settings["num_tasks"], settings["num_queries"])
+    optimizer = separate(
+        optax.adam(settings["learning_rate"]), optax.adam(settings["rule_learning_rate"])
+    )
+    run = meta_train(
+        *joint(loss, params), optimizer, settings["num_steps"], key_tasks, progress=watched
+    )
+    _check_finite(run)
+    if settings["test_tasks"] is None or run.interrupted:
+        return run, None
+    key = jax.random.fold_in(key_tasks, settings["num_steps"])
+    unseen = training.unseen or training.tasks
+    return run, evaluate(
+        run.params[0], unseen, run.params[1], key, settings["test_tasks"], settings["num_queries"]
+    )
+
+
+def _summary(
+    out: Path, ends: Any, found: Evaluation | None, settings: dict[str, Any]
+) -> dict[str, Any]:
+    summary = {"run": str(out), "first_loss": ends.first, "last_loss": ends.last}
+    for name, test in () if found is None else found._asdict().items():
+        if test is not None:
+            summary[f"test_{name}"] = float(test.mean)
+            summary[f"test_{name}_stderr"] = float(test.stderr)
+    return {name: finite(value) for name, value in summary.items()} | {"settings": settings}
+
+
+def _say(ends: Any, found: Evaluation | None) -> None:
+    click.echo(
+        f"loss {ends.first:.6g} over the first tenth of the iterations, "
+        f"{ends.last:.6g} over the last"
+    )
+    for name, test in () if found is None else found._asdict().items():
+        if test is not None:
+            click.echo(f"{name} on unseen tasks {test.mean:.4f} +- {test.stderr:.4f}")
 
 
 def _check_finite(run: Run) -> None:
@@ -138,16 +191,6 @@ def _rule(params: Params, settings: dict[str, Any]) -> Rule:
     return make_rule(settings["rule"], params, settings["step_size"], settings["steps"], **options)
 
 
-def tasks_of(settings: dict[str, Any]) -> LinearRegression | BinaryClassification:
-    """The law of tasks that a run's settings state."""
-    dim, shots, noise = settings["dim"], settings["shots"], settings["noise_std"]
-    if settings["tasks"] == "regression":
-        return LinearRegression(dim=dim, noise_std=noise or 0.0, shots=shots)
-    if noise is not None:
-        raise click.UsageError("--noise-std is for --tasks regression: labels are drawn, not noisy")
-    return BinaryClassification(dim=dim, shots=shots)
-
-
 def _plot(out: Path, losses: np.ndarray, settings: dict[str, Any]) -> Path:
     """The loss at every iteration, and its running mean, as OUT.png."""
     import io
@@ -156,13 +199,14 @@ def _plot(out: Path, losses: np.ndarray, settings: dict[str, Any]) -> Path:
     from toylin.plotting import COLUMN, DEEP, SHALLOW, new_figure, style, training_curve
 
     window = max(1, len(losses) // 50)
-    colour = SHALLOW if settings["depth"] == 1 else DEEP
+    depth = len(settings["widths"] or ()) - 1 if settings["widths"] else settings["depth"] or 2
+    colour = SHALLOW if depth == 1 else DEEP
     with style():
         figure = new_figure(COLUMN, 2.2)
         axes = figure.add_subplot()
         training_curve(axes, np.arange(len(losses)), losses, colour, window=window)
         axes.set_yscale("log")
-        axes.set_title(f"{settings['rule']}, depth {settings['depth']}", loc="left")
+        axes.set_title(f"{settings['rule']}, depth {depth}", loc="left")
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=200)
     path = out.with_suffix(".png")

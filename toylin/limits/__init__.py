@@ -2,6 +2,7 @@
 
 from toylin.limits._bayes import bayes_loss
 from toylin.limits._estimate import Estimate, estimate, estimate_value_and_grad
+from toylin.limits._evaluate import Evaluation, evaluate
 from toylin.limits._optima import (
     deep_floor,
     deep_optimum,
@@ -17,6 +18,7 @@ from toylin.limits._tails import Tail, TailWarning, tails
 
 __all__ = [
     "Estimate",
+    "Evaluation",
     "Tail",
     "TailWarning",
     "bayes_loss",
@@ -24,6 +26,7 @@ __all__ = [
     "deep_optimum",
     "estimate",
     "estimate_value_and_grad",
+    "evaluate",
     "levels_reached",
     "reference_losses",
     "shallow_fixed_point",

@@ -52,7 +52,7 @@ class Estimate(NamedTuple):
     degrees_of_freedom: int
 
 
-def _interval(mean: Array, variance: Array, count: int) -> tuple[Array, Array, Array, Array]:
+def interval(mean: Array, variance: Array, count: int) -> tuple[Array, Array, Array, Array]:
     """Mean, error and ends, from ``count`` independent numbers of that variance.
 
     The variance divides by ``count`` - 1.
@@ -147,7 +147,7 @@ def _estimate(
 
     losses = jax.lax.map(group, jax.random.split(key, GROUPS))
     independent = losses.mean(axis=1) if method == "qmc" else losses.ravel()
-    return _interval(losses.mean(), jnp.var(independent, ddof=1), independent.size)
+    return interval(losses.mean(), jnp.var(independent, ddof=1), independent.size)
 
 
 def estimate_value_and_grad(
@@ -231,7 +231,7 @@ def _task_intervals(
     zeros = [(jnp.zeros_like(x), jnp.zeros_like(x)) for x in (params[0][0, 0], *params)]
     starts = (jax.random.split(key, blocks), jnp.arange(blocks) * size)
     (_, found), _ = jax.lax.scan(block, (jnp.zeros_like(params[0][0, 0]), zeros), starts)
-    return [_interval(mean, squares / (num_tasks - 1), num_tasks) for mean, squares in found]
+    return [interval(mean, squares / (num_tasks - 1), num_tasks) for mean, squares in found]
 
 
 def _truth(tasks: _Ours, z: Array) -> Array:

@@ -9,7 +9,7 @@ from toylin.tasks._covariance import Covariance, covariance_matrix, covariance_r
 from toylin.tasks._data import Data
 from toylin.tasks._image_classes import ImageClasses
 from toylin.tasks._image_tasks import ImageTasks
-from toylin.tasks._law import TaskLaw, check_law, check_sizes
+from toylin.tasks._law import TaskLaw, check_law, check_sizes, sample_as
 from toylin.tasks._linear_regression import LinearRegression, check_one_output
 from toylin.tasks._nodes import (
     MAX_NODES,
@@ -50,5 +50,6 @@ __all__ = [
     "loss_degrees",
     "mean_loss",
     "quadrature_batch",
+    "sample_as",
     "weighted_mean",
 ]

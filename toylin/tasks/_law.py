@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from jax.typing import DTypeLike
 
 from toylin._internal import checks
 from toylin._internal.memory import check_fits
@@ -28,6 +30,19 @@ def check_law(tasks: TaskLaw) -> None:
             "tasks must be a law of tasks, a pytree with a method "
             f"sample(key, num_tasks, num_queries), got {tasks!r}"
         )
+
+
+def sample_as(
+    tasks: TaskLaw,
+    key: PRNGKeyArray,
+    num_tasks: int,
+    num_queries: int | None,
+    dtype: DTypeLike | None,
+) -> Batch:
+    """``tasks.sample``, in that float type where the law takes one."""
+    if "dtype" in inspect.signature(tasks.sample).parameters:
+        return tasks.sample(key, num_tasks, num_queries, dtype=dtype)  # type: ignore[call-arg]
+    return tasks.sample(key, num_tasks, num_queries)
 
 
 def check_sizes(

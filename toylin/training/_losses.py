@@ -5,7 +5,6 @@ Each is a pytree and a function, so that it passes through ``jit`` without a com
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import jax
@@ -27,6 +26,7 @@ from toylin.tasks import (
     RegressionPoints,
     TaskLaw,
     check_law,
+    sample_as,
 )
 
 
@@ -148,9 +148,7 @@ def _sample(
             return tasks.sample_moments(*sizes, dtype, noiseless=noiseless)
         if scored_once and loss.num_queries is not None and hasattr(tasks, "sample_margins"):
             return tasks.sample_margins(*sizes, dtype)
-    if "dtype" in inspect.signature(tasks.sample).parameters:
-        return tasks.sample(*sizes, dtype=dtype)
-    return tasks.sample(*sizes)
+    return sample_as(tasks, *sizes, dtype)
 
 
 def is_noiseless(tasks: Any) -> bool:

@@ -1,0 +1,185 @@
+"""The flags of ``toylin train`` that state tasks and a model, and what they state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import click
+import jax.numpy as jnp
+
+from toylin import images
+from toylin.cli._common import COUNT, FINITE, SHOTS
+from toylin.models import MAX_DEPTH
+from toylin.tasks import (
+    BinaryClassification,
+    Classification,
+    ImageClasses,
+    ImageTasks,
+    LinearRegression,
+    TaskLaw,
+)
+
+TOYS = ("regression", "classification")
+COLLECTIONS: dict[str, Callable[..., ImageClasses]] = {
+    "omniglot": images.omniglot,
+    "mini-imagenet": images.mini_imagenet,
+    "cifar-fs": images.cifar_fs,
+}
+_HIDDEN = 64  # the hidden width on images, where nothing else is said
+
+
+class _Widths(click.ParamType):
+    """Integers separated by commas."""
+
+    name = "D0,D1,...,DL"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        parts = str(value).split(",")
+        if len(parts) < 2 or not all(p.strip().isdecimal() and 0 < int(p) < 2**31 for p in parts):
+            self.fail(f"must be two or more positive integers separated by commas, got {value!r}")
+        return tuple(map(int, parts))
+
+
+def _option(name: str, text: str, **more: Any) -> Any:
+    return click.option(name, default=None, help=text, **more)
+
+
+_OPTIONS = (
+    click.option(
+        "--tasks",
+        default="regression",
+        show_default=True,
+        help="Which tasks.",
+        type=click.Choice([*TOYS, *COLLECTIONS]),
+    ),
+    _option("--depth", "Layers of the model, 2 by default; 1 is shallow.",
+            type=click.IntRange(1, MAX_DEPTH)),
+    _option("--dim", "Toy tasks: input dimension, and width of every hidden layer; 1 by default.",
+            type=COUNT),
+    _option("--widths", "All widths of the model, inputs first, in place of --depth and --dim.",
+            type=_Widths()),
+    _option("--shots", "Support points a task (of each class, where there are --ways), or the word "
+            "population; 10 by default, 5 on images.", type=SHOTS),
+    _option("--noise-std", "Regression: label noise; none by default.", type=FINITE),
+    _option("--ways", "Classes of a task: 5 by default on images; for --tasks classification more "
+            "than the two of one logit.", type=click.IntRange(2, 2**31 - 1)),
+    _option("--num-queries", "Query points a task (of each class, where there are --ways); 10 by "
+            "default, 15 on images.", type=COUNT),
+    _option("--root", "Images: the folder that holds them.", type=click.Path()),
+    _option("--size", "Images: the side that they are brought to; as published by default.",
+            type=click.IntRange(1, 4096)),
+)  # fmt: skip
+# Which kinds of tasks a flag is for.
+_FOR = {
+    "dim": TOYS,
+    "noise_std": ("regression",),
+    "ways": ("classification", *COLLECTIONS),
+    "root": tuple(COLLECTIONS),
+    "size": tuple(COLLECTIONS),
+}
+
+
+class Training(NamedTuple):
+    """What is trained on what.
+
+    Attributes:
+        tasks: the law of tasks to train on.
+        unseen: the law of tasks to test on; None where training never sees a task twice.
+        widths: of the deep linear model.
+        dtype: of its parameters.
+    """
+
+    tasks: TaskLaw
+    unseen: TaskLaw | None
+    widths: tuple[int, ...]
+    dtype: Any
+
+
+def task_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flags to a command."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def complete(settings: dict[str, Any], given: set[str]) -> dict[str, Any]:
+    """The settings with the defaults that depend on the kind of tasks.
+
+    Args:
+        settings: by name, None where nothing was said.
+        given: which flags the user gave.
+
+    Raises:
+        click.UsageError: a flag that is not for these tasks, or one that is needed.
+    """
+    kind = settings["tasks"]
+    on_images = kind in COLLECTIONS
+    for name, kinds in _FOR.items():
+        if name in given and kind not in kinds:
+            raise click.UsageError(
+                f"--{name.replace('_', '-')} is for --tasks {' or '.join(kinds)}, got {kind}"
+            )
+    for name in {"depth", "dim"} & given:
+        if "widths" in given:
+            raise click.UsageError(f"--{name} is said by --widths too: give one of them")
+    if on_images and settings["root"] is None:
+        raise click.UsageError(f"--root must be the folder that holds {kind}'s images")
+    if settings["ways"] is not None and settings["shots"] is None and "shots" in given:
+        raise click.UsageError("--shots must be a number where there are --ways")
+    defaults = {"shots": 10, "num_queries": 10}
+    if on_images:
+        defaults = {"shots": 5, "num_queries": 15, "ways": 5}
+    defaults = {n: v for n, v in defaults.items() if n not in given}
+    return settings | defaults
+
+
+def toy_tasks(settings: dict[str, Any]) -> LinearRegression | BinaryClassification | Classification:
+    """The law of toy tasks that a run's settings state.
+
+    Raises:
+        KeyError: the settings are not those of toy tasks.
+    """
+    widths = settings.get("widths")
+    dim = widths[0] if widths else settings.get("dim") or 1
+    shots, ways = settings["shots"], settings.get("ways")
+    if settings["tasks"] not in TOYS:
+        raise KeyError(settings["tasks"])
+    if settings["tasks"] == "regression":
+        return LinearRegression(dim=dim, noise_std=settings["noise_std"] or 0.0, shots=shots)
+    if ways is not None:
+        return Classification(dim=dim, classes=ways, shots=shots)
+    return BinaryClassification(dim=dim, shots=shots)
+
+
+def training_of(settings: dict[str, Any]) -> Training:
+    """Tasks and model of completed settings; images are read.
+
+    Raises:
+        click.UsageError: widths that do not fit the tasks.
+    """
+    kind, unseen = settings["tasks"], None
+    tasks: LinearRegression | BinaryClassification | Classification | ImageTasks
+    if kind in TOYS:
+        tasks = toy_tasks(settings)
+        hidden = int(tasks.dim)
+    else:
+        tasks, unseen = (_image_tasks(settings, split) for split in ("train", "test"))
+        hidden = _HIDDEN
+    dim, depth = tasks.dim, settings["depth"] or 2
+    assert dim is not None
+    widths = settings["widths"] or (dim, *[hidden] * (depth - 1), tasks.outputs)
+    if (widths[0], widths[-1]) != (dim, tasks.outputs):
+        raise click.UsageError(
+            f"--widths must start with {dim}, the numbers of an input, and end with "
+            f"{tasks.outputs}, the outputs, got {','.join(map(str, widths))}"
+        )
+    return Training(tasks, unseen, widths, jnp.float32 if kind in COLLECTIONS else None)
+
+
+def _image_tasks(settings: dict[str, Any], split: str) -> ImageTasks:
+    size = {} if settings["size"] is None else {"size": settings["size"]}
+    classes = COLLECTIONS[settings["tasks"]](settings["root"], split, **size)
+    return ImageTasks(classes.flat(), settings["ways"], settings["shots"])

@@ -1,0 +1,105 @@
+"""How well a trained model adapts to tasks that it has not seen."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from toylin._internal import checks
+from toylin._internal.shapes import Array, PRNGKeyArray
+from toylin._internal.showing import shown
+from toylin.autodiff._inner import descend
+from toylin.limits._estimate import Estimate, interval
+from toylin.models import Model, predict
+from toylin.rules import Rule, check_problem
+from toylin.tasks import TaskLaw, sample_as
+
+_TOGETHER = 16  # tasks at once: a bound on memory
+
+
+@shown
+class Evaluation(NamedTuple):
+    """What ``evaluate`` returns.
+
+    Attributes:
+        loss: the query loss after adaptation, an ``Estimate``.
+        accuracy: the share of query points that are classified rightly after adaptation, an
+            ``Estimate``; None for tasks that have no classes.
+    """
+
+    loss: Estimate
+    accuracy: Estimate | None
+
+
+def evaluate(
+    params: Any,
+    tasks: TaskLaw,
+    rule: Rule,
+    key: PRNGKeyArray,
+    num_tasks: int = 600,
+    num_queries: int = 15,
+    model: Model = predict,
+) -> Evaluation:
+    """Loss and accuracy after adaptation, the means over fresh tasks, with their 95 % intervals.
+
+    Args:
+        params: the start that all tasks share.
+        tasks: the law of the tasks, such as ``ImageTasks`` of classes that were not trained on.
+        rule: the adaptation rule.
+        key: a JAX random key.
+        num_tasks: how many tasks, at least 2.
+        num_queries: query points of a task (for classes: of each class).
+        model: the model, a function ``model(params, x)``.
+
+    Returns:
+        An ``Evaluation``. Its standard errors are those of independent tasks.
+
+    Raises:
+        ValueError: an argument of the wrong kind, or one that does not fit the others.
+
+    >>> import toylin as tl
+    >>> tasks, rule = tl.Classification(dim=2, classes=3, x_cov=0.1), tl.MAML(step_size=1.0)
+    >>> start = (jnp.zeros((3, 2)),)
+    >>> found = evaluate(start, tasks, rule, jax.random.key(0), num_tasks=100)
+    >>> print(f"{found.accuracy.mean:.1f} +- {found.accuracy.stderr:.2f}")
+    0.8 +- 0.01
+    """
+    check_problem(params, tasks, rule, model)
+    checks.key("key", key)
+    checks.integer("num_tasks", num_tasks, minimum=2)
+    checks.integer("num_queries", num_queries, minimum=1)
+    found = _evaluate(params, tasks, rule, key, num_tasks, num_queries, model)
+    loss, accuracy = (e and Estimate._make((*e, num_tasks - 1)) for e in found)
+    return Evaluation(loss, accuracy)
+
+
+@partial(jax.jit, static_argnames=("num_tasks", "num_queries", "model"))
+def _evaluate(
+    params: Any,
+    tasks: TaskLaw,
+    rule: Rule,
+    key: PRNGKeyArray,
+    num_tasks: int,
+    num_queries: int,
+    model: Model,
+) -> list[tuple[Array, Array, Array, Array] | None]:
+    together, dtype = min(num_tasks, _TOGETHER), jnp.result_type(*jax.tree.leaves(params))
+
+    def group(key: PRNGKeyArray) -> tuple[Array, Array | None]:
+        batch = sample_as(tasks, key, together, num_queries, dtype)
+        return jax.vmap(one)(batch.support, batch.query)
+
+    def one(support: Any, query: Any) -> tuple[Array, Array | None]:
+        adapted = descend(params, support, rule, model, remat=False)
+        accuracy = query.accuracy(adapted, model) if hasattr(query, "accuracy") else None
+        return query.loss(adapted, model), accuracy
+
+    values = jax.lax.map(group, jax.random.split(key, -(-num_tasks // together)))
+    return [None if v is None else _mean(v.reshape(-1)[:num_tasks]) for v in values]
+
+
+def _mean(values: Array) -> tuple[Array, Array, Array, Array]:
+    return interval(jnp.mean(values), jnp.var(values, ddof=1), len(values))
