@@ -1,5 +1,8 @@
 # Models
+from .models import MLP as MLP
+from .models import Convolutional as Convolutional
 from .models import DeepLinear as DeepLinear
+from .models import LinNet as LinNet
 from .models import add_linear_layers as add_linear_layers
 from .models import end_to_end as end_to_end
 from .models import init as init

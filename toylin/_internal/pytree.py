@@ -39,6 +39,18 @@ def pytree_dataclass(cls: type[_Class]) -> type[_Class]:
     leaves = tuple(f.name for f in fields if not f.metadata.get("static"))
     structure = tuple(f.name for f in fields if f.metadata.get("static"))
 
+    if not leaves:  # all of it is structure: equal ones may share a program
+
+        def same(one: Any, other: Any) -> Any:
+            if type(other) is not cls:
+                return NotImplemented
+            return all(getattr(one, n) == getattr(other, n) for n in structure)
+
+        def digest(node: Any) -> int:
+            return hash((cls, *(getattr(node, n) for n in structure)))
+
+        cls.__eq__, cls.__hash__ = same, digest  # type: ignore[assignment,method-assign]
+
     def flatten(node: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         return tuple(getattr(node, n) for n in leaves), tuple(getattr(node, n) for n in structure)
 

@@ -8,6 +8,7 @@ import jax
 
 from toylin._internal.compiled import compiled
 from toylin._internal.shapes import Array, Float
+from toylin.autodiff import _span
 from toylin.autodiff._inner import descend
 from toylin.models import Model, predict
 from toylin.rules import Rule, as_batch
@@ -117,6 +118,9 @@ def mean_over(
 
 
 def _losses(params: Any, batch: Batch, rule: Rule, model: Model, remat: bool) -> Array:
+    if not remat and _span.serves(params, batch, rule, model):
+        return _span.task_losses(params, batch, rule)
+
     def one(support: Data, query: Data) -> Float[Array, ""]:
         adapted = descend(params, support, rule, model, remat)
         return rule.outer_value(params, adapted, lambda w: query.loss(w, model))

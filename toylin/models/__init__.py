@@ -13,11 +13,16 @@ from toylin.models._linear import (
     products_above,
     products_below,
 )
+from toylin.models._linnet import LinNet
+from toylin.models._networks import MLP, Convolutional
 from toylin.models._protocol import Model
 
 __all__ = [
     "MAX_DEPTH",
+    "MLP",
+    "Convolutional",
     "DeepLinear",
+    "LinNet",
     "Model",
     "Params",
     "Scalar",

@@ -133,9 +133,21 @@ def _distinct(
     number: int,
     counts: Int[Array, "*shape"] | None = None,
 ) -> Int[Array, "*shape number"]:
-    """Rows of ``number`` different integers below ``most``, or below the row's count."""
-    order = jax.random.bits(key, (*shape, most), jnp.uint32) >> 1  # ties as rare as 2^-31
-    order = order.astype(jnp.int32)
-    if counts is not None:
-        order = jnp.where(jnp.arange(most) < counts[..., None], order, -1)
-    return jax.lax.top_k(order, number)[1]
+    """Rows of ``number`` different integers below ``most`` or the row's count, in any order.
+
+    Floyd's algorithm: the i-th of k draws is below n - k + i + 1, and stands for n - k + i itself
+    where it has been drawn before; then the row is shuffled. Its cost does not grow with ``most``.
+    """
+    key_draws, key_order = jax.random.split(key)
+    ends = jnp.full(shape, most) if counts is None else counts
+    last = ends[..., None] - number + jnp.arange(number)
+    draws = jax.random.randint(key_draws, last.shape, 0, last + 1)
+
+    def take(i: Array, chosen: Array) -> Array:
+        draw, instead = draws[..., i], last[..., i]
+        again = jnp.any(chosen == draw[..., None], axis=-1)
+        return chosen.at[..., i].set(jnp.where(again, instead, draw))
+
+    chosen = jax.lax.fori_loop(0, number, take, jnp.full_like(draws, -1))
+    order = jnp.argsort(jax.random.bits(key_order, chosen.shape), axis=-1)
+    return jnp.take_along_axis(chosen, order, axis=-1)
