@@ -74,15 +74,23 @@ class ClassPoints:
     def loss(self, params: Any, model: Model = predict) -> Float[Array, ""]:
         """The mean cross-entropy over the points."""
         logits = self._logits(params, model)
-        own = jnp.take_along_axis(logits, self.y[:, None], axis=1)[:, 0]
-        return jnp.mean(jax.nn.logsumexp(logits, axis=1) - own)
+        return jnp.mean(jax.nn.logsumexp(logits, axis=1) - self._own(logits))
 
     def accuracy(self, params: Any, model: Model = predict) -> Float[Array, ""]:
         """The share of points whose own logit is the largest; of n equal ones each counts 1/n."""
         logits = self._logits(params, model)
-        largest = logits == jnp.max(logits, axis=1, keepdims=True)
-        own = jnp.take_along_axis(largest, self.y[:, None], axis=1)[:, 0]
-        return jnp.mean(own / jnp.sum(largest, axis=1))
+        own, others = self._own(logits)[:, None], ~self._is_own()
+        # Never asked of a logit itself: compiled code may compute it twice, not to the last digit.
+        beaten = jnp.any((logits > own) & others, axis=1)
+        ties = jnp.sum((logits == own) & others, axis=1)
+        return jnp.mean(jnp.where(beaten, 0, 1 / (1 + ties)), dtype=logits.dtype)
+
+    def _is_own(self) -> Array:
+        return self.y[:, None] == jnp.arange(self.classes)
+
+    def _own(self, logits: Array) -> Array:
+        """Every point's logit of its own class; a gather's gradient, a scatter, is slow on CPU."""
+        return jnp.sum(jnp.where(self._is_own(), logits, 0), axis=1)
 
     def _logits(self, params: Any, model: Model) -> Array:
         logits = model(params, self.x)

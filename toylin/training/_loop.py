@@ -82,6 +82,10 @@ def advance(loop: Loop, loss: Any, carry: Carry, key: Any, start: Any, stop: Any
     that are known, and with them a loop that reverse mode goes through.
     """
     ahead = loop.ahead
+    if ahead == 1:  # what is drawn is large: not copied out of a block
+        return jax.lax.fori_loop(
+            start, stop, lambda i, c: _step(loop, loss, c, i, _draw_one(loss, key, i)), carry
+        )
 
     def block(number: Any, carry: Carry, low: Any = 0, high: Any = ahead) -> Carry:
         first = number * ahead
@@ -108,7 +112,11 @@ def advance(loop: Loop, loss: Any, carry: Carry, key: Any, start: Any, stop: Any
 def _draw(loss: Any, key: Any, first: Any, ahead: int) -> Any:
     if key is None:
         return None
-    return jax.vmap(lambda i: loss.draw(jax.random.fold_in(key, i)))(first + jnp.arange(ahead))
+    return jax.vmap(lambda i: _draw_one(loss, key, i))(first + jnp.arange(ahead))
+
+
+def _draw_one(loss: Any, key: Any, i: Any) -> Any:
+    return None if key is None else loss.draw(jax.random.fold_in(key, i))
 
 
 def _step(loop: Loop, loss: Any, carry: Carry, i: Array, drawn: Any) -> Carry:
