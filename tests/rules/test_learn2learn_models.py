@@ -1,13 +1,14 @@
 """Rules on linear models of several outputs, networks and convolutions, against learn2learn.
 
-Its answers, computed by itself in float64, are replayed through ``autodiff``; the models and the
-softmax loss are written here.
+Its answers, computed by itself in float64, are replayed through ``autodiff``; the networks
+are written here.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -22,18 +23,6 @@ CASES = json.loads(gzip.decompress(FILE.read_bytes()))["cases"]
 FACTORS = {1: 1, 2: 2, 4: 3}  # of Meta-Curvature, by the number of axes
 
 
-@tl.pytree_dataclass
-class Classes:
-    """Points with integer labels under the mean cross-entropy."""
-
-    x: jax.Array
-    y: jax.Array
-
-    def loss(self, params, model):
-        log_shares = jax.nn.log_softmax(model(params, self.x))
-        return -jnp.mean(jnp.take_along_axis(log_shares, self.y[:, None], axis=1))
-
-
 def mlp(params, x):
     w1, b1, w2, b2 = params
     return jnp.tanh(x @ w1.T + b1) @ w2.T + b2
@@ -46,7 +35,7 @@ def conv(params, x):
 
 
 MODELS = {"mlp": mlp, "conv": conv}
-DATA = {"regression": tl.RegressionPoints, "softmax": Classes}
+DATA = {"regression": tl.RegressionPoints, "softmax": partial(tl.ClassPoints, classes=3)}
 
 
 def arrays(values):

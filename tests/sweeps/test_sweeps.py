@@ -217,10 +217,10 @@ def test_rules_that_start_at_the_parameters(loss):
 
 
 def test_exact_losses_of_binary_tasks():
-    tasks = tl.BinaryClassification(dim=3, mean_std=1.5)
-    ds = tl.sweep(tasks, tl.MAML(0.5), over={"learning_rate": [0.01, 0.1]}, num_steps=4,
+    tasks = tl.BinaryClassification(dim=2, mean_std=0.6)
+    ds = tl.sweep(tasks, tl.MAML(0.5), over={"learning_rate": [0.01, 0.1]}, num_steps=3,
                   model=tl.DeepLinear(depth=1))  # fmt: skip
-    run = tl.meta_train(tl.ExactLoss(tasks, tl.MAML(0.5)), start(0, (3, 1)), optax.adam(0.1), 4)
+    run = tl.meta_train(tl.ExactLoss(tasks, tl.MAML(0.5)), start(0, (2, 1)), optax.adam(0.1), 3)
     np.testing.assert_allclose(ds.loss[1, :-1], run.loss, rtol=1e-8)
     assert float(ds.final_loss[1]) < float(ds.final_loss[0]) < float(ds.loss[0, 0])
 
