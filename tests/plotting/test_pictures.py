@@ -111,6 +111,12 @@ def test_basins_have_the_colours_of_their_minima(even):
     assert red[2] > blue[2]
     assert np.ptp(colours[3]) < 1e-12  # grey: none was reached
     assert colours[0].sum() > colours[1].sum()  # faster is paler
+    (legend,) = ax.figure.legends
+    grey = line(ax, "no minimum in 50 iterations")
+    assert grey.get_label() in [text.get_text() for text in legend.get_texts()]
+    np.testing.assert_allclose(to_rgba(grey.get_color())[:3], colours[3])
+    everywhere = found._replace(target=np.zeros(4, int)).plot()
+    assert [at.get_label() for at in everywhere.get_lines()] == ["minimum"]
     with pytest.raises(ValueError, match="starts must have two variables to be drawn, got 1"):
         found._replace(starts=starts[:, :1]).plot()
 
