@@ -54,6 +54,24 @@ def test_every_public_name_is_in_the_reference(tmp_path):
         assert f"<toylin.{name}>`" in index, name
 
 
+# What the README, the pages and the notebooks use most.
+MOST_USED = (
+    *("LinearRegression", "MAML", "init", "meta_train", "ExactLoss", "SampledLoss", "end_to_end"),
+    *("closed_form.outer_loss", "closed_form.adapt", "autodiff.outer_loss", "Batch", "ANIL"),
+    *("solve_critical_points", "surface", "sweep", "derive", "shallow_floor", "MetaKFO"),
+    *("shallow_fixed_point", "induced_preconditioner", "BinaryClassification"),
+)
+
+
+@pytest.mark.parametrize("name", MOST_USED)
+def test_names_used_most_have_an_example(name):
+    """pytest runs it: --doctest-modules."""
+    obj = tl
+    for part in name.split("."):
+        obj = getattr(obj, part)
+    assert ">>> " in inspect.getdoc(obj)
+
+
 def test_what_the_claims_page_names_is_there():
     text = (DOCS / "claims.md").read_text()
     root = DOCS.parent
