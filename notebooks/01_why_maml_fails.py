@@ -284,7 +284,8 @@ assert linnet[-1] < 0.5 * logr[-1]
 # %% [markdown]
 # ## Exercises
 #
-# Each solution is folded below its exercise: click it open when you have yours.
+# Each solution is folded below its exercise, in Jupyter and on the site: click it open when you
+# have yours.
 
 # %% [markdown]
 # **Exercise 1.** With $\alpha = 0.1$ one step of the shallow model goes a tenth of the way. After

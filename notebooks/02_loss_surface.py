@@ -289,7 +289,8 @@ assert event.above == (4, 4, 1)
 # %% [markdown]
 # ## Exercises
 #
-# Each solution is folded below its exercise: click it open when you have yours.
+# Each solution is folded below its exercise, in Jupyter and on the site: click it open when you
+# have yours.
 
 # %% [markdown]
 # **Exercise 1.** The inputs now have variance $s^2 = 4$, and $\alpha = 0.1$ as before. Where are

@@ -189,7 +189,8 @@ assert float(tail.median) < 0.5
 # %% [markdown]
 # ## Exercises
 #
-# Each solution is folded below its exercise: click it open when you have yours.
+# Each solution is folded below its exercise, in Jupyter and on the site: click it open when you
+# have yours.
 
 # %% [markdown]
 # **Exercise 1.** At which number of layers do the most step sizes of the sweep adapt? Which of

@@ -262,7 +262,8 @@ assert abs(
 # %% [markdown]
 # ## Exercises
 #
-# Each solution is folded below its exercise: click it open when you have yours.
+# Each solution is folded below its exercise, in Jupyter and on the site: click it open when you
+# have yours.
 
 # %% [markdown]
 # **Exercise 1.** For which inputs is a diagonal preconditioner (Meta-SGD) as good as any?

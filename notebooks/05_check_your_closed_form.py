@@ -298,7 +298,8 @@ for weights in [(0.5, 0.9), (-1.2, 0.3)]:
 # %% [markdown]
 # ## Exercises
 #
-# Each solution is folded below its exercise: click it open when you have yours.
+# Each solution is folded below its exercise, in Jupyter and on the site: click it open when you
+# have yours.
 
 # %% [markdown]
 # **Exercise 1.** At $w_1 = 0$ the slip “sign of the cross term” leaves the value right. Why? And

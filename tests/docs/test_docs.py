@@ -20,7 +20,8 @@ PAGES = [
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_code_in_the_docs_runs(page):
+def test_code_in_the_docs_runs(page, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # where it may leave its pictures
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
     code = compile("\n".join(blocks), str(page), "exec", dont_inherit=True)
     exec(code, {"__name__": __name__})
