@@ -324,7 +324,7 @@ np.testing.assert_allclose(three_layers, 0, atol=1e-15)
 assert tl.closed_form.outer_loss(model(0.0, 1.1 * third, third), tasks, rule) > 0.01
 
 # %% [markdown]
-# **Try it.** Set `alpha = 1.0` in the second cell and run all cells again: the one step size at
-# which the shallow model needs no help (the checks follow it). Then read on: [2. The loss
+# **Try it.** Set `alpha = 1.0` in the second cell of code and run all cells again: the one step
+# size at which the shallow model needs no help (the checks follow it). Then read on: [2. The loss
 # surface](02_loss_surface.ipynb) shows where the deep model's good starts lie and how
 # meta-training gets there.

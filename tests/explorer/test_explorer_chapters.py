@@ -71,6 +71,10 @@ def test_chapters_set_what_they_speak_of(browser, size, fits):
         if "Five noisy points" in seen[-1]:
             assert (now["settings"]["shots"], now["settings"]["noiseStd"]) == (5, 0.5)
             assert 0.01 < now["deepBest"] < now["floor"] - 0.01
+        if "two clouds" in seen[-1]:
+            models = [now["classes"][name]["scores"] for name in ("shallow", "deep")]
+            assert models[0][0] == pytest.approx(models[1][0])  # they start as one function
+            assert [m[-1]["loss"] < 0.2 < m[0]["loss"] - 0.5 for m in models] == [False, True]
     assert len(set(seen)) == len(seen) == 7
     for _ in seen:
         press(browser, "back", Keys.ENTER)
@@ -98,8 +102,11 @@ def test_a_link_opens_its_chapter_and_its_setting(browser):
     settle(browser)
     assert shown(browser) == before
     assert text(browser, "words").startswith("Five noisy points")
+    picture = "return document.getElementById('class-deep').toDataURL()"
+    drawn = browser.execute_script(picture)
     press(browser, "moves", Keys.END)
     assert len(shown(browser)["classes"]["deep"]["weights"]) == 6
+    assert browser.execute_script(picture) != drawn
     browser.find_element(By.CSS_SELECTOR, "button[type=reset]").click()
     settle(browser)
     settle(browser)
