@@ -43,6 +43,8 @@ def command(out: Path, show: bool) -> None:
         written.append(out)
     if show:
         _open(out)
+    else:
+        click.echo("next: open it in a browser, as --open does")
 
 
 def _open(page: Path) -> None:
