@@ -33,7 +33,7 @@ def test_every_notebook_has_a_text_and_every_text_a_notebook():
 @pytest.mark.parametrize("name", NAMES)
 def test_notebook_and_text_are_in_step(name):
     def cells(notebook):
-        return [(cell.cell_type, cell.source) for cell in notebook.cells]
+        return [(c.cell_type, c.source, c.metadata.get("tags")) for c in notebook.cells]
 
     text = jupytext.read(FOLDER / f"{name}.py")
     assert cells(read(name)) == cells(text), REMEDY

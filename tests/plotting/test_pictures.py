@@ -85,6 +85,8 @@ def test_points_lie_on_their_surface():
     heights = plane.plot_relief(top=0.7)
     assert heights.get_zlim() == (0, 0.7)
     assert heights.name == "3d"
+    ticks = plane.plot_relief(top=9.0).get_xticks()
+    assert 0 < np.abs(ticks).max() < 0.95  # of 1: none in a corner, where two axes meet
     for plot in (plane.plot, plane.plot_relief):
         with pytest.raises(ValueError, match="top must be a positive number, got 0"):
             plot(top=0)
