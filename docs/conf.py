@@ -41,6 +41,8 @@ myst_heading_anchors = 3
 nb_execution_mode = "cache"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
+nb_code_prompt_show = "Solution"  # what is folded in the notebooks
+nb_code_prompt_hide = "Fold the solution"
 
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True

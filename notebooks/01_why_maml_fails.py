@@ -27,6 +27,13 @@
 #
 # Every claim below is followed by a cell that checks it: an `assert` that passes prints nothing.
 
+# %% [markdown]
+# **What you will be able to do** (25 minutes, and as long for the exercises):
+#
+# - say why one layer of weights cannot adapt fast, however long it is meta-trained;
+# - read a curve of meta-training against its floors;
+# - compute the upper weight that makes one step of a deep model perfect.
+
 # %%
 import jax
 
@@ -275,7 +282,49 @@ assert abs(logr[-1] - np.log(2)) < 0.1  # no better than guessing, by much
 assert linnet[-1] < 0.5 * logr[-1]
 
 # %% [markdown]
-# **Try it.** Set `alpha = 1.0` in the second cell and run all cells again: the one step size at
-# which the shallow model needs no help (the checks follow it). Then read on: [2. The loss
+# ## Exercises
+#
+# Each solution is folded below its exercise, in Jupyter and on the site: click it open when you
+# have yours.
+
+# %% [markdown]
+# **Exercise 1.** With $\alpha = 0.1$ one step of the shallow model goes a tenth of the way. After
+# how many steps is it within 1 % of the task?
+
+# %% tags=["hide-cell"] jupyter={"source_hidden": true}
+# Each step leaves 0.9 of the error: 0.9 ** T < 0.01, so T = 44.
+needed = int(np.ceil(np.log(0.01) / np.log(0.9)))
+support = tl.LinearRegression().population(jnp.array([1.0]))
+left = [
+    1 - float(tl.end_to_end(tl.closed_form.adapt(model(0.0), support, tl.MAML(0.1, steps)))[0, 0])
+    for steps in (needed - 1, needed)
+]
+assert needed == 44
+assert left[1] < 0.01 < left[0]
+
+# %% [markdown]
+# **Exercise 2.** The inputs now have variance $s^2 = 4$. For which one step size does the shallow
+# model adapt perfectly, from its best start?
+
+# %% tags=["hide-cell"] jupyter={"source_hidden": true}
+# What is left is 1 - alpha s^2, and nothing at alpha = 1/4.
+wide = tl.LinearRegression(x_cov=4.0)
+assert tl.shallow_floor(wide, tl.MAML(0.25)) == 0
+assert tl.shallow_floor(wide, tl.MAML(0.1)) > 0.1
+
+# %% [markdown]
+# **Exercise 3.** Three layers, $f(x) = w_3 w_2 w_1 x$, from $(0, b, b)$: for which $b$ is the
+# step perfect?
+
+# %% tags=["hide-cell"] jupyter={"source_hidden": true}
+# The gradient of w_1 carries b^2, and so does w_1's way to the output: alpha b^4 = 1.
+third = alpha**-0.25
+three_layers = tl.closed_form.outer_loss(model(0.0, third, third), tasks, rule)
+np.testing.assert_allclose(three_layers, 0, atol=1e-15)
+assert tl.closed_form.outer_loss(model(0.0, 1.1 * third, third), tasks, rule) > 0.01
+
+# %% [markdown]
+# **Try it.** Set `alpha = 1.0` in the second cell of code and run all cells again: the one step
+# size at which the shallow model needs no help (the checks follow it). Then read on: [2. The loss
 # surface](02_loss_surface.ipynb) shows where the deep model's good starts lie and how
 # meta-training gets there.

@@ -18,6 +18,13 @@
 # landscape that one can look at. Where are its minima? What is at the origin? Which start ends
 # where? All of it is computed from a formula: nothing here is sampled.
 
+# %% [markdown]
+# **What you will be able to do** (30 minutes, and as long for the exercises):
+#
+# - read the loss after adaptation as a landscape over the weights: minima, saddles, basins;
+# - say where its minima lie and how step size, shots and noise move them;
+# - find such points, and the step sizes at which they vanish, for a problem of your own.
+
 # %%
 import jax
 
@@ -278,6 +285,43 @@ plt.show()
 np.testing.assert_allclose(event.value, 0.2675, atol=1e-4)
 assert event.below == (4, 8, 5)  # minima, saddles, maxima
 assert event.above == (4, 4, 1)
+
+# %% [markdown]
+# ## Exercises
+#
+# Each solution is folded below its exercise, in Jupyter and on the site: click it open when you
+# have yours.
+
+# %% [markdown]
+# **Exercise 1.** The inputs now have variance $s^2 = 4$, and $\alpha = 0.1$ as before. Where are
+# the minima?
+
+# %% tags=["hide-cell"] jupyter={"source_hidden": true}
+# The step is perfect where alpha s^2 b^2 = 1: at b = sqrt(10) / 2, half as far out.
+wider = tl.solve_critical_points(tl.LinearRegression(x_cov=4.0), rule)
+distances = np.linalg.norm(wider.points[wider.index == 0], axis=1)
+np.testing.assert_allclose(distances, np.sqrt(10) / 2, rtol=1e-9)
+
+# %% [markdown]
+# **Exercise 2.** Give the tasks the mean 1 instead of 0. The landscape loses some of its
+# symmetry; what becomes of the minima?
+
+# %% tags=["hide-cell"] jupyter={"source_hidden": true}
+# They stay: at (0, b) one step solves every task, wherever the tasks lie.
+shifted = tl.solve_critical_points(tl.LinearRegression(theta_mean=1.0), rule)
+lowest = shifted.points[shifted.index == 0]
+assert {tuple(np.round(m, 6) + 0.0) for m in lowest} == {
+    tuple(np.round(m, 6) + 0.0) for m in expected
+}
+np.testing.assert_allclose(shifted.loss[shifted.index == 0], 0, atol=1e-12)
+assert len(shifted.points) < len(points.points)  # of the others, some have gone
+
+# %% [markdown]
+# **Exercise 3.** Start meta-training with both weights at zero. Where does it end?
+
+# %% tags=["hide-cell"] jupyter={"source_hidden": true}
+# Where it starts: the origin is a critical point. Start networks away from zero.
+assert not np.asarray(roll(jnp.zeros(2))).any()
 
 # %% [markdown]
 # Next: [3. Depth](03_depth.ipynb). If two layers are good, are six better?

@@ -18,6 +18,13 @@
 # six layers over many step sizes and many random starts: a *sweep*. `tl.sweep` runs all of them in
 # a few compiled programs and returns a labelled array.
 
+# %% [markdown]
+# **What you will be able to do** (25 minutes, and as long for the exercises):
+#
+# - run thousands of meta-trainings as one sweep, and read its labelled result;
+# - say what more layers repair, what they do not, and when they stop helping;
+# - tell whether a mean over sampled tasks can be trusted.
+
 # %%
 import jax
 
@@ -178,6 +185,41 @@ np.testing.assert_allclose(exact, 1050436.1173201865, rtol=1e-9)
 assert max(sampled) < 10
 assert tail.dominated
 assert float(tail.median) < 0.5
+
+# %% [markdown]
+# ## Exercises
+#
+# Each solution is folded below its exercise, in Jupyter and on the site: click it open when you
+# have yours.
+
+# %% [markdown]
+# **Exercise 1.** At which number of layers do the most step sizes of the sweep adapt? Which of
+# those step sizes does one layer manage?
+
+# %% tags=["hide-cell"] jupyter={"source_hidden": true}
+# Two layers; and one layer only those next to 1.
+assert int(width.idxmax("depth")) == 2
+one = adapts.sel(depth=1)
+np.testing.assert_allclose(step_sizes[one.values], 1, atol=0.15)
+
+# %% [markdown]
+# **Exercise 2.** The curves of six layers at $\alpha = 4$ are medians. Does no start arrive, or
+# do some?
+
+# %% tags=["hide-cell"] jupyter={"source_hidden": true}
+# Some do. A median says what a typical start does, and no more.
+arrived = runs.final_loss.sel(step_size=4.0, depth=6) < 2 * noise_floor
+assert 0 < int(arrived.sum()) < len(arrived) / 2
+
+# %% [markdown]
+# **Exercise 3.** Take the step of the trap, 0.1, three times smaller. Is the mean still carried
+# by supports that no sample sees?
+
+# %% tags=["hide-cell"] jupyter={"source_hidden": true}
+# No: the expected loss is below 1, and samples see all of it.
+shorter = tl.MAML(step_size=0.03, steps=2)
+assert not tl.tails(params, few, shorter).dominated
+assert tl.closed_form.outer_loss(params, few, shorter) < 1
 
 # %% [markdown]
 # Next: [4. The upper layers as a meta-optimizer](04_meta_optimizer.ipynb). What is it that they do?

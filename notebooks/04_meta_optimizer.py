@@ -18,6 +18,13 @@
 # multiplies the gradient: a preconditioner. If that is all that depth does, then a shallow model
 # with a learned preconditioner should do as well. It does: this is the paper's **Meta-KFO**.
 
+# %% [markdown]
+# **What you will be able to do** (30 minutes, and as long for the exercises):
+#
+# - say what upper layers do to the gradient of the lower ones: they precondition it;
+# - compare a deep model with a shallow one that learns its preconditioner (Meta-KFO);
+# - compute the preconditioner that a model of your own induces.
+
 # %%
 import jax
 
@@ -251,6 +258,40 @@ assert abs(
     float(tl.closed_form.outer_loss(lifted, tasks, step))
     - float(tl.closed_form.outer_loss(trained, tasks, step))
 ) > 0.01  # fmt: skip
+
+# %% [markdown]
+# ## Exercises
+#
+# Each solution is folded below its exercise, in Jupyter and on the site: click it open when you
+# have yours.
+
+# %% [markdown]
+# **Exercise 1.** For which inputs is a diagonal preconditioner (Meta-SGD) as good as any?
+
+# %% tags=["hide-cell"] jupyter={"source_hidden": true}
+# For uncorrelated ones: the inverse of a diagonal covariance is diagonal.
+uncorrelated = tl.LinearRegression(dim=4, x_cov=jnp.diag(jnp.array([2.0, 1.0, 0.5, 0.1])))
+np.testing.assert_allclose(tl.best_preconditioner(uncorrelated, "diagonal").loss, 0, atol=1e-12)
+assert best["diagonal"].loss > 0.01  # of the correlated ones above
+
+# %% [markdown]
+# **Exercise 2.** Which preconditioner does `deep` induce before any training? Is depth by itself
+# enough?
+
+# %% tags=["hide-cell"] jupyter={"source_hidden": true}
+# The identity times alpha, which is what the shallow model has: the layers have to be learned.
+untrained = tl.induced_preconditioner(deep, tl.MAML(0.1))
+np.testing.assert_allclose(untrained, 0.1 * np.eye(4), atol=1e-12)
+
+# %% [markdown]
+# **Exercise 3.** ANIL on three layers: which step size of the shallow model equals it, at weights
+# $(w_1, w_2, w_3)$?
+
+# %% tags=["hide-cell"] jupyter={"source_hidden": true}
+# The frozen layers multiply the step by (w_2 w_1)^2.
+three_layers = tl.closed_form.outer_loss(scalar(0.5, 0.8, 0.3 / 0.4), line, tl.ANIL(0.1))
+one_layer = tl.closed_form.outer_loss(scalar(0.3), line, tl.MAML(0.1 * 0.4**2))
+np.testing.assert_allclose(three_layers, one_layer, rtol=1e-12)
 
 # %% [markdown]
 # Next: [5. Checking a closed form of your own](05_check_your_closed_form.ipynb).

@@ -24,6 +24,13 @@
 # 5. **break the formula on purpose** and see that the check notices;
 # 6. compare it with a derivation in exact algebra.
 
+# %% [markdown]
+# **What you will be able to do** (30 minutes, and as long for the exercises):
+#
+# - check a formula by a route that shares nothing with it, its gradient too;
+# - choose settings at which a slip shows, or let Hypothesis choose them;
+# - read what a failed check says.
+
 # %%
 import jax
 
@@ -287,6 +294,58 @@ for weights in [(0.5, 0.9), (-1.2, 0.3)]:
     derived = derived_loss(weights, 0.3, 0.4, 0.64, 1.44, 0.5, 7)
     differentiated = tl.autodiff.outer_loss(params_of(*weights), few_nodes, rule)
     np.testing.assert_allclose(derived, differentiated, rtol=1e-11)
+
+# %% [markdown]
+# ## Exercises
+#
+# Each solution is folded below its exercise, in Jupyter and on the site: click it open when you
+# have yours.
+
+# %% [markdown]
+# **Exercise 1.** At $w_1 = 0$ the slip “sign of the cross term” leaves the value right. Why? And
+# the gradient?
+
+# %% tags=["hide-cell"] jupyter={"source_hidden": true}
+# The cross term has the factor p = w_1 w_2; its derivative by w_1 has not.
+wrong_sign = dict(slips)["sign of the cross term"]
+rest = (0.9, 0.3, -0.4, 0.8, 1.2, 0.5)
+assert wrong_sign(0.0, *rest) == by_hand(0.0, *rest)
+assert abs(jax.grad(wrong_sign)(0.0, *rest) - jax.grad(by_hand)(0.0, *rest)) > 0.01
+
+# %% [markdown]
+# **Exercise 2.** Write the loss of the *shallow* model with $K$ shots, one step, and check it.
+# You need the mean square of the support's second moment $S$: $E S^2 = s^4 (1 + 2/K)$.
+
+
+# %% tags=["hide-cell"] jupyter={"source_hidden": true}
+def shallow_few_shots(params, tasks, rule):
+    w, a = params[0][0, 0], rule.step_size
+    s2, noise = tasks.x_cov, tasks.noise_std**2
+    kept = 1 - 2 * a * s2 + (a * s2) ** 2 * (1 + 2 / tasks.shots)  # E (1 - a S)^2
+    bias = kept * ((w - tasks.theta_mean) ** 2 + tasks.theta_cov)
+    return 0.5 * s2 * (bias + a**2 * s2 * noise / tasks.shots) + 0.5 * noise
+
+
+shallow = {"tasks": testing.regressions(shots=[3]), "params": testing.params(depth=1)}
+print(testing.check_outer_loss(shallow_few_shots, **shallow))
+
+# %% [markdown]
+# **Exercise 3.** What does the check say if you forget that the noise of the labels moves the
+# adapted weight?
+
+
+# %% tags=["hide-cell"] jupyter={"source_hidden": true}
+def forgetful(params, tasks, rule):
+    moved = 0.5 * (rule.step_size * tasks.x_cov * tasks.noise_std) ** 2 / tasks.shots
+    return shallow_few_shots(params, tasks, rule) - moved
+
+
+try:
+    testing.check_outer_loss(forgetful, **shallow)
+except testing.WrongFormulaError as wrong:
+    print(wrong)
+else:
+    raise AssertionError("the check has missed it")
 
 # %% [markdown]
 # **Yours next.** Put your own formula in place of `by_hand`; `rule=` and `params=` take strategies

@@ -47,6 +47,10 @@ def test_loss_warns_where_the_mean_is_carried_by_its_tail(monkeypatch, capsys):
     assert code == 0
     assert "1050436.117320" in out
     assert "warning: the exact mean 1.05044e+06 is carried by rare outcomes" in out
+    assert out.startswith(
+        "f(x) = w3 w2 w1 x; tasks y = theta x + noise, theta ~ N(0.3, 1), x ~ N(0, 1), "
+        "noise of std 0.2; 2 steps of 0.1 on 5 shots\n"
+    )
     assert "done in" in out
 
 

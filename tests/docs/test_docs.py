@@ -20,7 +20,8 @@ PAGES = [
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_code_in_the_docs_runs(page):
+def test_code_in_the_docs_runs(page, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # where it may leave its pictures
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
     code = compile("\n".join(blocks), str(page), "exec", dont_inherit=True)
     exec(code, {"__name__": __name__})
@@ -52,6 +53,24 @@ def test_every_public_name_is_in_the_reference(tmp_path):
         documented = rf"^\.\. auto\w+:: toylin\.{re.escape(name)}$"
         assert re.search(documented, text, flags=re.MULTILINE), name
         assert f"<toylin.{name}>`" in index, name
+
+
+# What the README, the pages and the notebooks use most.
+MOST_USED = (
+    *("LinearRegression", "MAML", "init", "meta_train", "ExactLoss", "SampledLoss", "end_to_end"),
+    *("closed_form.outer_loss", "closed_form.adapt", "autodiff.outer_loss", "Batch", "ANIL"),
+    *("solve_critical_points", "surface", "sweep", "derive", "shallow_floor", "MetaKFO"),
+    *("shallow_fixed_point", "induced_preconditioner", "BinaryClassification"),
+)
+
+
+@pytest.mark.parametrize("name", MOST_USED)
+def test_names_used_most_have_an_example(name):
+    """pytest runs it: --doctest-modules."""
+    obj = tl
+    for part in name.split("."):
+        obj = getattr(obj, part)
+    assert ">>> " in inspect.getdoc(obj)
 
 
 def test_what_the_claims_page_names_is_there():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,7 +35,7 @@ def test_every_notebook_has_a_text_and_every_text_a_notebook():
 @pytest.mark.parametrize("name", NAMES)
 def test_notebook_and_text_are_in_step(name):
     def cells(notebook):
-        return [(cell.cell_type, cell.source) for cell in notebook.cells]
+        return [(c.cell_type, c.source, c.metadata.get("tags")) for c in notebook.cells]
 
     text = jupytext.read(FOLDER / f"{name}.py")
     assert cells(read(name)) == cells(text), REMEDY
@@ -50,10 +51,28 @@ def test_outputs_are_stripped(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_claims_are_checked(name):
     """The first cell of code sets 64 bits, and there is a check for about every picture."""
-    code = [cell.source for cell in read(name).cells if cell.cell_type == "code"]
+    cells = [cell for cell in read(name).cells if cell.cell_type == "code"]
+    code = [cell.source for cell in cells if "tags" not in cell.metadata]  # without the solutions
     assert 'jax.config.update("jax_enable_x64", True)' in code[0]
     checks = sum("assert" in source for source in code)
     assert checks >= sum("plt.show()" in source for source in code) - 2
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_says_what_one_learns_and_has_three_exercises_with_folded_solutions(name):
+    """Folded in Jupyter (source_hidden) and on the site (hide-cell); each checks itself."""
+    cells = read(name).cells
+    assert re.match(
+        r"\*\*What you will be able to do\*\* \(\d\d minutes, .*\):\n\n- ", cells[1].source
+    )
+    asked = [k for k, c in enumerate(cells) if c.source.startswith("**Exercise ")]
+    assert [cells[k].source[: len("**Exercise 1.**")] for k in asked] == [
+        f"**Exercise {n}.**" for n in (1, 2, 3)
+    ]
+    for solution in (cells[k + 1] for k in asked):
+        assert solution.metadata["tags"] == ["hide-cell"]
+        assert solution.metadata["jupyter"] == {"source_hidden": True}
+        assert re.search("assert|check_outer_loss", solution.source)
 
 
 @pytest.mark.parametrize("name", NAMES if THOROUGH else NAMES[:1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from chromium import DESKTOP, PHONE, load, press, settle
 from selenium.webdriver.common.action_chains import ActionChains
@@ -9,7 +10,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 pytestmark = pytest.mark.browser
-PANELS = ("relief-panel", "map-panel", "training-panel", "shallow-panel", "directions", "task")
+PANELS = (
+    *("relief-panel", "map-panel", "training-panel", "shallow-panel"),
+    *("directions", "task", "classes"),
+)
 
 
 def shown(browser):
@@ -22,6 +26,18 @@ def panels(browser):
 
 def text(browser, name):
     return browser.find_element(By.ID, name).text
+
+
+def go(browser, hash_):
+    browser.execute_script("location.hash = arguments[0]", hash_)
+    settle(browser)
+    settle(browser)
+
+
+def fragment(browser):
+    """What the address says once it is written."""
+    browser.execute_async_script("setTimeout(arguments[0], 300)")
+    return browser.execute_script("return location.hash")
 
 
 @pytest.fixture
@@ -55,11 +71,49 @@ def test_chapters_set_what_they_speak_of(browser, size, fits):
         if "Five noisy points" in seen[-1]:
             assert (now["settings"]["shots"], now["settings"]["noiseStd"]) == (5, 0.5)
             assert 0.01 < now["deepBest"] < now["floor"] - 0.01
-    assert len(set(seen)) == len(seen) == 6
+        if "two clouds" in seen[-1]:
+            models = [now["classes"][name]["scores"] for name in ("shallow", "deep")]
+            assert models[0][0] == pytest.approx(models[1][0])  # they start as one function
+            assert [m[-1]["loss"] < 0.2 < m[0]["loss"] - 0.5 for m in models] == [False, True]
+    assert len(set(seen)) == len(seen) == 7
     for _ in seen:
         press(browser, "back", Keys.ENTER)
     assert not browser.find_element(By.ID, "story").is_displayed()
     assert shown(browser) == first
+
+
+def test_a_link_opens_its_chapter_and_its_setting(browser):
+    load(browser)
+    go(browser, "#chapter=5")
+    assert "Five noisy points" in text(browser, "words")
+    assert shown(browser)["settings"]["shots"] == 5
+    assert fragment(browser) == "#chapter=5"
+    press(browser, "noise", Keys.HOME)
+    press(browser, "turn", Keys.HOME)
+    press(browser, "upper", Keys.END)
+    assert fragment(browser) == "#chapter=5&noise=0&turn=-180&upper=150"
+    before = shown(browser)
+    classes = before["classes"]
+    best = 2 / np.sqrt(0.1)  # twice one over the root of the step size
+    assert classes["weight"] == pytest.approx(1.5 * best)
+    assert classes["m"] == pytest.approx([-1.6, 0], abs=1e-9)
+    assert len(classes["points"]) == 5
+    browser.refresh()
+    settle(browser)
+    assert shown(browser) == before
+    assert text(browser, "words").startswith("Five noisy points")
+    picture = "return document.getElementById('class-deep').toDataURL()"
+    drawn = browser.execute_script(picture)
+    press(browser, "moves", Keys.END)
+    assert len(shown(browser)["classes"]["deep"]["weights"]) == 6
+    assert browser.execute_script(picture) != drawn
+    browser.find_element(By.CSS_SELECTOR, "button[type=reset]").click()
+    settle(browser)
+    settle(browser)
+    assert fragment(browser) == "#chapter=5"  # Reset brings back what the chapter opens with
+    go(browser, "#chapter=8&present=yes")
+    assert not browser.find_element(By.ID, "story").is_displayed()
+    assert panels(browser) == list(PANELS)
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -74,6 +128,15 @@ def test_a_lecture_is_large_and_shows_few_panels(browser, size, fits):
         settle(browser)
         assert panels(browser) == wanted
         fits(size)
+    if size == DESKTOP:
+        for number in range(1, 8):
+            go(browser, f"#present=1&chapter={number}")
+            tall = browser.execute_script("return document.documentElement.scrollHeight")
+            assert tall <= size[1], number
+            for canvas in browser.find_elements(By.TAG_NAME, "canvas"):
+                if canvas.is_displayed():
+                    assert canvas.size["height"] > 180
+        go(browser, "#present=1&chapter=2")
     words = browser.find_element(By.ID, "words").value_of_css_property("font-size")
     assert float(words.removesuffix("px")) == {DESKTOP: 21, PHONE: 17}[size]  # it is 15 else
     # A click lies where it is seen, larger or not: at the middle of the map's square.

@@ -86,6 +86,52 @@ def test_meta_training_is_clipped_gradient_descent(explorer, depth, shots):
     assert np.all(np.abs(upper - upper[:, :1]) < 1e-9)
 
 
+@pytest.mark.parametrize(("upper", "points"), [([], False), ([1.7], True), ([1.3, -0.8], False)])
+def test_classifiers_adapt_and_score_as_those_of_the_package(explorer, upper, points):
+    mean, u, step_size, steps = [0.7, -1.4], [0.4, 0.9], 0.3, 3
+    law = tl.BinaryClassification(dim=2)
+    task = law.population(jnp.asarray(mean))
+    drawn = explorer("cloudPoints", 5, 6, mean) if points else None
+    support = task
+    if points:
+        *x, y = np.array(drawn).T
+        support = tl.BinaryPoints(jnp.asarray(x).T, jnp.asarray(y))
+    layers = {"u": u, "upper": upper}
+    found = explorer("adaptedClassifiers", layers, drawn, mean, step_size, steps)
+    start = (jnp.asarray([u]), *(jnp.full((1, 1), w) for w in upper))
+    weights = [start]
+    for _ in range(steps):
+        weights.append(tl.autodiff.adapt(weights[-1], support, tl.MAML(step_size)))
+    for params, got in zip(weights, found, strict=True):
+        want = tl.end_to_end(params)[0]
+        np.testing.assert_allclose(got, want, rtol=1e-10)
+        score = explorer("classifierScore", got, mean)
+        assert score["loss"] == pytest.approx(float(task.loss(params)), rel=1e-10)
+        assert score["right"] == pytest.approx(float(task.accuracy(params)), abs=1e-9)
+    assert np.linalg.norm(np.subtract(found[-1], found[0])) > 0.1
+
+
+def test_one_step_from_the_best_upper_weight_is_the_best_classifier(explorer):
+    """Of every task: where the loss has no gradient."""
+    for depth, step_size in ((2, 0.1), (3, 0.7)):
+        weight = explorer("bestUpper", depth, step_size)
+        start = (jnp.zeros((1, 2)), *[jnp.full((1, 1), weight)] * (depth - 1))
+        for mean in ([0.7, -1.4], [-2.0, 0.3]):
+            task = tl.BinaryClassification(dim=2).population(jnp.asarray(mean))
+            adapted = tl.end_to_end(tl.closed_form.adapt(start, task, tl.MAML(step_size)))
+            np.testing.assert_allclose(adapted[0], 2 * jnp.asarray(mean), rtol=1e-12)
+            assert np.abs(tl.closed_form.inner_grad((adapted,), task)[0]).max() < 1e-12
+
+
+def test_clouds_are_those_of_the_law(explorer):
+    x, z, y = np.array(explorer("cloudPoints", 3, 20_000, [1.5, -0.5])).T
+    assert set(y) == {-1, 1}
+    assert abs(y.mean()) < 0.03
+    rest = np.stack([y * x - 1.5, y * z + 0.5])
+    np.testing.assert_allclose(np.cov(rest), np.eye(2), atol=0.04)
+    np.testing.assert_allclose(rest.mean(axis=1), 0, atol=0.03)
+
+
 @pytest.mark.parametrize("depth", [2, 3, 4])
 def test_starred_starts_are_minima_and_the_lowest_seen(explorer, depth):
     axis = np.linspace(-2, 2, 21)

@@ -85,6 +85,8 @@ def test_points_lie_on_their_surface():
     heights = plane.plot_relief(top=0.7)
     assert heights.get_zlim() == (0, 0.7)
     assert heights.name == "3d"
+    ticks = plane.plot_relief(top=9.0).get_xticks()
+    assert 0 < np.abs(ticks).max() < 0.95  # of 1: none in a corner, where two axes meet
     for plot in (plane.plot, plane.plot_relief):
         with pytest.raises(ValueError, match="top must be a positive number, got 0"):
             plot(top=0)
@@ -111,6 +113,12 @@ def test_basins_have_the_colours_of_their_minima(even):
     assert red[2] > blue[2]
     assert np.ptp(colours[3]) < 1e-12  # grey: none was reached
     assert colours[0].sum() > colours[1].sum()  # faster is paler
+    (legend,) = ax.figure.legends
+    grey = line(ax, "no minimum in 50 iterations")
+    assert grey.get_label() in [text.get_text() for text in legend.get_texts()]
+    np.testing.assert_allclose(to_rgba(grey.get_color())[:3], colours[3])
+    everywhere = found._replace(target=np.zeros(4, int)).plot()
+    assert [at.get_label() for at in everywhere.get_lines()] == ["minimum"]
     with pytest.raises(ValueError, match="starts must have two variables to be drawn, got 1"):
         found._replace(starts=starts[:, :1]).plot()
 

@@ -41,6 +41,8 @@ def test_categories_have_a_tick_each_in_their_order():
     mesh = ax.collections[0]
     np.testing.assert_allclose(mesh.get_array(), [[1, 2], [3, 4]])
     assert len(ax.patches) == 1  # hatched: 3 and 4 are not below 2.5
+    (legend,) = ax.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["no better than not adapting"]
     assert len(ax.figure.axes) == 2
 
 

@@ -59,6 +59,14 @@ def outer_loss(
     Raises:
         ValueError: shapes that disagree, or too many nodes.
         NoClosedFormError: a law of tasks without exact nodes; sample from it instead.
+
+    >>> import jax.numpy as jnp, toylin as tl
+    >>> params, rule = (jnp.zeros((1, 1)), jnp.full((1, 1), 2.0)), tl.MAML(step_size=0.1)
+    >>> tasks = tl.LinearRegression(shots=5)
+    >>> sampled = tl.autodiff.outer_loss(params, tasks.sample(jax.random.key(0), 10_000), rule)
+    >>> exact = tl.closed_form.outer_loss(params, tasks, rule)
+    >>> bool(abs(sampled / exact - 1) < 0.1)
+    True
     """
     return mean_over(params, as_batch(params, tasks, rule, model), rule, model, remat)
 

@@ -97,3 +97,18 @@ def make_problem(flags: dict[str, Any]) -> Problem:
         ),
         rule=MAML(flags["step_size"], flags["steps"], first_order=flags["first_order"]),
     )
+
+
+def stated(problem: Problem) -> str:
+    """The problem in one line, with what the flags have left as it is."""
+    tasks, rule, layers = problem.tasks, problem.rule, range(len(problem.params), 0, -1)
+    shots = "the population" if tasks.shots is None else f"{tasks.shots} shots"
+    if tasks.shots == 1:
+        shots = "1 shot"
+    steps = "1 step" if rule.steps == 1 else f"{rule.steps} steps"
+    order = ", first order" if rule.first_order else ""
+    return (
+        f"f(x) = {' '.join(f'w{k}' for k in layers)} x; tasks y = theta x + noise, theta ~ "
+        f"N({tasks.theta_mean:g}, {tasks.theta_cov:g}), x ~ N(0, {tasks.x_cov:g}), noise of "
+        f"std {tasks.noise_std:g}; {steps} of {rule.step_size:g} on {shots}{order}"
+    )

@@ -10,7 +10,7 @@ import click
 
 from toylin.checking import check_routes
 from toylin.cli._common import FINITE, finite, use_float64
-from toylin.cli._problem import make_problem, problem_options
+from toylin.cli._problem import make_problem, problem_options, stated
 
 DISAGREE = 3
 
@@ -54,11 +54,13 @@ def command(tolerance: float, as_json: bool, **flags: Any) -> None:
             "--first-order: a first-order gradient is not the gradient of the loss, so finite "
             "differences and exact arithmetic have nothing to say about it; see toylin loss"
         )
-    report = check_routes(*make_problem(flags), tolerance)
+    problem = make_problem(flags)
+    report = check_routes(*problem, tolerance)
     if as_json:
         click.echo(json.dumps({key: finite(value) for key, value in report.as_dict().items()}))
     else:
         table, _, verdict = str(report).rpartition("\n")
+        click.echo(f"{stated(problem)}\n")
         click.echo(table)
         click.secho(verdict, fg="green" if report.agree else "red")
         click.echo(f"\nnothing written; done in {time.perf_counter() - start:.1f} s")

@@ -25,8 +25,9 @@ def command(out: Path, show: bool) -> None:
     Sliders set the inner step size, the depth, the shots and the label noise of scalar linear
     regression. The loss surface in 3-D (drag it, or press the arrow keys), meta-training
     trajectories (click for a start of your own), the loss after adaptation and a task's fitted line
-    before and after each inner step follow, deep against shallow. The page computes the exact
-    expectations that closed_form.outer_loss does; its address holds the setting, for a link.
+    before and after each inner step follow, deep against shallow, and so does the boundary of a
+    classifier. The page computes the exact expectations that closed_form.outer_loss does. Chapters
+    lead through it, Present shows them to a class, and its address holds chapter and setting.
 
     \b
     Example:
@@ -42,6 +43,8 @@ def command(out: Path, show: bool) -> None:
         written.append(out)
     if show:
         _open(out)
+    else:
+        click.echo("next: open it in a browser, as --open does")
 
 
 def _open(page: Path) -> None:

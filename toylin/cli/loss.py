@@ -13,7 +13,7 @@ import jax
 from toylin import autodiff, closed_form
 from toylin._internal.compiling import compile_quickly
 from toylin.cli._common import SEED, finite, use_float64
-from toylin.cli._problem import Problem, make_problem, problem_options
+from toylin.cli._problem import Problem, make_problem, problem_options, stated
 from toylin.limits import estimate_value_and_grad, tails
 from toylin.models import Params
 
@@ -74,10 +74,12 @@ def command(num_tasks: int, seed: int, as_json: bool, **flags: Any) -> None:
     compile_quickly(0)
     use_float64()
     start = time.perf_counter()
-    answer = routes(make_problem(flags), num_tasks, seed)
+    problem = make_problem(flags)
+    answer = routes(problem, num_tasks, seed)
     if as_json:
         click.echo(json.dumps({k: finite(v) for k, v in answer.items()}))
         return
+    click.echo(f"{stated(problem)}\n")
     _print_table(answer)
     click.echo(f"\nnothing written; done in {time.perf_counter() - start:.1f} s")
 

@@ -76,7 +76,7 @@ def collect(runs: Any, dims: tuple[str, ...]) -> dict[str, np.ndarray]:
 
 def draw(runs: Any, dims: tuple[str, ...]) -> Any:
     """The final loss, and meta-training beside it."""
-    from toylin.plotting import PAGE, new_figure, style
+    from toylin.plotting import PAGE, hatching_legend, new_figure, style
 
     with style():
         figure = new_figure(PAGE, 2.6)
@@ -85,4 +85,5 @@ def draw(runs: Any, dims: tuple[str, ...]) -> Any:
         if left.collections and len(dims) == 2:
             figure.colorbar(left.collections[0], ax=left, label="final loss", extend="max")
         runs.toylin.plot_training(dims[-1], ax=right)
+        hatching_legend(figure)
     return figure

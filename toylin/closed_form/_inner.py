@@ -120,6 +120,12 @@ def adapt(
     Raises:
         ValueError: shapes that disagree.
         NoClosedFormError: another model, data of another kind, or a rule that is not ``linear``.
+
+    >>> import jax.numpy as jnp, toylin as tl
+    >>> params, task = (jnp.zeros((1, 1)),), tl.LinearRegression().population(jnp.ones(1))
+    >>> (w,) = tl.closed_form.adapt(params, task, tl.MAML(step_size=0.1, steps=2))
+    >>> print(f"{w[0, 0]:.2f}")  # 1 - 0.9²
+    0.19
     """
     params, data = _door(params, support, model)
     check_rule(rule, params)

@@ -98,6 +98,14 @@ def outer_loss(
 
     Source: Arnold, Iqbal and Sha, "When MAML Can Adapt Fast and How to Assist When It Cannot",
     AISTATS 2021, for the problem; the expectations are ours.
+
+    >>> import jax.numpy as jnp, toylin as tl
+    >>> deep = (jnp.zeros((1, 1)), jnp.full((1, 1), 10**0.5))  # f(x) = w_2 w_1 x
+    >>> tasks, rule = tl.LinearRegression(noise_std=0.1), tl.MAML(step_size=0.1)
+    >>> print(f"{tl.closed_form.outer_loss(deep, tasks, rule):.4f}")  # label noise
+    0.0050
+    >>> print(f"{tl.closed_form.outer_loss(deep[:1], tasks, rule):.4f}")  # 0.9²/2 more
+    0.4100
     """
     return _evaluate(_loss, params, tasks, rule, model, remat)
 

@@ -29,6 +29,10 @@ def induced_preconditioner(params: Params, rule: Rule) -> Float[Array, "dim dim"
 
     Source: Arora, Cohen and Hazan, "On the Optimization of Deep Networks", ICML 2018, for gradient
     descent.
+
+    >>> import toylin as tl
+    >>> print(induced_preconditioner((jnp.full((1, 1), 0.0), jnp.full((1, 1), 3.0)), tl.MAML(0.5)))
+    [[4.5]]
     """
     check_params(params)
     check_rule(rule, params)

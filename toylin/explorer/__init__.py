@@ -28,6 +28,7 @@ SCRIPTS = tuple(
         "relief",
         "task",
         "arrows",
+        "classify",
         "address",
         "play",
         "chapters",

@@ -1,6 +1,7 @@
 // The setting in the address, so that a link opens that setting: #alpha=0.5&shots=5&start=1,2
+// With a chapter it says what differs from the chapter's own: #chapter=5&noise=0.2; #present=1 opens a lecture.
 
-const KNOBS = ["alpha", "depth", "shots", "noise", "theta", "steps", "updates"];
+const KNOBS = ["alpha", "depth", "shots", "noise", "theta", "steps", "updates", "turn", "moves", "upper"];
 const MOST_SEED = 99999;
 
 // What the address says of a knob, start or seed; nothing where it is not what it may be.
@@ -15,6 +16,9 @@ function readAddress(hash) {
   if (pair.length === 2 && !pair.includes(null)) found.start = pair;
   const seed = number(said.get("points"));
   if (Number.isInteger(seed) && seed >= 1 && seed <= MOST_SEED) found.seed = seed;
+  const named = number(said.get("chapter"));
+  if (Number.isInteger(named) && named >= 1 && named <= CHAPTERS.length) found.chapter = named;
+  if (said.get("present") === "1") found.present = true;
   return found;
 }
 
@@ -28,16 +32,25 @@ function shotsPlace(words) {
   return place < 0 ? null : place;
 }
 
-// The address of a setting: what differs from the page as it first opens.
+// The setting as the chapter opens it, or the page.
+function firstSetting() {
+  const knobs = KNOBS.map((id) => [id, find(id).defaultValue]);
+  return { ...Object.fromEntries(knobs), start: FIRST, seed: 1, ...readAddress(CHAPTERS[chapter]?.hash ?? "") };
+}
+
+// The address of a setting: the chapter, and what differs from the setting that it opens with.
 function writeAddress() {
   const said = new URLSearchParams();
+  const first = firstSetting();
+  if (inTalk()) said.set("present", 1);
+  if (chapter >= 0) said.set("chapter", chapter + 1);
   for (const id of KNOBS) {
-    const { value, defaultValue } = find(id);
-    if (value === defaultValue) continue;
+    const { value } = find(id);
+    if (Number(value) === Number(first[id])) continue;
     said.set(id, id === "shots" ? (SHOTS[value] ?? "all") : value);
   }
-  if (start.some((w, i) => w !== FIRST[i])) said.set("start", start.map((w) => Number(w.toFixed(3))).join());
-  if (seed !== 1) said.set("points", seed);
+  if (start.some((w, i) => w !== first.start[i])) said.set("start", start.map((w) => Number(w.toFixed(3))).join());
+  if (seed !== first.seed) said.set("points", seed);
   const hash = `${said}`.replaceAll("%2C", ",");
   try {
     history.replaceState(null, "", hash ? `#${hash}` : location.pathname + location.search);
@@ -52,11 +65,19 @@ function writeAddressSoon() {
   writing = setTimeout(writeAddress, 250);
 }
 
-// Sliders round to their steps and keep to their ends by themselves.
 function openAddress(hash = location.hash) {
   const said = readAddress(hash);
-  for (const id of KNOBS) find(id).value = said[id] ?? find(id).defaultValue;
-  start = said.start ?? FIRST;
-  seed = said.seed ?? 1;
+  chapter = (said.chapter ?? 0) - 1;
+  document.body.classList.toggle("talk", said.present ?? false);
+  writeChapter();
+  openSetting(said);
+}
+
+// What is said of the setting; all else as the chapter opens it, or the page. Sliders round to their
+// steps and keep to their ends by themselves.
+function openSetting(said = {}) {
+  const setting = { ...firstSetting(), ...said };
+  for (const id of KNOBS) find(id).value = setting[id];
+  ({ start, seed } = setting);
   update("problem");
 }

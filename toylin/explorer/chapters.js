@@ -1,6 +1,6 @@
 // Chapters that lead through the page, and the page as a lecture shows it: large, with few panels.
 
-const PANELS = ["relief-panel", "map-panel", "training-panel", "shallow-panel", "directions", "task"];
+const PANELS = ["relief-panel", "map-panel", "training-panel", "shallow-panel", "directions", "task", "classes"];
 const PAPER = "Arnold, Iqbal and Sha, AISTATS 2021";
 const CHAPTERS = [
   {
@@ -39,6 +39,13 @@ const CHAPTERS = [
     source: "The expectation here is exact: see “What is computed”.",
   },
   {
+    title: "The same on a classifier",
+    hash: "",
+    panels: ["classes"],
+    words: "Logistic regression on two clouds. Both models start as the same function. One layer’s step hardly turns its boundary, and its loss hardly falls. The upper weight makes the step longer: at 100 % of the best, one step from zero would give every task its best classifier. Turn the classes: the red line follows.",
+    source: "The losses and shares here are exact: see “What is computed”.",
+  },
+  {
     title: "Rules that learn how to step",
     hash: "",
     panels: ["directions"],
@@ -62,6 +69,8 @@ function writeChapter() {
   find("present").setAttribute("aria-pressed", inTalk());
   const shown = now?.panels ?? IN_TALK;
   for (const id of PANELS) find(id).hidden = inTalk() && !shown.includes(id);
+  find("readout").hidden = inTalk() && shown.every((id) => id === "classes"); // it is of the regression
+  document.querySelector("main").hidden = inTalk() && !shown.some((id) => find(id).closest("main"));
 }
 
 // Go to a chapter, or to none, and set what it speaks of.
@@ -69,7 +78,7 @@ function openChapter(number) {
   chapter = Math.min(Math.max(number, -1), CHAPTERS.length - 1);
   pause();
   writeChapter();
-  openAddress(CHAPTERS[chapter]?.hash ?? "");
+  openSetting();
 }
 
 function present(on) {
@@ -95,5 +104,4 @@ function listenToChapters() {
   find("next").addEventListener("click", () => openChapter(chapter + 1));
   find("present").addEventListener("click", () => present(!inTalk()));
   addEventListener("keydown", talkKeys);
-  writeChapter();
 }

@@ -173,6 +173,10 @@ function draw() {
   writeTask(taskSettings(), task.points);
   drawTask(find("task-shallow"), task, task.shallow, theme.shallow);
   drawTask(find("task-deep"), task, task.deep, theme.deep);
+  const classes = classView(settings(), classSettings());
+  writeClasses(view.depth, classSettings(), classes);
+  drawClasses(find("class-shallow"), classes, classes.shallow, theme.shallow);
+  drawClasses(find("class-deep"), classes, classes.deep, theme.deep);
   writePlay();
   writeAddressSoon();
 }
@@ -212,18 +216,20 @@ function onKeys(canvas, keys) {
 function listen() {
   find("controls").addEventListener("input", () => update("problem"));
   find("task-controls").addEventListener("input", () => update());
-  find("redraw").addEventListener("click", () => {
-    seed = (seed % MOST_SEED) + 1;
-    update();
-  });
-  for (const id of ["controls", "task-controls"]) find(id).addEventListener("submit", (event) => event.preventDefault());
+  find("class-controls").addEventListener("input", () => update());
+  for (const id of ["redraw", "redraw-classes"]) {
+    find(id).addEventListener("click", () => {
+      seed = (seed % MOST_SEED) + 1;
+      update();
+    });
+  }
+  for (const id of ["controls", "task-controls", "class-controls"]) find(id).addEventListener("submit", (event) => event.preventDefault());
   addEventListener("hashchange", () => openAddress());
   listenToPlay();
   listenToChapters();
   find("controls").addEventListener("reset", () => {
-    [camera, start, seed] = [{ ...HOME }, FIRST, 1];
-    find("task-controls").reset();
-    setTimeout(() => update("problem")); // the controls have their first values only after this event
+    camera = { ...HOME };
+    setTimeout(() => openSetting()); // the controls have their first values only after this event
   });
 
   const relief = find("relief");
@@ -263,7 +269,7 @@ function listen() {
     ArrowDown: () => nudge(0, -1),
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => update());
-  new ResizeObserver(() => update()).observe(document.querySelector("main"));
+  new ResizeObserver(() => update()).observe(find("stage"));
 }
 
 listen();
@@ -272,13 +278,13 @@ openAddress();
 // For tests, and for the browser's console.
 window.toylin = {
   outerLoss, outerGrad, bestStarts, labelHeights, readAddress, supportPoints,
-  angleBetween, taskPull,
+  angleBetween, taskPull, adaptedClassifiers, classifierScore, bestUpper, cloudPoints,
   ruleUpdates: ({ weights, stepSize, ...tasks }) => ruleUpdates(weights, taskNodes(weights.length, tasks), stepSize),
   adaptedSlopes: (weights, points, stepSize, steps) => adaptedSlopes(weights, supportMoments(points), stepSize, steps),
   metaTrain: ({ weights, stepSize, rate, clip, updates, ...tasks }) =>
     metaTrain(weights, taskNodes(weights.length, tasks), stepSize, { rate, clip, updates }),
   shown: () => {
     const { deepBest, floor, top, extent, deepCurve, shallowCurve } = view;
-    return { settings: settings(), start: shownStart(view), camera, top, extent, task: taskView(view, settings(), taskSettings()), arrows: arrowsView(view, settings(), seed), deepBest, floor, deepCurve, shallowCurve };
+    return { settings: settings(), start: shownStart(view), camera, top, extent, task: taskView(view, settings(), taskSettings()), classes: classView(settings(), classSettings()), arrows: arrowsView(view, settings(), seed), deepBest, floor, deepCurve, shallowCurve };
   },
 };

@@ -82,10 +82,15 @@ def _matrices(axes: list[Axes], data: Mapping[str, np.ndarray]) -> None:
         for side in ax.spines.values():
             side.set_visible(True)
     apart, classifiers = float(data["angle"]), float(data["classifier_angles"].mean())
-    heading = axes[0].set_title(
-        f"(c) preconditioners: {apart:.1f}° apart ({classifiers:.1f}° in b)", loc="left"
+    heading = axes[0].annotate(  # no title: it runs over all three, whose gaps are to be equal
+        f"(c) preconditioners: {apart:.1f}° apart ({classifiers:.1f}° in b)",
+        (0, 1),
+        (0, 6),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        fontsize=axes[0].title.get_fontsize(),
     )
-    heading.set_in_layout(False)  # it runs over all three
+    heading.set_in_layout(False)
 
 
 def _by_depth(axes: Axes, data: Mapping[str, np.ndarray]) -> None:

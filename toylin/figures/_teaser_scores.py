@@ -1,4 +1,4 @@
-"""How good classifiers along a path are after adaptation: exactly, and on held-out tasks."""
+"""How good models along a path are after adaptation: exactly, and on held-out tasks."""
 
 from __future__ import annotations
 
@@ -11,9 +11,23 @@ import numpy as np
 
 from toylin import autodiff, closed_form
 from toylin.figures._held import Free, held_maml, hold
+from toylin.figures._teaser_training import layers_free
 from toylin.models import Params
 from toylin.rules import MAML
-from toylin.tasks import BinaryClassification, BinaryMoments, Data
+from toylin.tasks import BinaryClassification, BinaryMoments, Data, LinearRegression
+
+
+def exact_losses(
+    paths: Params, is_shallow: np.ndarray, tasks: LinearRegression, rule: MAML
+) -> np.ndarray:
+    """The closed form along paths of both models, shape (models, seeds, checkpoints)."""
+
+    def exact(params: Params, shallow: jax.Array) -> jax.Array:
+        held = held_maml(rule.step_size, rule.steps, layers_free(shallow))
+        return closed_form.outer_loss(hold(params, layers_free(shallow)), tasks, held)
+
+    each = jax.vmap(jax.vmap(exact, in_axes=(0, None)), in_axes=(0, None))
+    return np.asarray(jax.jit(jax.vmap(each))(paths, is_shallow))
 
 
 def exact_scores(path: jax.Array, tasks: BinaryClassification, rule: MAML) -> np.ndarray:

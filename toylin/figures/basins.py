@@ -8,12 +8,11 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import ListedColormap, LogNorm
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from toylin.landscape import basins, loss_polynomial, solve_critical_points
-from toylin.plotting import PAGE, basin_map, basin_shade, new_figure, style
+from toylin.plotting import PAGE, basin_bar, basin_map, new_figure, style
 from toylin.rules import MAML
 from toylin.tasks import LinearRegression
 
@@ -104,10 +103,8 @@ def draw(data: Mapping[str, np.ndarray]) -> Figure:
         for k, ax in enumerate(axes):
             _map(ax, data, k, norm)
         axes[0].set_ylabel("$w_2$")
-        greys = ListedColormap([basin_shade(np.full(3, 0.5), s) for s in np.linspace(1, 0, 128)])
-        figure.colorbar(
-            ScalarMappable(norm, greys), ax=axes, label="iterations to the minimum", shrink=0.85
-        )
+        number = np.sum(data["kind_0"] == "minimum")
+        basin_bar(figure, axes, norm, number, "iterations to the minimum")
         handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3)
+        figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure

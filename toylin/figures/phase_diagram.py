@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from toylin.plotting import PAGE, SHALLOW, new_figure, phase, scale_of, style
+from toylin.plotting import PAGE, SHALLOW, hatching_legend, new_figure, phase, scale_of, style
 from toylin.tasks import LinearRegression
 
 SETTINGS: dict[str, Any] = {
@@ -65,7 +65,7 @@ def draw(data: Mapping[str, np.ndarray]) -> Figure:
     """A panel a number of shots."""
     floor, bar = float(data["noise_floor"]), float(data["unadapted"])
     with style():
-        figure = new_figure(PAGE, 2.3)
+        figure = new_figure(PAGE, 2.5)
         panels = figure.subplots(1, len(data["shots"]), sharey=True)
         across, up = scale_of(data["step_size"]), scale_of(data["depth"])
         for axes, shots, loss in zip(panels, data["shots"], data["final_loss"], strict=True):
@@ -79,4 +79,5 @@ def draw(data: Mapping[str, np.ndarray]) -> Figure:
         ticks = [floor, 0.05, bar, 2.0]
         bar_axes.set_ticks(ticks, labels=["noise floor", "0.05", "no adaptation", "2"])
         bar_axes.minorticks_off()
+        hatching_legend(figure)
     return figure

@@ -6,18 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from toylin import closed_form
-from toylin.figures._held import HeldDraws, held_maml, hold
 from toylin.figures._teaser_panels import draw as draw
-from toylin.figures._teaser_scores import exact_scores, held_out_scores
+from toylin.figures._teaser_scores import exact_losses, exact_scores, held_out_scores
+from toylin.figures._teaser_training import IS_SHALLOW, layers_free, paths_of_both
 from toylin.limits import bayes_loss, deep_floor, shallow_floor
-from toylin.models import Params, init
+from toylin.models import Params
 from toylin.rules import MAML
 from toylin.tasks import BinaryClassification, LinearRegression
-from toylin.training import SampledLoss, meta_train
 
 STEPS = 4
 SETTINGS: dict[str, Any] = {
@@ -71,19 +69,18 @@ CAPTION = (
 
 _CHECKPOINTS = 60
 _MODELS = ("shallow", "deep")
-_SHALLOW = np.array([True, False])
 
 
 def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
     """Curves of both problems and both models, with the reference levels."""
     regression, classification = _regression_tasks(), _classification_tasks()
     at = np.linspace(0, SETTINGS["regression"]["num_steps"] - 1, _CHECKPOINTS).astype(int)
-    paths = _train(*regression, SETTINGS["regression"], at)
+    paths = _train(regression, "regression", at)
     tick()
     data = {"regression_iteration": at, **_regression(paths)}
     tick()
     at = np.linspace(0, SETTINGS["classification"]["num_steps"] - 1, _CHECKPOINTS).astype(int)
-    paths = _train(*classification, SETTINGS["classification"], at)
+    paths = _train(classification, "classification", at)
     tick()
     data |= {"classification_iteration": at, **_classification(paths)}
     tick()
@@ -109,58 +106,25 @@ def _classification_tasks() -> tuple[BinaryClassification, MAML]:
     return tasks, MAML(s["step_size"], s["steps"])
 
 
-def _free(shallow: Any) -> tuple[Any, Any]:
-    """The shallow model is the deep one with its lower layer held at the identity."""
-    return jnp.logical_not(shallow), jnp.ones_like(shallow)
-
-
-def _train(tasks: Any, rule: MAML, settings: dict[str, Any], checkpoints: np.ndarray) -> Params:
-    """Every seed's parameters at the checkpoints, for the shallow and then for the deep model.
-
-    A seed draws the same tasks for both, and the weights of the shallow model are the first row of
-    the deep model's lower layer.
-    """
-    import optax
-
-    optimizer = optax.adam(settings["learning_rate"])
+def _train(problem: tuple[Any, MAML], name: str, at: np.ndarray) -> Params:
     sizes = (SETTINGS["tasks_per_iteration"], SETTINGS["queries"])
-
-    def run(key: jax.Array, shallow: jax.Array) -> Params:
-        key_init, key_train = jax.random.split(key)
-        lower, upper = init(key_init, settings["widths"]["deep"], settings["init_scale"])
-        start = (lower, jnp.where(shallow, lower[:1], upper))
-        held = held_maml(rule.step_size, rule.steps, _free(shallow))
-        loss = HeldDraws(SampledLoss(tasks, held, *sizes).for_training(start), _free(shallow))
-        done = meta_train(loss, start, optimizer, settings["num_steps"], key_train, trajectory=True)
-        return jax.tree.map(lambda w: w[checkpoints], done.trajectory)
-
-    over_seeds = jax.vmap(run, in_axes=(0, None))
-    keys = jax.random.split(jax.random.key(SETTINGS["seed"]), settings["seeds"])
-    return jax.jit(jax.vmap(over_seeds, in_axes=(None, 0)))(keys, _SHALLOW)
+    return paths_of_both(*problem, SETTINGS[name], sizes, SETTINGS["seed"], at)
 
 
 def _regression(paths: Params) -> dict[str, np.ndarray]:
-    tasks, rule = _regression_tasks()
-
-    def exact(params: Params, shallow: jax.Array) -> jax.Array:
-        held = held_maml(rule.step_size, rule.steps, _free(shallow))
-        return closed_form.outer_loss(hold(params, _free(shallow)), tasks, held)
-
-    each = jax.vmap(jax.vmap(exact, in_axes=(0, None)), in_axes=(0, None))
-    losses = np.asarray(jax.jit(jax.vmap(each))(paths, _SHALLOW))
+    losses = exact_losses(paths, IS_SHALLOW, *_regression_tasks())
     return {f"regression_{name}_loss": loss for name, loss in zip(_MODELS, losses, strict=True)}
 
 
 def _classification(paths: Params) -> dict[str, np.ndarray]:
     settings = SETTINGS["classification"]
     tasks, rule = _classification_tasks()
-    size = paths[0].shape[:3]
-    # Last of all a start at zero: for the shallow model, the best there is.
+    size = paths[0].shape[:3]  # last of all a start at zero: for the shallow model, the best
     flat = tuple(
         np.concatenate([np.reshape(w, (-1, *w.shape[3:])), np.zeros((1, *w.shape[3:]))])
         for w in paths
     )
-    free = _free(np.append(np.repeat(_SHALLOW, size[1] * size[2]), True))
+    free = layers_free(np.append(np.repeat(IS_SHALLOW, size[1] * size[2]), True))
     key = jax.random.fold_in(jax.random.key(SETTINGS["seed"]), 1)
     scores = np.asarray(held_out_scores(flat, free, tasks, rule, key, settings["evaluation_tasks"]))
     data = {

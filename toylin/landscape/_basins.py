@@ -40,8 +40,8 @@ class Basins(NamedTuple):
     def plot(self, ax: Any = None) -> Any:
         """Draw the starts of two variables, coloured by the minimum that they reach.
 
-        Pale is fast and dark is slow, on a logarithmic scale; grey has reached none. Starts on a
-        grid are drawn as cells, others as dots, and minima as stars.
+        Pale is fast and dark is slow, on a logarithmic scale; grey has reached none (a legend
+        says so on new axes). Starts on a grid are drawn as cells, others as dots, minima as stars.
 
         Args:
             ax: matplotlib axes to draw on; new ones if None.
@@ -59,6 +59,8 @@ class Basins(NamedTuple):
             plotting.basin_map(axes, self.starts, self.target, self.iterations, self.minima)
             plotting.critical_points(axes, self.minima, ["minimum"] * len(self.minima))
             axes.set(xlabel="$w_1$", ylabel="$w_2$")
+            if ax is None:
+                axes.figure.legend(loc="outside lower center", ncols=2)
         return axes
 
 

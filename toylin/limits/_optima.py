@@ -49,6 +49,10 @@ def shallow_floor(
     Raises:
         ValueError: an argument of the wrong kind.
         NoClosedFormError: several steps on K shots in several dimensions.
+
+    >>> import toylin as tl
+    >>> print(f"{shallow_floor(tl.LinearRegression(), tl.MAML(step_size=0.1)):.3f}")  # 0.9²/2
+    0.405
     """
     return closed_form.outer_loss(shallow_optimum(tasks, dtype), tasks, rule)
 

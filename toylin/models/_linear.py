@@ -110,6 +110,9 @@ def end_to_end(params: Params) -> Float[Array, "outputs inputs"]:
 
     Raises:
         ValueError: ``params`` do not chain, or are no arrays of one float type.
+
+    >>> print(end_to_end((jnp.ones((3, 2)), jnp.ones((1, 3)))))
+    [[3. 3.]]
     """
     check_params(params, outputs=None)
     return reduce(lambda below, above: above @ below, params)

@@ -4,7 +4,7 @@ Deep is red, shallow is black, references are grey; a colour is never alone in s
 Each function draws on matplotlib axes that it is given, and knows of nothing but arrays.
 """
 
-from toylin.plotting._basins import basin_map, basin_shade
+from toylin.plotting._basins import basin_bar, basin_map, basin_shade
 from toylin.plotting._curves import (
     band,
     depth_colours,
@@ -12,7 +12,7 @@ from toylin.plotting._curves import (
     sequential_colours,
     training_curve,
 )
-from toylin.plotting._phase import LOSSES, line, phase
+from toylin.plotting._phase import LOSSES, hatching_legend, line, phase
 from toylin.plotting._scale import Scale, scale_of
 from toylin.plotting._style import (
     COLUMN,
@@ -40,6 +40,7 @@ __all__ = [
     "THIRD",
     "Scale",
     "band",
+    "basin_bar",
     "basin_map",
     "basin_shade",
     "colour_bar",
@@ -47,6 +48,7 @@ __all__ = [
     "critical_points",
     "depth_colours",
     "drawing",
+    "hatching_legend",
     "line",
     "new_figure",
     "phase",

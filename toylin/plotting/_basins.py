@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, to_rgb
+from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from toylin.plotting._style import DEEP, SECOND, THIRD
@@ -36,7 +40,8 @@ def basin_map(
     Args:
         ax: where to draw.
         starts: shape (starts, 2).
-        target: the index of the minimum that each reaches, -1 for none: those are grey.
+        target: the index of the minimum that each reaches, -1 for none: those are grey, and a
+            legend says so.
         iterations: how many iterations that takes.
         minima: shape (minima, 2). They have colours by their angle.
         norm: of the iterations; of those here by default.
@@ -62,7 +67,29 @@ def basin_map(
         )
     else:
         ax.scatter(starts[:, 0], starts[:, 1], c=shades, s=6)
+    if np.any(target < 0):
+        label = f"no minimum in {times[target < 0].max():g} iterations"
+        ax.plot([], [], "s", color=shades[target < 0][0], markersize=7, label=label)
     ax.set_aspect("equal")
+
+
+def basin_bar(figure: Figure, axes: Any, norm: LogNorm, number: int, label: str) -> None:
+    """What the shades of ``basin_map`` mean, in the colours of the first minima.
+
+    Args:
+        figure: where to draw.
+        axes: the maps beside which it stands.
+        norm: of the iterations.
+        number: of minima.
+        label: what the shades are.
+    """
+    bar = figure.colorbar(ScalarMappable(norm), ax=axes, label=label, shrink=0.85)
+    assert bar.solids is not None
+    bar.solids.set_visible(False)
+    colours = np.array([to_rgb(c) for c in _COLOURS[:number]])
+    shades = basin_shade(colours, np.linspace(1, 0, 128)[:, None, None])
+    times = np.geomspace(float(norm.vmin or 1), float(norm.vmax or 1), len(shades) + 1)
+    bar.ax.pcolormesh(np.linspace(0, 1, len(colours) + 1), times, shades, rasterized=True)
 
 
 def _angle_order(minima: np.ndarray) -> np.ndarray:

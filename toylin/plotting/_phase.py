@@ -8,7 +8,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
-from matplotlib.patches import Rectangle
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
 
 from toylin.plotting._scale import Scale
 from toylin.plotting._style import DEEP
@@ -17,6 +18,7 @@ from toylin.plotting._style import DEEP
 LOSSES = LinearSegmentedColormap.from_list(
     "losses", ["#fff7ec", "#fdd49e", "#fc8d59", DEEP, "#4a0009"]
 )
+_HATCH: dict[str, Any] = {"hatch": "////", "edgecolor": "white", "linewidth": 0}
 
 
 def phase(
@@ -56,12 +58,22 @@ def phase(
                         across.edges[stop] - across.edges[start],
                         up.edges[i + 1] - up.edges[i],
                         fill=False,
-                        hatch="////",
-                        edgecolor="white",
-                        linewidth=0,
+                        **_HATCH,
                     )
                 )
     return mesh
+
+
+def hatching_legend(figure: Figure) -> None:
+    """Say below a figure what ``phase`` hatches, where it has hatched anything.
+
+    Args:
+        figure: with axes that ``phase`` has drawn on.
+    """
+    if any(patch.get_hatch() for axes in figure.axes for patch in axes.patches):
+        with mpl.rc_context({"hatch.linewidth": 0.5}):
+            sample = Patch(facecolor=DEEP, label="no better than not adapting", **_HATCH)
+        figure.legend(handles=[sample], loc="outside lower center")
 
 
 def line(ax: Axes, across: Scale, loss: np.ndarray) -> None:

@@ -71,11 +71,19 @@ def relief(
     ax.view_init(elev=38, azim=-62)
     ax.set(zlim=(0, top), zticks=[k * top / 7 for k in (0, 2, 4, 6)])
     ax.zaxis.set_major_formatter("{x:.3g}")
+    ax.set(xticks=_inner_ticks(w1[shown]), yticks=_inner_ticks(w2[shown]))
     ax.tick_params(pad=-3)
     ax.xaxis.labelpad = ax.yaxis.labelpad = -8
     ax.set_box_aspect((1, 1, 0.62), zoom=1.12)
     for pane in (ax.xaxis, ax.yaxis, ax.zaxis):
         pane.set_pane_color((1, 1, 1, 0))
+
+
+def _inner_ticks(places: np.ndarray) -> np.ndarray:
+    """Ticks away from the corners, where those of two axes would run into each other."""
+    low, high = (places.min(), places.max()) if places.size else (-1.0, 1.0)
+    ticks = np.asarray(MaxNLocator(4, steps=[1, 2, 5, 10]).tick_values(low, high))
+    return ticks[np.abs(ticks - (low + high) / 2) < 0.45 * (high - low)]
 
 
 def colour_bar(ax: Axes, mappable: Any, label: str) -> None:

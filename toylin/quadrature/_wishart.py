@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from toylin._internal.shapes import Float
 _TAIL = 45.0  # exp(-_TAIL) is left out at either end
 
 
-@cache
+@lru_cache(maxsize=None, typed=True)  # 2.0 is refused also where 2 was asked before
 def eigenvalue_rule(
     dim: int, freedom: int
 ) -> tuple[Float[np.ndarray, " nodes"], Float[np.ndarray, " nodes"]]:

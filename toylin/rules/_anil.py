@@ -42,6 +42,13 @@ class ANIL(GradientDescent):
             model that has one layer.
 
     Source: Raghu, Raghu, Bengio and Vinyals, "Rapid Learning or Feature Reuse?", ICLR 2020.
+
+    >>> import toylin as tl
+    >>> params = (jax.numpy.full((1, 1), 3.0), jax.numpy.zeros((1, 1)))
+    >>> task = tl.LinearRegression().population(jax.numpy.ones(1))
+    >>> adapted = tl.closed_form.adapt(params, task, ANIL(step_size=0.1))
+    >>> [bool((old == new).all()) for old, new in zip(params, adapted)]
+    [True, False]
     """
 
     step_size: float | jax.Array | None = None

@@ -27,6 +27,12 @@ class MAML(GradientDescent):
         ValueError: a step size that is no finite number, or a bad number of steps.
 
     Source: Finn, Abbeel and Levine, "Model-Agnostic Meta-Learning", ICML 2017.
+
+    >>> import toylin as tl
+    >>> task = tl.LinearRegression().population(jax.numpy.ones(1))  # y = x
+    >>> (w,) = tl.autodiff.adapt((jax.numpy.zeros((1, 1)),), task, MAML(step_size=0.1, steps=2))
+    >>> print(f"{w[0, 0]:.2f}")  # 1 - 0.9², a share of the way
+    0.19
     """
 
     step_size: float | jax.Array

@@ -41,6 +41,10 @@ class MetaKFO(Rule):
 
     Source: Arnold, Iqbal and Sha, "When MAML Can Adapt Fast and How to Assist When It Cannot",
     AISTATS 2021, and learn2learn (Arnold et al., 2020), whose conventions these are.
+
+    >>> rule = MetaKFO.identity((jax.numpy.zeros((1, 3)),), step_size=0.1)
+    >>> [(left.shape, right.shape) for left, right in rule.factors]
+    [((1, 1), (3, 3))]
     """
 
     factors: Factors

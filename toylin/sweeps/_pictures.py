@@ -31,7 +31,8 @@ class SweepPictures:
         Args:
             x: the axis across; ``step_size``, or the longest of numbers, by default.
             y: the axis up; ``depth``, or the next longest, by default.
-            ax: matplotlib axes to draw on; new ones, with a colour bar, if None.
+            ax: matplotlib axes to draw on; new ones, with a colour bar and a legend of the
+                hatching, if None.
 
         Returns:
             The axes.
@@ -47,6 +48,7 @@ class SweepPictures:
             mesh = draw_final(axes, self._runs, dims, loss, bar)
             if ax is None and mesh is not None:
                 axes.figure.colorbar(mesh, ax=axes, label="final loss", extend="max")
+                plotting.hatching_legend(axes.figure)
         return axes
 
     def plot_training(self, over: str | None = None, ax: Any = None) -> Any:

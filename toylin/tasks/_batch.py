@@ -29,6 +29,11 @@ class Batch:
     Raises:
         ValueError: support and query of different kinds, no tasks, or arrays that do not all have
             one entry a task.
+
+    >>> from toylin.tasks import RegressionPoints
+    >>> points = RegressionPoints(x=jax.numpy.ones((2, 5, 3)), y=jax.numpy.ones((2, 5)))
+    >>> Batch(support=points, query=points).num_tasks  # of 5 points in 3 dimensions
+    2
     """
 
     support: Data

@@ -34,6 +34,10 @@ class BinaryClassification:
     Raises:
         ValueError: an argument is not finite, has the wrong shape, is no positive definite
             covariance, or is no positive number of shots.
+
+    >>> batch = BinaryClassification(dim=2, shots=4).sample(jax.random.key(0), 3, num_queries=10)
+    >>> batch.support.x.shape, batch.query.y.shape
+    ((3, 4, 2), (3, 10))
     """
 
     outputs: ClassVar[int] = 1

@@ -81,6 +81,10 @@ def quadrature_batch(
         NoClosedFormError: K shots in several dimensions or of several outputs, or tasks that are no
             linear regression.
         ValueError: more than ``MAX_NODES`` nodes would be needed.
+
+    >>> nodes = quadrature_batch(LinearRegression(), depth=2, steps=1)
+    >>> [f"{theta:.3f}" for theta in nodes.truth[:, 0]]
+    ['-1.732', '0.000', '1.732']
     """
     check_nodes(tasks, depth, steps)
     assert isinstance(tasks, LinearRegression)

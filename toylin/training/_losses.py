@@ -40,6 +40,11 @@ class ExactLoss:
 
     Raises:
         ValueError: an argument of the wrong kind.
+
+    >>> import toylin as tl
+    >>> loss = ExactLoss(tl.LinearRegression(), tl.MAML(step_size=0.1))
+    >>> print(f"{loss((jax.numpy.zeros((1, 1)),)):.3f}")  # 0.9²/2
+    0.405
     """
 
     tasks: Tasks
@@ -73,6 +78,13 @@ class SampledLoss:
 
     Raises:
         ValueError: an argument of the wrong kind, or a number below 1.
+
+    >>> import toylin as tl
+    >>> loss = SampledLoss(tl.LinearRegression(shots=5), tl.MAML(step_size=0.1), num_tasks=100)
+    >>> params = (jax.numpy.zeros((1, 1)),)
+    >>> first, again, other = (loss(params, jax.random.key(k)) for k in (0, 0, 1))
+    >>> bool(first == again), bool(first == other)
+    (True, False)
     """
 
     tasks: TaskLaw
