@@ -86,7 +86,9 @@ def test_classes_are_split_by_name_or_number():
         assert found.names == ("c", "b")
         assert found.counts.tolist() == [4, 3]
         np.testing.assert_array_equal(found.images, LABELLED[[2, 1]])
-    assert len(repr(tl.ImageClasses(np.zeros((999, 2, 4), np.uint8), names=range(999)))) < 200
+    assert (
+        len(repr(tl.ImageClasses(np.zeros((999, 2, 4), np.uint8), names=tuple(range(999))))) < 200
+    )
 
 
 def test_drawing_composes_with_jit_and_vmap():

@@ -52,12 +52,14 @@ class ImageClasses:
                 )
             if np.any(counts != np.floor(counts)) or np.any((counts < 1) | (counts > most)):
                 raise ValueError(
-                    f"counts must be integers from 1 to {most}, the examples there is room for, "
+                    f"counts must be integers from 1 to {most}, the examples of images, "
                     f"got {counts.min():g} to {counts.max():g}"
                 )
             fewest = int(counts.min())
             object.__setattr__(self, "counts", jnp.asarray(counts, jnp.int32))
         if self.names is not None:
+            if not isinstance(self.names, Sequence | np.ndarray) or isinstance(self.names, str):
+                raise ValueError(f"names must be a tuple of words, got {self.names!r}")
             names = tuple(map(str, self.names))
             if len(names) != num:
                 raise ValueError(f"names must be {num}, one a class, got {len(names)}")
