@@ -34,6 +34,10 @@ BROKEN = [
     ("saunshi", "theta_mean=theta, theta_cov=1e-300", "theta_mean=0.9 * theta, theta_cov=1e-300"),
     ("saunshi", "learned = (run.params[0]", "learned = (params[0]"),
     ("yueksel", "tl.ANIL(alpha", "tl.ANIL(1.1 * alpha"),
+    ("nichol", "product - large * hessian", "product - 0.9 * large * hessian"),
+    ("nichol", "ours + H[:-1].sum(0) @ g[-1]", "ours"),
+    ("nichol", "(start - steps[k]) / alpha", "(start - steps[k - 1]) / alpha"),
+    ("nichol", "-k * (k - 1) / 2", "-(k - 1)"),
 ]
 
 
