@@ -38,6 +38,11 @@ BROKEN = [
     ("nichol", "ours + H[:-1].sum(0) @ g[-1]", "ours"),
     ("nichol", "(start - steps[k]) / alpha", "(start - steps[k - 1]) / alpha"),
     ("nichol", "-k * (k - 1) / 2", "-(k - 1)"),
+    ("arnold", "deep = float(tl.deep_floor(tasks", "deep = float(tl.shallow_floor(tasks"),
+    ("arnold", "tl.ANIL(alpha, layers=(1, 2))", "tl.ANIL(alpha)"),
+    ("arnold", "(root, jnp", "(1.01 * root, jnp"),
+    ("arnold", "tl.MetaKFO.identity(one, alpha)", "tl.MAML(alpha)"),
+    ("arnold", "theta_mean=mean", "theta_mean=0.0 * mean"),
 ]
 
 
