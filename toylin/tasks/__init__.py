@@ -3,7 +3,12 @@
 from toylin.tasks._batch import Batch, beyond_floats_infinite, mean_loss, weighted_mean
 from toylin.tasks._binary_classification import BinaryClassification
 from toylin.tasks._binary_data import BinaryMargins, BinaryMoments, BinaryPoints
-from toylin.tasks._covariance import Covariance, covariance_matrix, covariance_root
+from toylin.tasks._covariance import (
+    Covariance,
+    covariance_matrix,
+    covariance_root,
+    semidefinite_root,
+)
 from toylin.tasks._data import Data
 from toylin.tasks._law import TaskLaw, check_law, check_sizes
 from toylin.tasks._linear_regression import LinearRegression, check_one_output
@@ -42,5 +47,6 @@ __all__ = [
     "loss_degrees",
     "mean_loss",
     "quadrature_batch",
+    "semidefinite_root",
     "weighted_mean",
 ]
