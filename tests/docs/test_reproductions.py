@@ -43,6 +43,11 @@ BROKEN = [
     ("arnold", "(root, jnp", "(1.01 * root, jnp"),
     ("arnold", "tl.MetaKFO.identity(one, alpha)", "tl.MAML(alpha)"),
     ("arnold", "theta_mean=mean", "theta_mean=0.0 * mean"),
+    ("collins_representations", "np.log1p(-beta * alpha * least)", "np.log1p(-beta * least)"),
+    ("collins_representations", "replace(step_size=setting[0])", "replace(step_size=0.4)"),
+    ("collins_representations", '"not diverse": (alpha, 0.0', '"not diverse": (alpha, 0.3'),
+    ("collins_representations", '"no adaptation": (0.0', '"no adaptation": (alpha'),
+    ("collins_representations", '"MAML": tl.MAML(alpha)', '"MAML": tl.ANIL(alpha)'),
 ]
 
 
