@@ -53,6 +53,9 @@ BROKEN = [
     ("bai", "tl.Batch(among(0, k), among(k, n))", "tl.Batch(among(0, n), among(0, n))"),
     ("bai", "(1 - c) * z**2", "c * z**2"),
     ("bai", "c**2 * z**4", "c * z**4"),
+    ("tripuraneni", "(2 + sigma**2)", "(1 + sigma**2)"),
+    ("tripuraneni", "(45 + 18", "(36 + 18"),
+    ("tripuraneni", "optax.sgd(0.3)", "optax.sgd(0.0)"),
 ]
 
 
