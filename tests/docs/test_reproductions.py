@@ -56,6 +56,9 @@ BROKEN = [
     ("tripuraneni", "(2 + sigma**2)", "(1 + sigma**2)"),
     ("tripuraneni", "(45 + 18", "(36 + 18"),
     ("tripuraneni", "optax.sgd(0.3)", "optax.sgd(0.0)"),
+    ("pang", "2 * P / h**4) / h**0.5, P", "P / h**4) / h**0.5, P"),
+    ("pang", "(rates[0] / h, rates[1]", "(rates[1] / h, rates[1]"),
+    ("pang", "test_loss(r, T)", "test_loss(r, 1)"),
 ]
 
 
