@@ -29,6 +29,7 @@ BROKEN = [
     ),
     ("gao_sener", "np.trace(Q @ Q) * Q", "np.trace(Q) * Q"),
     ("bernacchia", "nu**2 / p, noise_std=sigma, shots=n_r", "nu**2, noise_std=sigma, shots=n_r"),
+    ("bernacchia", "X_v - back @ X_t", "X_v + back @ X_t"),
     ("arora", "(N - j) / N", "(N - j + 1) / N"),
     ("arora", "(depths - 1)", "depths"),
     ("saunshi", "theta_mean=theta, theta_cov=1e-300", "theta_mean=0.9 * theta, theta_cov=1e-300"),
