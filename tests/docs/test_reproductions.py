@@ -49,7 +49,7 @@ BROKEN = [
     ("collins_representations", '"not diverse": (alpha, 0.0', '"not diverse": (alpha, 0.3'),
     ("collins_representations", '"no adaptation": (0.0', '"no adaptation": (alpha'),
     ("collins_representations", '"MAML": tl.MAML(alpha)', '"MAML": tl.ANIL(alpha)'),
-    ("bai", "(1 + (d + 1) / n)", "(1 + d) / n"),
+    ("bai", "(1 + (d + 1) / n)", "(1 + d / n)"),
     ("bai", "rates(batch, tl.Proximal(s))", "rates(batch, tl.MAML(0.0 * s))"),
     ("bai", "tl.Batch(among(0, k), among(k, n))", "tl.Batch(among(0, n), among(0, n))"),
     ("bai", "(1 - c) * z**2", "c * z**2"),
