@@ -35,6 +35,7 @@ from .rules import MetaCurvature as MetaCurvature
 from .rules import MetaKFO as MetaKFO
 from .rules import MetaSGD as MetaSGD
 from .rules import NonlinearKFO as NonlinearKFO
+from .rules import Proximal as Proximal
 from .rules import Reptile as Reptile
 from .rules import Rule as Rule
 from .rules import make_rule as make_rule

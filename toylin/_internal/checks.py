@@ -87,8 +87,11 @@ def vector(name: str, value: Any, dim: int) -> None:
         raise ValueError(f"{name} must be finite, got {value!r}")
 
 
-def covariance(name: str, value: Any, dim: int) -> None:
-    """A positive number (that multiple of the identity) or a positive definite matrix."""
+def covariance(name: str, value: Any, dim: int, singular: bool = False) -> None:
+    """A positive number (that multiple of the identity) or a positive definite matrix.
+
+    With ``singular`` the matrix may have a lower rank, but not be zero.
+    """
     array = concrete(name, value)
     shape = shape_of(name, value)
     if len(shape) == 2 and shape[0] != shape[1]:
@@ -105,16 +108,36 @@ def covariance(name: str, value: Any, dim: int) -> None:
     matrix = array.reshape(1, 1) if shape == () else array
     if not np.allclose(matrix, matrix.T, rtol=1e-6, atol=0.0):
         raise ValueError(f"{name} must be symmetric, got {value!r}")
+    singular = singular and shape != ()
+    if singular and _has_lower_rank(matrix, np.asarray(value).dtype):
+        return
     smallest = float(np.linalg.eigvalsh(matrix)[0])
     if smallest <= 0:
+        wanted = "positive semidefinite and not zero" if singular else "positive definite"
         raise ValueError(
-            f"{name} must be positive definite, got {value!r} with smallest eigenvalue {smallest:g}"
+            f"{name} must be {wanted}, got {value!r} with smallest eigenvalue {smallest:g}"
         )
     if smallest < np.finfo(float).tiny:
         raise ValueError(
             f"{name} must have eigenvalues of {np.finfo(float).tiny:.3g} at least (below, floats "
             f"lose digits), got {value!r}"
         )
+
+
+def rank_tolerance(dim: int, eps: float) -> float:
+    """The largest eigenvalue that is zero, of a matrix with ones on its diagonal."""
+    return 8 * dim * eps
+
+
+def _has_lower_rank(matrix: np.ndarray, dtype: np.dtype) -> bool:
+    """Positive semidefinite and singular, to the rounding of ``dtype``, and not zero."""
+    variances = np.diag(matrix)
+    if np.any(variances < 0) or np.max(variances) < np.finfo(float).tiny:
+        return False
+    std = np.sqrt(np.where(variances > 0, variances, 1))
+    eps = np.finfo(dtype if np.issubdtype(dtype, np.floating) else float).eps
+    smallest = np.linalg.eigvalsh(matrix / std[:, None] / std)[0]
+    return bool(abs(smallest) <= rank_tolerance(len(matrix), float(eps)))
 
 
 def instance(name: str, value: Any, kinds: type | tuple[type, ...]) -> None:

@@ -7,10 +7,9 @@ from typing import Any
 import jax
 
 from toylin._internal.compiled import compiled
-from toylin._internal.loops import repeat, repeat_holding_little
 from toylin._internal.shapes import Array, Float
 from toylin.models import Model, predict
-from toylin.rules import Rule, check_rule, check_support, subtract
+from toylin.rules import Rule, check_rule, check_support
 from toylin.tasks import Data
 
 
@@ -69,18 +68,6 @@ def adapt(
 
 def descend(params: Any, support: Data, rule: Rule, model: Model, remat: bool) -> Any:
     """``adapt`` without its checks."""
-
-    def loss(weights: Any) -> Array:
-        return support.loss(weights, model)
-
-    def step(carry: tuple[Any, Rule]) -> tuple[Any, Rule]:
-        weights, rule = carry
-        grads = jax.grad(loss)(weights)
-        if rule.first_order:
-            grads = jax.lax.stop_gradient(grads)
-        moved = subtract(weights, rule.update(grads))
-        return moved, rule.next(weights, grads, loss)
-
     weights = tuple(params) if isinstance(params, list) else params
-    loop = repeat_holding_little if remat else repeat
-    return loop(step, (jax.tree.map(jax.numpy.asarray, weights), rule), rule.steps)[0]
+    weights = jax.tree.map(jax.numpy.asarray, weights)
+    return rule.adapt(weights, lambda w: support.loss(w, model), remat)

@@ -36,7 +36,7 @@ def serves(params: Any, batch: Batch, rule: Rule, model: Model) -> bool:
     return dim >= _LEAST_DIM and 2 * outputs <= np.shape(params[0])[0]
 
 
-def task_losses(params: Params, batch: Batch, rule: MAML) -> Float[Array, " tasks"]:
+def task_losses(params: Params, batch: Batch, rule: Rule) -> Float[Array, " tasks"]:
     """Every task's query loss after adaptation."""
     first, *upper = params
 

@@ -100,7 +100,8 @@ def command(ctx: click.Context, out: Path, as_json: bool, **settings: Any) -> No
     with report(aside=as_json) as written:
         run, found = _train(settings, as_json or sys.stderr.isatty())
         losses = np.asarray(run.loss, float)
-        written.append(save_run(out, *run.params, losses, settings))
+        params, rule = run.params
+        written.append(save_run(out, params, rule, losses, settings))
         written.append(_plot(out, losses, settings))
         ends = loss_ends(losses)
         if as_json:

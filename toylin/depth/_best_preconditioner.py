@@ -13,7 +13,12 @@ from toylin._internal.errors import NoClosedFormError
 from toylin._internal.shapes import Array, Float
 from toylin._internal.showing import shown
 from toylin.rules import MAML, MetaKFO, MetaSGD, Rule
-from toylin.tasks import LinearRegression, check_one_output, covariance_matrix
+from toylin.tasks import (
+    LinearRegression,
+    check_one_output,
+    covariance_matrix,
+    semidefinite_root,
+)
 
 Kind = Literal["scalar", "diagonal", "full"]
 _KINDS = ("scalar", "diagonal", "full")
@@ -48,7 +53,8 @@ def best_preconditioner(
 
     - ``"full"`` (Meta-KFO: one output, so that R kron L is any positive definite matrix):
       P = [(1 + 1/K) Sigma + c Lambda^{-1}]^{-1}; in the population Sigma^{-1}, which adapts
-      exactly in one step, and stays there in any number of steps.
+      exactly in one step, and stays there in any number of steps. K shots of tasks in a subspace
+      (Lambda of lower rank) move the start in that subspace only: P has the rank of Lambda.
     - ``"diagonal"`` (Meta-SGD): the quadratic restricted to diagonal P, a d x d linear system.
     - ``"scalar"`` (MAML with its best step size): the quadratic restricted to multiples of I.
 
@@ -91,18 +97,27 @@ def best_preconditioner(
 
     match kind:
         case "full":
-            # As Lambda [(1 + 1/K) Sigma Lambda + c I]^{-1}, which needs no inverse of Lambda.
-            system = (1 + inverse_shots) * sigma @ prior + spread * jnp.eye(tasks.dim)
-            matrix = jnp.linalg.solve(system.T, prior).T
-            matrix = (matrix + matrix.T) / 2
-            right = jnp.linalg.cholesky(matrix).T
+            matrix = _full(tasks, sigma, prior, spread)
+            right = semidefinite_root(matrix, tasks.dim).T
             one = jnp.ones((1, 1), float_type)
             rule: Rule = MetaKFO(((one, right),), 1.0, steps, psd=True)
         case "diagonal":
-            sizes = jnp.linalg.solve(sigma * curvature, jnp.diag(slope))
+            # Where theta does not vary along an axis of x, nothing moves, and no size matters.
+            idle = jnp.diag(jnp.where(jnp.diag(slope) == 0, 1.0, 0.0).astype(float_type))
+            sizes = jnp.linalg.solve(sigma * curvature + idle, jnp.diag(slope))
             matrix, rule = jnp.diag(sizes), MetaSGD((sizes[None, :],), steps)
         case "scalar":
             size = jnp.trace(slope) / jnp.sum(sigma * curvature)
             matrix, rule = size * jnp.eye(tasks.dim, dtype=float_type), MAML(size, steps)
     loss = 0.5 * (total - jnp.sum(matrix * slope)) + noise / 2
     return BestPreconditioner(matrix, loss, rule)
+
+
+def _full(tasks: LinearRegression, sigma: Array, prior: Array, spread: Array) -> Array:
+    """Lambda [(1 + 1/K) Sigma Lambda + c I]^{-1}, which needs no inverse of Lambda."""
+    if tasks.shots is None:
+        matrix = jnp.linalg.inv(sigma)
+    else:
+        system = (1 + 1 / tasks.shots) * sigma @ prior + spread * jnp.eye(tasks.dim)
+        matrix = jnp.linalg.solve(system.T, prior).T
+    return (matrix + matrix.T) / 2

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 
 from toylin._internal import checks
@@ -52,7 +53,9 @@ def load(
     found = cached(folder, full, f"{full} {source.stamp} {sorted(classes)}", make)
     counts, names = found["counts"], tuple(found["names"].tolist())
     ragged = np.any(counts < found["images"].shape[1])
-    return ImageClasses(found["images"], counts if ragged else None, names)
+    return ImageClasses(
+        jnp.asarray(found["images"]), jnp.asarray(counts) if ragged else None, names
+    )
 
 
 def group(files: Sequence[str], class_of: Callable[[str], str | None]) -> dict[str, list[str]]:

@@ -7,15 +7,16 @@ import jax.numpy as jnp
 
 from toylin import autodiff
 from toylin._internal import checks
+from toylin._internal.errors import NoClosedFormError
 from toylin._internal.shapes import Array, Float
-from toylin.rules import Rule, check_linear
+from toylin.rules import Rule
 from toylin.tasks import Batch, RegressionMoments, RegressionPoints
 
 
 def shallow_fixed_point(batch: Batch, rule: Rule) -> tuple[Float[Array, "1 dim"]]:
     """The start at which the outer gradient of the shallow model is zero, of least norm.
 
-    On squared errors a linear rule makes that gradient an affine map G w - z of the start, so that
+    On squared errors an affine rule makes that gradient an affine map G w - z of the start, so that
     its zero is solved for: w = G^+ z. For MAML it is the minimiser of the outer loss on these
     tasks; for FOMAML and Reptile, whose direction is no gradient, the point at which they rest.
     With ``MAML(0.0)``, or no steps, it is joint training: least squares on all queries.
@@ -23,8 +24,8 @@ def shallow_fixed_point(batch: Batch, rule: Rule) -> tuple[Float[Array, "1 dim"]
     Args:
         batch: tasks of one output, ``RegressionPoints`` or ``RegressionMoments``; few tasks with
             their populations, or samples.
-        rule: a rule whose update is one linear map of the gradient. It may differ from the one
-            that the start is scored by.
+        rule: a rule whose update is one linear map of the gradient, or one that solves for what it
+            adapts to (``Proximal``). It may differ from the one that the start is scored by.
 
     Returns:
         The parameters (W_1,) of the shallow model. Where the tasks leave directions of w open, as
@@ -33,7 +34,7 @@ def shallow_fixed_point(batch: Batch, rule: Rule) -> tuple[Float[Array, "1 dim"]
 
     Raises:
         ValueError: an argument of the wrong kind, or data that are not those of regression.
-        NoClosedFormError: a rule that is not ``linear``.
+        NoClosedFormError: a rule that is not ``affine``.
 
     Source: Gao and Sener, "Modeling and Optimization Trade-off in Meta-Learning", NeurIPS 2020, for
     one step of MAML on points.
@@ -55,7 +56,12 @@ def shallow_fixed_point(batch: Batch, rule: Rule) -> tuple[Float[Array, "1 dim"]
                 f"{name} of batch must be RegressionPoints or RegressionMoments, "
                 f"got {type(data).__name__}"
             )
-    check_linear(rule)
+    if not rule.affine:
+        raise NoClosedFormError(
+            "rule must be one that is affine on squared errors, whose update is one linear map of "
+            f"the gradient at every step or Proximal, got {type(rule).__name__}; descend instead: "
+            "meta_train(BatchLoss(batch, rule), ...)"
+        )
     dim = batch.support.dim  # type: ignore[attr-defined]
     dtype = jnp.result_type(*jax.tree.leaves(batch))
 

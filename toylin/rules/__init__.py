@@ -18,6 +18,7 @@ from toylin.rules._problem import (
     check_rule,
     check_support,
 )
+from toylin.rules._proximal import Proximal
 from toylin.rules._registry import RULES, make_rule, rule_options
 from toylin.rules._reptile import Reptile
 
@@ -32,6 +33,7 @@ __all__ = [
     "MetaKFO",
     "MetaSGD",
     "NonlinearKFO",
+    "Proximal",
     "Reptile",
     "Rule",
     "Tasks",

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 
 from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass, static_field
-from toylin._internal.shapes import Array
 from toylin.models import Params
 from toylin.rules._base import GradientDescent, Loss, Rule
 
@@ -113,6 +112,10 @@ class ANIL(GradientDescent):
     def linear(self) -> bool:
         return self.rule is None or self.rule.linear
 
+    @property
+    def affine(self) -> bool:
+        return self.rule is None or self.rule.affine
+
     def replace(self, **fields: Any) -> ANIL:
         """A copy with some fields changed; steps and first_order are those of ``rule``, if any."""
         rule = fields.get("rule", self.rule)
@@ -178,15 +181,13 @@ class ANIL(GradientDescent):
         moved = super().update(part) if self.rule is None else self.rule.update(part)
         return self._whole(moved, jax.tree.map(jnp.zeros_like, grads))
 
-    def next(self, params: Params, grads: Params, loss: Loss) -> ANIL:
+    def adapt(self, params: Params, loss: Loss, remat: bool = False) -> Params:
         if self.rule is None:
-            return self
-
-        def of_part(part: Params) -> Array:
-            return loss(self._whole(part, params))
-
-        rule = self.rule.next(self._part(params), self._part(grads), of_part)
-        return self.replace(rule=rule)
+            return super().adapt(params, loss, remat)
+        part = self.rule.adapt(
+            self._part(params), lambda part: loss(self._whole(part, params)), remat
+        )
+        return self._whole(part, params)
 
 
 def _names(path: Any) -> tuple[str, ...]:

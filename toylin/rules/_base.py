@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from toylin._internal import checks
+from toylin._internal.loops import repeat, repeat_holding_little
 from toylin._internal.shapes import Array, Float
 from toylin.models import Params
 
@@ -23,7 +24,8 @@ class Rule(ABC):
 
     A rule is a frozen dataclass and a pytree (``toylin.pytree_dataclass``). Its array leaves are
     what it can meta-learn; its structure is static. Only ``update`` has to be written. Parameters,
-    and gradients with them, are any pytree of arrays.
+    and gradients with them, are any pytree of arrays. A rule that takes no steps, but solves for
+    what it adapts to, overrides ``adapt``.
 
     Attributes:
         steps: the number of inner steps T, at least 0 (no adaptation).
@@ -67,6 +69,14 @@ class Rule(ABC):
         """
         return False
 
+    @property
+    def affine(self) -> bool:
+        """Whether what it adapts to is an affine map of the start, on losses that are quadratic.
+
+        ``shallow_fixed_point`` serves such rules. Linear ones are.
+        """
+        return self.linear
+
     def check(self, params: Params) -> None:  # noqa: B027 (most rules fit all models)
         """Raise a ValueError unless the rule fits models like ``params``.
 
@@ -83,6 +93,26 @@ class Rule(ABC):
             loss: the support loss, a function of parameters.
         """
         return self
+
+    def adapt(self, params: Params, loss: Loss, remat: bool = False) -> Params:
+        """The parameters after the inner loop.
+
+        Args:
+            params: the parameters before it.
+            loss: the support loss, a function of parameters.
+            remat: recompute steps in the backward pass instead of storing them.
+        """
+
+        def step(carry: tuple[Params, R]) -> tuple[Params, R]:
+            weights, rule = carry
+            grads = jax.grad(loss)(weights)
+            if rule.first_order:
+                grads = jax.lax.stop_gradient(grads)
+            moved = subtract(weights, rule.update(grads))
+            return moved, rule.next(weights, grads, loss)
+
+        loop = repeat_holding_little if remat else repeat
+        return loop(step, (params, self), self.steps)[0]
 
     def outer_value(self, params: Params, adapted: Params, loss: Loss) -> Float[Array, ""]:
         """One task's outer loss: the query loss of the adapted parameters.

@@ -5,7 +5,12 @@ from toylin.tasks._binary_classification import BinaryClassification
 from toylin.tasks._binary_data import BinaryMargins, BinaryMoments, BinaryPoints
 from toylin.tasks._class_data import ClassPoints
 from toylin.tasks._classification import Classification
-from toylin.tasks._covariance import Covariance, covariance_matrix, covariance_root
+from toylin.tasks._covariance import (
+    Covariance,
+    covariance_matrix,
+    covariance_root,
+    semidefinite_root,
+)
 from toylin.tasks._data import Data
 from toylin.tasks._image_classes import ImageClasses
 from toylin.tasks._image_tasks import ImageTasks
@@ -51,5 +56,6 @@ __all__ = [
     "mean_loss",
     "quadrature_batch",
     "sample_as",
+    "semidefinite_root",
     "weighted_mean",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jax.typing import DTypeLike
@@ -18,7 +18,7 @@ from toylin.tasks._batch import Batch
 class TaskLaw(Protocol):
     """A law of tasks: a pytree that draws batches of them."""
 
-    def sample(self, key: PRNGKeyArray, num_tasks: int, num_queries: int | None, /) -> Batch:
+    def sample(self, key: PRNGKeyArray, num_tasks: int, num_queries: Any, /) -> Batch:
         """``num_tasks`` tasks with their supports and ``num_queries`` query points each."""
         ...
 

@@ -17,7 +17,13 @@ from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, Float, PRNGKeyArray
 from toylin.quadrature import normals, spare_keys, uniform_rows
 from toylin.tasks._batch import Batch
-from toylin.tasks._covariance import Covariance, correlate, covariance_matrix, covariance_root
+from toylin.tasks._covariance import (
+    Covariance,
+    correlate,
+    covariance_matrix,
+    covariance_root,
+    semidefinite_root,
+)
 from toylin.tasks._law import check_sizes
 from toylin.tasks._regression_data import RegressionMoments, RegressionPoints
 from toylin.tasks._regression_draws import draw_moments, draw_points, moment_rows, point_rows
@@ -44,8 +50,9 @@ class LinearRegression:
         dim: the dimension d of x, and of theta or its rows.
         theta_mean: mu, a number (for every coordinate), shape (dim,) (for every output), or shape
             (outputs, dim).
-        theta_cov: Lambda, a number (that multiple of the identity) or shape (dim, dim).
-        x_cov: Sigma, likewise.
+        theta_cov: Lambda, a number (that multiple of the identity) or shape (dim, dim). The matrix
+            may have a lower rank, for tasks in a subspace: B' B for rows B that span it.
+        x_cov: Sigma, likewise, of full rank.
         noise_std: sigma, the standard deviation of the label noise.
         shots: K, the number of support points; None for the population (infinitely many).
         outputs: m. With one, targets have shape (points,) and theta has shape (dim,); with several
@@ -55,7 +62,8 @@ class LinearRegression:
 
     Raises:
         ValueError: an argument is not finite, has the wrong shape, is no positive definite
-            covariance, or is no positive number of shots.
+            covariance (semidefinite and not zero, for ``theta_cov``), or is no positive number of
+            shots.
 
     >>> tasks = LinearRegression(dim=3, outputs=2, shots=5)
     >>> tasks.sample(jax.random.key(0), num_tasks=10).support.y.shape
@@ -81,7 +89,7 @@ class LinearRegression:
             checks.real("theta_mean", self.theta_mean)
         else:
             checks.vector("theta_mean", self.theta_mean, self.dim)
-        checks.covariance("theta_cov", self.theta_cov, self.dim)
+        checks.covariance("theta_cov", self.theta_cov, self.dim, singular=True)
         checks.covariance("x_cov", self.x_cov, self.dim)
         checks.scalar("noise_std", self.noise_std, minimum=0.0)
         if self.shots is not None:
@@ -136,12 +144,12 @@ class LinearRegression:
         """The true parameters that N(0, 1) numbers stand for, ``outputs * dim`` a task."""
         mean = jnp.asarray(self.theta_mean, z.dtype)
         if self.outputs == 1:
-            return mean + correlate(z, self.theta_cov, self.dim)
+            return mean + correlate(z, self.theta_cov, self.dim, semidefinite_root)
         z = z.reshape(len(z), self.outputs, self.dim)
         if self.output_cov is not None:
             rows = covariance_root(self.output_cov, self.outputs, z.dtype)
             z = jnp.einsum("ij,tjk->tik", rows, z)
-        return mean + correlate(z, self.theta_cov, self.dim)
+        return mean + correlate(z, self.theta_cov, self.dim, semidefinite_root)
 
     def sample(
         self,
