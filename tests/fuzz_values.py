@@ -15,6 +15,7 @@ import toylin as tl
 
 # What functions return, and what is no function of arguments.
 RESULTS = {
+    "BestLayers",
     "BestPreconditioner",
     "CriticalPoints",
     "Derivation",
@@ -199,6 +200,7 @@ def good() -> dict[str, Any]:
         "high": 1.0,
         "regressions.shots": (None, 1),
         "classifications.shots": (None, 1),
+        "best_layers.tasks": tl.LinearRegression(outputs=2, shots=5),
         "deep_floor.tasks": tl.LinearRegression(shots=5),
         "deep_optimum.tasks": tl.LinearRegression(shots=5),
         "solve_critical_points.tasks": tl.LinearRegression(shots=5),

@@ -92,7 +92,9 @@ from .limits import zero_layer_floor as zero_layer_floor
 from .limits import zero_layer_optimum as zero_layer_optimum
 
 # What depth does to a step
+from .depth import BestLayers as BestLayers
 from .depth import BestPreconditioner as BestPreconditioner
+from .depth import best_layers as best_layers
 from .depth import best_preconditioner as best_preconditioner
 from .depth import imbalance as imbalance
 from .depth import induced_preconditioner as induced_preconditioner

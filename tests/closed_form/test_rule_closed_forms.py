@@ -246,8 +246,8 @@ def test_angles_are_scale_free_degrees():
 
 def test_bad_arguments_of_the_best_preconditioner():
     tasks = tl.LinearRegression(dim=2)
-    with pytest.raises(ValueError, match="kind must be one of scalar, diagonal, full"):
-        tl.best_preconditioner(tasks, "kronecker")
+    with pytest.raises(ValueError, match="kind must be one of scalar, diagonal, kronecker, full"):
+        tl.best_preconditioner(tasks, "free")
     with pytest.raises(ValueError, match="steps must be an integer of at least 1"):
         tl.best_preconditioner(tasks, steps=0)
     with pytest.raises(tl.NoClosedFormError, match=r"best scalar .* not at steps=2"):

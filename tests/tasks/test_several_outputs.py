@@ -192,7 +192,6 @@ def test_bad_laws_are_refused(settings, message):
 @pytest.mark.parametrize(
     "function",
     [
-        tl.best_preconditioner,
         lambda tasks: tl.deep_floor(tasks, tl.MAML(0.1)),
         lambda tasks: tl.solve_critical_points(tasks, tl.MAML(0.1)),
         lambda tasks: tl.known_minimum(tasks, tl.MAML(0.1), 0),

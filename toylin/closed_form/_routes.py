@@ -71,7 +71,6 @@ def _is_shallow(params: Params, tasks: Tasks, rule: Rule) -> bool:
 def _is_two_layers(params: Params, tasks: Tasks, rule: Rule) -> bool:
     return (
         isinstance(tasks, LinearRegression)
-        and tasks.outputs == 1
         and tasks.shots is None
         and type(rule) is MAML
         and rule.steps == 1
@@ -154,8 +153,8 @@ ROUTES = (
     ),
     Route(
         "Gaussian moments",
-        "LinearRegression of one output in the population; two layers of any width, any dimension, "
-        "at a cost polynomial in it; one step of MAML or FOMAML",
+        "LinearRegression in the population; two layers of any widths, any dimension and number of "
+        "outputs, at a cost polynomial in them; one step of MAML or FOMAML",
         "rounding",
         _is_two_layers,
         _wick_loss,

@@ -1,9 +1,15 @@
-"""Two layers, one step, the population, any dimension: the outer loss by Isserlis (Wick).
+"""Two layers, one step, the population, any widths: the outer loss by Isserlis (Wick).
 
-With e = w - theta, one step turns the error e into r = A e + (b.e) Sigma e, where A = I - alpha P
-Sigma, P = |W_2|² I + W_1' W_1 and b = alpha² Sigma w. As e ~ N(w - mu, Lambda), E r' Sigma r is a
-sum of Gaussian moments of degree two to four: a few matrix products, where a cubature has 3^d
-nodes.
+With V U = W the model, e = W - theta its error, S = Sigma and a = alpha, one step leaves the error
+
+    e - a (V V' e S + e S U'U) + a² e D' e S,    D = W S.
+
+In e = M + Z, Z a centred Gaussian of row covariance R and column covariance Lambda, that is a
+constant, a map Z right - left Z S and a square a² Z D' Z S. Odd moments vanish, and left can be
+taken with tr(left R) = 0, what it lacks going to right. Isserlis' theorem then gives the expected
+square as a sum of squares: of the mean, of the linear part (two, without a cross term) and of the
+square about its mean (two). All are products of matrices, where a cubature has 3^(m d) nodes, and
+none cancels another, so that small losses keep their digits.
 """
 
 from __future__ import annotations
@@ -17,94 +23,97 @@ from toylin.models import Params, Scalar
 from toylin.tasks import LinearRegression, covariance_matrix
 
 
-class _Problem(NamedTuple):
-    """What the moments need: epsilon = E e, C = E e e', and X = E (b.e) e e'."""
+class _Step(NamedTuple):
+    """What one step makes of the error. In names: ``d`` is D, ``start`` M, ``crossed`` M D'."""
 
-    epsilon: Array
     sigma: Array
-    prior: Array
-    a: Array
-    b: Array
-    second: Array
-    third: Array
+    prior: Array  # Lambda
+    rows: Array  # R
+    size: Array  # tr R
+    cubic: Array  # tr(Sigma³ Lambda)
+    start: Array
+    d: Array
+    crossed: Array
+    left: Array
+    right: Array
+    shift: Array  # a² R D Lambda: the square has the mean shift Sigma
+    mean: Array  # of the error that is left
 
 
-def _problem(params: Params, tasks: LinearRegression, step_size: Scalar) -> _Problem:
-    first, (v,) = params
-    dtype = first.dtype
+def _step(params: Params, tasks: LinearRegression, step_size: Scalar) -> _Step:
+    u, v = params
+    dtype = u.dtype
     sigma = covariance_matrix(tasks.x_cov, tasks.dim, dtype)
     prior = covariance_matrix(tasks.theta_cov, tasks.dim, dtype)
-    identity = jnp.eye(tasks.dim, dtype=dtype)
-    w = v @ first
-    epsilon = w - jnp.asarray(tasks.theta_mean, dtype)
-    a = identity - step_size * (v @ v * sigma + first.T @ (first @ sigma))
-    b = step_size**2 * sigma @ w
-    second = jnp.outer(epsilon, epsilon) + prior
-    cross = jnp.outer(prior @ b, epsilon)
-    return _Problem(epsilon, sigma, prior, a, b, second, b @ epsilon * second + cross + cross.T)
+    rows = tasks.between_outputs(dtype)
+    size = jnp.trace(rows)
+    w = v @ u
+    start = w - jnp.asarray(tasks.theta_mean, dtype)
+    d = w @ sigma
+    crossed = start @ d.T
+    left = step_size * (v @ v.T - step_size * crossed)
+    common = jnp.sum(left * rows) / size
+    left -= common * jnp.eye(len(rows), dtype=dtype)
+    right = jnp.eye(tasks.dim, dtype=dtype) - common * sigma
+    right += step_size * (step_size * d.T @ (start @ sigma) - sigma @ u.T @ u)
+    shift = step_size**2 * rows @ d @ prior
+    mean = start @ right + (shift - left @ start - step_size**2 * crossed @ start) @ sigma
+    cubic = jnp.sum((sigma @ sigma) * (sigma @ prior))
+    return _Step(sigma, prior, rows, size, cubic, start, d, crossed, left, right, shift, mean)
 
 
 def outer_loss(params: Params, tasks: LinearRegression, step_size: Scalar) -> Float[Array, ""]:
     """The expected post-adaptation loss."""
-    return _value(_problem(params, tasks, step_size), tasks)
+    return _value(_step(params, tasks, step_size), tasks, step_size)
 
 
 def outer_value_and_grad(
     params: Params, tasks: LinearRegression, step_size: Scalar, first_order: bool
 ) -> tuple[Float[Array, ""], Params]:
     """The loss, and its gradient by the same moments: to first order, what the rule follows."""
-    problem = _problem(params, tasks, step_size)
+    step = _step(params, tasks, step_size)
     grad = _first_order if first_order else _grad
-    return _value(problem, tasks), grad(params, problem, step_size)
+    return _value(step, tasks, step_size), grad(params, step, step_size)
 
 
-def _value(problem: _Problem, tasks: LinearRegression) -> Array:
-    epsilon, sigma, prior, a, b, second, third = problem
-    square = sigma @ sigma
-    cube = square @ sigma
-    linear = jnp.sum((a.T @ sigma @ a) * second)
-    mixed = jnp.sum((square @ a) * third)
-    # E (b.e)² e' Sigma³ e, from the pairings of four Gaussian factors and their means.
-    lb, mean = prior @ b, b @ epsilon
-    quartic = (
-        (mean**2 + b @ lb) * jnp.sum(cube * second)
-        + 4 * mean * (epsilon @ cube @ lb)
-        + 2 * (lb @ cube @ lb)
-    )
+def _value(step: _Step, tasks: LinearRegression, step_size: Scalar) -> Array:
+    sigma, shifted = step.sigma, step.shift @ step.sigma
+    squares = jnp.sum(step.mean @ sigma * step.mean) + jnp.sum(shifted @ sigma * shifted)
+    squares += step.size * jnp.sum((step.prior @ step.right) * (step.right @ sigma))
+    spread = step.size * step_size**2 * jnp.sum(step.shift * step.d)
+    squares += step.cubic * (jnp.sum(step.left @ step.rows * step.left) + spread)
     noise = jnp.asarray(tasks.noise_std, sigma.dtype) ** 2
-    return 0.5 * (linear + 2 * mixed + quartic + noise)
+    return 0.5 * (squares + tasks.outputs * noise)
 
 
-def _grad(params: Params, problem: _Problem, step_size: Scalar) -> Params:
-    epsilon, sigma, prior, a, b, second, third = problem
-    square = sigma @ sigma
-    cube = square @ sigma
-    lb, mean = prior @ b, b @ epsilon
-    quadratic = 0.5 * (square @ a + a.T @ square)
-    mixed, total = jnp.sum(quadratic * second), jnp.sum(cube * second)
-    along, quartic = epsilon @ cube @ lb, mean**2 + b @ lb
+def _grad(params: Params, step: _Step, step_size: Scalar) -> Params:
+    """Back through ``_value`` and ``_step``, line by line; g_x is the derivative in x."""
+    sigma, prior, rows, size, cubic, start, d, crossed, left, right, shift, mean = step
+    square = step_size**2
+    g_mean = mean @ sigma
+    pulled = g_mean @ sigma
+    g_right = size * prior @ right @ sigma + start.T @ g_mean
+    g_left = cubic * left @ rows - pulled @ start.T
+    g_common = -jnp.trace(g_left) - jnp.sum(g_right * sigma)
+    g_left += g_common / size * rows  # now in a V V' - a² M D'
+    g_crossed = -square * (g_left + pulled @ start.T)
+    g_d = square * (rows @ (shift @ sigma @ sigma @ sigma + pulled) @ prior + size * cubic * shift)
+    g_d += square * start @ sigma @ g_right.T + g_crossed.T @ start
+    g_start = g_mean @ right.T - (left + square * crossed).T @ pulled
+    g_start += square * d @ g_right @ sigma + g_crossed @ d
+    g_w = g_start + g_d @ sigma
+    g_inner = -step_size * sigma @ g_right  # in U'U
 
-    g_epsilon = (a.T @ sigma @ a) @ epsilon
-    g_epsilon += mixed * b + 2 * mean * (quadratic @ epsilon) + 2 * quadratic @ lb
-    g_epsilon += (mean * total + 2 * along) * b + quartic * (cube @ epsilon)
-    g_epsilon += 2 * mean * (cube @ lb)
-    g_b = mixed * epsilon + 2 * prior @ (quadratic @ epsilon)
-    g_b += (mean * total + 2 * along) * epsilon + total * lb
-    g_b += 2 * prior @ (cube @ (mean * epsilon + lb))
-    g_p = -step_size * (sigma @ a @ second + square @ third) @ sigma
-
-    first, (v,) = params
-    g_w = g_epsilon + step_size**2 * sigma @ g_b
-    g_first = first @ (g_p + g_p.T) + jnp.outer(v, g_w)
-    return g_first, (2 * jnp.trace(g_p) * v + first @ g_w)[None, :]
+    u, v = params
+    return u @ (g_inner + g_inner.T) + v.T @ g_w, step_size * (g_left + g_left.T) @ v + g_w @ u.T
 
 
-def _first_order(params: Params, problem: _Problem, step_size: Scalar) -> Params:
+def _first_order(params: Params, step: _Step, step_size: Scalar) -> Params:
     """The mean of the gradient at the adapted parameters."""
-    epsilon, sigma, prior, a, b, second, third = problem
-    first, (v,) = params
-    mean_error = a @ epsilon + sigma @ (b @ epsilon * epsilon + prior @ b)
-    start_end = second @ a.T + third @ sigma  # E e r'
-    g_first = jnp.outer(v, mean_error) - step_size * first @ sigma @ start_end
-    g_last = first @ sigma @ mean_error - step_size * jnp.sum(sigma @ sigma * start_end.T) * v
-    return g_first @ sigma, g_last[None, :]
+    u, v = params
+    sigma, square = step.sigma, step.sigma @ step.sigma
+    below = step.start.T @ step.mean + step.size * step.prior @ step.right  # E e' (error left)
+    above = step.mean @ square @ step.start.T - step.cubic * step.left @ step.rows
+    above += jnp.sum(step.right * (step.prior @ square)) * step.rows
+    g_u = (v.T @ step.mean - step_size * u @ sigma @ below) @ sigma
+    return g_u, step.mean @ sigma @ u.T - step_size * above @ v

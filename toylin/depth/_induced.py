@@ -11,16 +11,17 @@ from toylin.models import Params, check_params, products_above, products_below
 from toylin.rules import Rule, check_linear, check_rule
 
 
-def induced_preconditioner(params: Params, rule: Rule) -> Float[Array, "dim dim"]:
-    """The matrix P by which one inner step moves a deep model's end-to-end vector, w - P G.
+def induced_preconditioner(params: Params, rule: Rule) -> Float[Array, "n n"]:
+    """The matrix P by which one inner step moves a deep model's end-to-end matrix, w - P G.
 
-    To first order in the step. For MAML with step size alpha it is alpha sum_i (A_i A_i') B_i' B_i,
-    with A_i = W_L...W_{i+1} and B_i = W_{i-1}...W_1, so that the layers on both sides of layer i
-    act as Kronecker factors; for a shallow model it is the rule's own preconditioner: alpha R'R L'L
-    for Meta-KFO.
+    To first order in the step; w and G are vectors here, row by row, of n = outputs * inputs
+    entries. For MAML with step size alpha it is alpha sum_i (A_i A_i') kron (B_i' B_i), with A_i =
+    W_L...W_{i+1} and B_i = W_{i-1}...W_1, so that the layers on both sides of layer i act as
+    Kronecker factors (A_i A_i' is a number for one output); for a shallow model it is the rule's
+    own preconditioner: alpha L'L kron R'R for Meta-KFO.
 
     Args:
-        params: (W_1, ..., W_L), one output.
+        params: (W_1, ..., W_L).
         rule: a rule whose update is one linear map of the gradient.
 
     Raises:
@@ -34,17 +35,20 @@ def induced_preconditioner(params: Params, rule: Rule) -> Float[Array, "dim dim"
     >>> print(induced_preconditioner((jnp.full((1, 1), 0.0), jnp.full((1, 1), 3.0)), tl.MAML(0.5)))
     [[4.5]]
     """
-    check_params(params)
+    check_params(params, outputs=None)
     check_rule(rule, params)
     check_linear(rule)
     above, below = products_above(params), products_below(params)[:-1]
+    shape = params[-1].shape[0], params[0].shape[1]
 
     def move(gradient: Array) -> Array:
-        grads = tuple(a.T @ gradient[None, :] @ b.T for a, b in zip(above, below, strict=True))
+        gradient = gradient.reshape(shape)
+        grads = tuple(a.T @ gradient @ b.T for a, b in zip(above, below, strict=True))
         updates = rule.update(grads)
-        return sum(a @ u @ b for a, u, b in zip(above, updates, below, strict=True))[0]  # type: ignore[index]
+        moves = [a @ u @ b for a, u, b in zip(above, updates, below, strict=True)]
+        return sum(moves[1:], start=moves[0]).ravel()
 
-    return jax.vmap(move)(jnp.eye(params[0].shape[1], dtype=params[0].dtype)).T
+    return jax.vmap(move)(jnp.eye(shape[0] * shape[1], dtype=params[0].dtype)).T
 
 
 def matrix_angle(first: Float[Array, "*shape"], second: Float[Array, "*shape"]) -> Float[Array, ""]:

@@ -23,6 +23,7 @@ FIGURES = (
     "basins",
     "preconditioner",
     "meta_optimizer",
+    "kronecker",
     "phase_diagram",
 )
 
