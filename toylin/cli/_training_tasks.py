@@ -127,13 +127,13 @@ def complete(settings: dict[str, Any], given: set[str]) -> dict[str, Any]:
             raise click.UsageError(f"--{name} is said by --widths too: give one of them")
     if on_images and settings["root"] is None:
         raise click.UsageError(f"--root must be the folder that holds {kind}'s images")
-    if settings["ways"] is not None and settings["shots"] is None and "shots" in given:
-        raise click.UsageError("--shots must be a number where there are --ways")
     defaults = {"shots": 10, "num_queries": 10}
     if on_images:
         defaults = {"shots": 5, "num_queries": 15, "ways": 5}
-    defaults = {n: v for n, v in defaults.items() if n not in given}
-    return settings | defaults
+    settings = settings | {n: v for n, v in defaults.items() if n not in given}
+    if settings["ways"] is not None and settings["shots"] is None:
+        raise click.UsageError("--shots must be a number where there are --ways")
+    return settings
 
 
 def toy_tasks(settings: dict[str, Any]) -> LinearRegression | BinaryClassification | Classification:

@@ -1,0 +1,104 @@
+"""``toylin train`` on images and on classes: one JSON object, saved runs, clear refusals."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from helpers import run_command
+from PIL import Image
+
+import toylin as tl
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """Omniglot's layout with four characters, each of them a line of its own."""
+    folder = tmp_path_factory.mktemp("omniglot")
+    for name in ("images_background", "images_evaluation"):
+        with zipfile.ZipFile(folder / f"{name}.zip", "w") as archive:
+            for c in range(4):
+                for j in range(6):
+                    drawing = np.full((4, 4), 255, np.uint8)
+                    drawing[c, j % 3 : j % 3 + 2] = 0
+                    file = io.BytesIO()
+                    Image.fromarray(drawing).save(file, "png")
+                    archive.writestr(f"{name}/Ai/character0{c}/{j}.png", file.getvalue())
+    return folder
+
+
+SMALL = "--size 4 --ways 2 --shots 2 --num-queries 3 --num-tasks 4 --test-tasks 20"
+
+
+def test_images_train_and_are_tested_on_other_classes(root, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "runs" / "om.npz"
+    flags = ["--tasks", "omniglot", "--root", str(root), *SMALL.split(), "--widths", "16,6,2"]
+    flags += ["--step-size", "0.5", "--num-steps", "40", "--learning-rate", "0.02", "--json"]
+    code, text, error = run_command(monkeypatch, capsys, "train", *flags, "--out", str(out))
+    assert code == 0, error
+    found = json.loads(text)  # one object, and nothing else
+    assert found["test_accuracy"] > 0.9
+    assert 0 <= found["test_accuracy_stderr"] < 0.05
+    assert found["last_loss"] < found["first_loss"]
+    assert "40/40" in error
+    run = tl.load_run(out)
+    assert [w.shape for w in run.params] == [(6, 16), (2, 6)]
+    assert {w.dtype.name for w in run.params} == {"float32"}
+    assert run.settings["ways"] == 2
+    # The number is that of the saved model on the other classes, by hand.
+    unseen = tl.ImageTasks(tl.images.omniglot(root, "test", size=4).flat(), ways=2, shots=2)
+    import jax
+
+    again = tl.evaluate(run.params, unseen, run.rule, jax.random.key(5), 200, 3)
+    assert abs(again.accuracy.mean - found["test_accuracy"]) < 0.1
+    code, text, _ = run_command(monkeypatch, capsys, "runs", str(out.parent))
+    assert code == 0
+    assert "om" in text
+
+
+def test_several_classes_and_tests_on_toy_tasks(tmp_path, monkeypatch, capsys):
+    flags = "--tasks classification --ways 3 --dim 2 --shots 4 --num-steps 5 --test-tasks 50"
+    out = tmp_path / "run.npz"
+    code, text, error = run_command(monkeypatch, capsys, "train", *flags.split(), "--out", str(out))
+    assert code == 0, error
+    assert "accuracy on unseen tasks 0." in text
+    assert [w.shape for w in tl.load_run(out).params] == [(2, 2), (3, 2)]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--tasks omniglot", "--root must be the folder that holds omniglot's images"),
+        ("--tasks omniglot --root {empty}", "root must hold images_background.zip"),
+        ("--tasks omniglot --root {empty}/no", "root must be a folder that exists"),
+        ("--tasks mini-imagenet --root {empty}", "has none of 64 of 64 classes"),
+        ("--tasks omniglot --root {root} --dim 3", "--dim is for --tasks regression or"),
+        ("--tasks omniglot --root {root} --noise-std 1", "--noise-std is for --tasks regression"),
+        ("--tasks omniglot --root {root} --shots population", "--shots must be a number"),
+        (
+            "--tasks omniglot --root {root} --size 4 --ways 2 --widths 9,2",
+            "--widths must start with 16",
+        ),
+        ("--tasks omniglot --root {root} --size 4 --ways 9", "ways must be at most 4"),
+        ("--tasks omniglot --root {root} --size 4 --ways 2 --shots 6", "shots must leave room"),
+        ("--ways 3", "--ways is for --tasks classification or"),
+        ("--root {root}", "--root is for --tasks omniglot or"),
+        ("--depth 2 --widths 1,1", "--depth is said by --widths too"),
+        ("--widths 1", "must be two or more positive integers"),
+        ("--widths 1,x", "must be two or more positive integers"),
+        ("--tasks classification --ways 3 --shots population", "--shots must be a number"),
+    ],
+)
+def test_flags_that_do_not_fit_are_refused(flags, message, root, tmp_path, monkeypatch, capsys):
+    (tmp_path / "empty").mkdir()
+    words = flags.format(root=root, empty=tmp_path / "empty").split()
+    out = tmp_path / "runs" / "run.npz"
+    code, text, error = run_command(monkeypatch, capsys, "train", *words, "--out", str(out))
+    assert code in (1, 2)
+    assert message in error
+    assert error.count("\n") == 1
+    assert not text
+    assert not out.exists()
