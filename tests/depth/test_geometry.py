@@ -73,3 +73,27 @@ def test_imbalance_changes_at_second_order_in_the_step():
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match=r"gradient must have shape \(3,\), got \(2,\)"):
         tl.step_departure(tl.init(jax.random.key(0), (3, 1)), jnp.ones(2), 0.1)
+
+
+def test_several_outputs():
+    """The departure is that of the step; balance and added layers take any number."""
+    params = tl.init(jax.random.key(0), (3, 4, 2))
+    gradient = jax.random.normal(jax.random.key(1), (2, 3))
+
+    def moved(alpha):
+        w1, w2 = params
+        return (w2 - alpha * gradient @ w1.T) @ (w1 - alpha * w2.T @ gradient)
+
+    first = jax.jvp(moved, (0.0,), (1.0,))[1]
+    change = moved(0.2) - moved(0.0) - 0.2 * first
+    expected = jnp.linalg.norm(change) / jnp.linalg.norm(0.2 * first)
+    np.testing.assert_allclose(tl.step_departure(params, gradient, 0.2), expected, rtol=1e-12)
+    assert tl.step_departure((params[0],), jnp.ones((4, 3)), 0.3) < 1e-14
+    gap = params[1].T @ params[1] - params[0] @ params[0].T
+    np.testing.assert_allclose(tl.imbalance(params), [jnp.linalg.norm(gap)], rtol=1e-14)
+    for position, sides in ((0, 3), (1, 4), (2, 2)):
+        more = tl.add_linear_layers(params, num_layers=2, position=position)
+        assert more[position].shape == more[position + 1].shape == (sides, sides)
+        np.testing.assert_array_equal(tl.end_to_end(more), tl.end_to_end(params))
+    with pytest.raises(ValueError, match=r"gradient must have shape \(2, 3\)"):
+        tl.step_departure(params, jnp.ones(3), 0.1)

@@ -247,3 +247,28 @@ def test_images_train_and_are_drawn(tmp_path):
     assert np.isfinite(run.loss).all()
     found = tl.evaluate(run.params, tasks, tl.MAML(0.5), jax.random.key(2), 100, 3)
     assert found.accuracy.mean > 0.95
+
+
+def test_a_sweep_on_images_is_meta_train(tmp_path):
+    """Any model and step size, by the documented keys; durable, as any other."""
+    import optax
+
+    tasks = tl.ImageTasks(
+        np.random.default_rng(0).integers(0, 256, (4, 6, 4, 4, 1), np.uint8), 2, 2
+    )
+    model, settings = tl.Convolutional(depth=1, width=2), {"num_tasks": 2, "num_queries": 3}
+    ds = tl.sweep(
+        tasks,
+        tl.MAML(0.1),
+        over={"step_size": [0.1, 0.4]},
+        model=model,
+        loss="sampled",
+        num_steps=6,
+        eval_tasks=4,
+        store=tmp_path / "store",
+        **settings,
+    )
+    keys = jax.random.split(jax.random.key(0), 3)
+    loss = tl.SampledLoss(tasks, tl.MAML(0.4), model=model, **settings)
+    run = tl.meta_train(loss, model.init(keys[0], tasks), optax.adam(0.01), 6, keys[1])
+    np.testing.assert_allclose(ds.loss.sel(step_size=0.4)[:-1], run.loss, rtol=1e-9)

@@ -14,37 +14,38 @@ from toylin.rules import MAML
 
 
 def step_departure(
-    params: Params, gradient: Float[Array, " dim"], step_size: Scalar
+    params: Params, gradient: Float[Array, " dim"] | Float[Array, "outputs dim"], step_size: Scalar
 ) -> Float[Array, ""]:
     """How far a finite step departs from the preconditioned one, relative to that.
 
     |w' - (w - alpha P G)| / |alpha P G|, where alpha P is ``induced_preconditioner`` and w' the
-    end-to-end vector after every layer has taken a step along A_i' G B_i'. Proportional to alpha as
-    alpha goes to zero, zero for one layer.
+    end-to-end matrix, row by row, after every layer has taken a step along A_i' G B_i'.
+    Proportional to alpha as alpha goes to zero, zero for one layer.
 
     Args:
-        params: (W_1, ..., W_L), one output.
-        gradient: G, shape (dim,), in the end-to-end vector.
+        params: (W_1, ..., W_L), W_l of shape (d_l, d_{l-1}).
+        gradient: G, in the end-to-end matrix: shape (dim,) for one output, else (outputs, dim).
         step_size: alpha, not zero.
 
     Raises:
         ValueError: ``params`` do not chain, ``gradient`` has another shape, or it or ``step_size``
             is zero (NaN where it is a tracer).
     """
-    check_params(params)
+    check_params(params, outputs=None)
     checks.not_zero("gradient", gradient)
     checks.not_zero("step_size", step_size)
     step_size = checks.numbers("step_size", step_size)
-    dim = params[0].shape[1]
-    if jnp.shape(gradient) != (dim,):
-        raise ValueError(f"gradient must have shape ({dim},), got {jnp.shape(gradient)}")
+    outputs, dim = params[-1].shape[0], params[0].shape[1]
+    wanted = (dim,) if outputs == 1 else (outputs, dim)
+    if jnp.shape(gradient) != wanted:
+        raise ValueError(f"gradient must have shape {wanted}, got {jnp.shape(gradient)}")
+    matrix = jnp.asarray(gradient).reshape(outputs, dim)
     below, above = products_below(tuple(params))[:-1], products_above(tuple(params))
     moved = tuple(
-        w - step_size * (a.T @ gradient[None, :] @ b.T)
-        for w, a, b in zip(params, above, below, strict=True)
+        w - step_size * (a.T @ matrix @ b.T) for w, a, b in zip(params, above, below, strict=True)
     )
-    first_order = -induced_preconditioner(params, MAML(step_size)) @ gradient
-    change = (end_to_end(moved) - end_to_end(params))[0]
+    first_order = -induced_preconditioner(params, MAML(step_size)) @ matrix.ravel()
+    change = (end_to_end(moved) - end_to_end(params)).ravel()
     return jnp.linalg.norm(change - first_order) / jnp.linalg.norm(first_order)
 
 
@@ -56,11 +57,11 @@ def imbalance(params: Params) -> Float[Array, " layers"]:
     Map it over a trajectory with ``jax.vmap``.
 
     Args:
-        params: (W_1, ..., W_L), one output.
+        params: (W_1, ..., W_L), W_l of shape (d_l, d_{l-1}).
 
     Source: Arora, Cohen and Hazan, ICML 2018, Theorem 1; Du, Hu and Lee, NeurIPS 2018.
     """
-    check_params(params)
+    check_params(params, outputs=None)
     gaps = [
         jnp.linalg.norm(above.T @ above - below @ below.T)
         for below, above in pairwise(tuple(params))

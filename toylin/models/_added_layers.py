@@ -13,8 +13,9 @@ def add_linear_layers(params: Params, num_layers: int, position: int = 0) -> Par
 
     The function computed is the same at the start, and a square factor adds no capacity, in
     regression as in logistic regression: only the gradients change. At the input (``position=0``)
-    the layers are d x d and act as a learned preconditioner of what is above; on top of a model
-    with one output they are numbers.
+    the layers are d x d and act as a learned preconditioner of what is above; on top
+    (``position=L``) they are as wide as there are outputs, numbers for one. For other models see
+    ``LinNet``.
 
     Args:
         params: (W_1, ..., W_L), W_l of shape (d_l, d_{l-1}).
@@ -34,7 +35,7 @@ def add_linear_layers(params: Params, num_layers: int, position: int = 0) -> Par
     >>> [w.shape for w in add_linear_layers(shallow, num_layers=2)]
     [(2, 2), (2, 2), (1, 2)]
     """
-    check_params(params)
+    check_params(params, outputs=None)
     checks.integer("num_layers", num_layers, minimum=0)
     checks.integer("position", position, minimum=0)
     if position > len(params):

@@ -71,6 +71,12 @@ def model_function(model: Any) -> Any:
     return predict if isinstance(model, DeepLinear) else lambda params, x: model(params, x)
 
 
+def _as_number(leaf: Any, dtype: np.dtype) -> Array:
+    """A setting in the float type of the run; arrays of integers are data (bytes, counts)."""
+    whole = jnp.ndim(leaf) > 0 and jax.dtypes.issubdtype(jnp.result_type(leaf), np.integer)
+    return jnp.asarray(leaf) if whole else jnp.asarray(leaf, dtype)
+
+
 def start(problem: Problem, seed: Any, dtype: str) -> tuple[Any, Rule, tuple[Array, Array]]:
     """Where a run starts: parameters, rule, and the keys of its tasks and of its evaluation."""
     key_init, key_train, key_eval = jax.random.split(jax.random.key(seed), 3)
@@ -134,7 +140,7 @@ def train(
     ``unrolled``: with trip counts that can be read off the traced program.
     """
     dtype = np.dtype(recipe.dtype)
-    problem = jax.tree.map(lambda x: jnp.asarray(x, dtype), inputs.problem)
+    problem = jax.tree.map(lambda x: _as_number(x, dtype), inputs.problem)
     inputs = inputs._replace(problem=problem)
     params, rule, (key_train, key_eval) = start(problem, inputs.seed, recipe.dtype)
     losses = _losses(inputs, params, rule, table, recipe)
