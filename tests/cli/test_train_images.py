@@ -69,6 +69,31 @@ def test_several_classes_and_tests_on_toy_tasks(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
+    ("flags", "layers"),
+    [
+        ("--tasks omniglot --model convolutional --depth 1 --width 3 --rotations", 2),
+        ("--tasks omniglot --model mlp --depth 3 --width 5 --rule meta-sgd", 3),
+        ("--dim 2 --model mlp --depth 2 --width 4 --shots 5", 2),
+    ],
+)
+def test_networks(flags, layers, root, tmp_path, monkeypatch, capsys):
+    words = flags.split()
+    if "omniglot" in words:
+        words += ["--root", str(root), *SMALL.split()]
+    out = tmp_path / "run.npz"
+    words += ["--num-steps", "3", "--out", str(out)]
+    code, text, error = run_command(monkeypatch, capsys, "train", *words)
+    assert code == 0, error
+    assert ("accuracy on unseen tasks" in text) == ("omniglot" in words)
+    run = tl.load_run(out)
+    assert len(run.params) == layers
+    assert set(run.params[-1]) == {"weight", "bias"}
+    code, text, _ = run_command(monkeypatch, capsys, "runs", str(tmp_path))
+    assert code == 0
+    assert "shallow" not in text  # the floors of linear models are not theirs
+
+
+@pytest.mark.parametrize(
     ("flags", "message"),
     [
         ("--tasks omniglot", "--root must be the folder that holds omniglot's images"),
@@ -84,6 +109,10 @@ def test_several_classes_and_tests_on_toy_tasks(tmp_path, monkeypatch, capsys):
         ),
         ("--tasks omniglot --root {root} --size 4 --ways 9", "ways must be at most 4"),
         ("--tasks omniglot --root {root} --size 4 --ways 2 --shots 6", "shots must leave room"),
+        ("--model convolutional", "--model convolutional is for images"),
+        ("--model mlp --widths 1,2,1", "--widths is for --model linear"),
+        ("--width 3 --widths 1,2,1", "--width is said by --widths too"),
+        ("--rotations", "--rotations is for --tasks omniglot or"),
         ("--ways 3", "--ways is for --tasks classification or"),
         ("--root {root}", "--root is for --tasks omniglot or"),
         ("--depth 2 --widths 1,1", "--depth is said by --widths too"),

@@ -109,6 +109,19 @@ def test_rules_serve_networks_and_added_layers():
     assert abs(losses[3] - losses[0]) > 1e-6
 
 
+def test_one_output_is_a_number_a_point():
+    tasks = tl.LinearRegression(dim=2, shots=3)
+    batch = tasks.sample(jax.random.key(0), 2, 4)
+    model = tl.LinNet(tl.MLP((3,)), output_layers=2)
+    params = model.init(jax.random.key(1), tasks)
+    assert model(params, batch.query.x[0]).shape == (4,)
+    doubled = {**params, "output": (2 * jnp.eye(1), 3 * jnp.eye(1))}
+    np.testing.assert_allclose(
+        model(doubled, batch.query.x[0]), 6 * model(params, batch.query.x[0]), rtol=1e-14
+    )
+    assert tl.autodiff.outer_loss(params, batch, tl.MAML(0.1), model) > 0
+
+
 def test_equal_networks_share_programs():
     assert tl.Convolutional(2, 8) == tl.Convolutional(2, 8)
     assert hash(tl.LinNet(tl.MLP((3,)))) == hash(tl.LinNet(tl.MLP((3,))))

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import click
+import jax
 import jax.numpy as jnp
 
 from toylin import images
 from toylin.cli._common import COUNT, FINITE, SHOTS
-from toylin.models import MAX_DEPTH
+from toylin.models import MAX_DEPTH, MLP, Convolutional, DeepLinear, predict
 from toylin.tasks import (
     BinaryClassification,
     Classification,
@@ -57,10 +58,15 @@ _OPTIONS = (
     ),
     _option("--depth", "Layers of the model, 2 by default; 1 is shallow.",
             type=click.IntRange(1, MAX_DEPTH)),
-    _option("--dim", "Toy tasks: input dimension, and width of every hidden layer; 1 by default.",
+    _option("--dim", "Toy tasks: input dimension; 1 by default.",
             type=COUNT),
     _option("--widths", "All widths of the model, inputs first, in place of --depth and --dim.",
             type=_Widths()),
+    click.option("--model", default="linear", show_default=True, help="The deep linear model, or a "
+                 "network: a perceptron, or the field's convolutional one.",
+                 type=click.Choice(["linear", "mlp", "convolutional"])),
+    _option("--width", "The width of hidden layers, or filters of a layer: 64 on images, else the "
+            "inputs' dimension.", type=COUNT),
     _option("--shots", "Support points a task (of each class, where there are --ways), or the word "
             "population; 10 by default, 5 on images.", type=SHOTS),
     _option("--noise-std", "Regression: label noise; none by default.", type=FINITE),
@@ -71,6 +77,8 @@ _OPTIONS = (
     _option("--root", "Images: the folder that holds them.", type=click.Path()),
     _option("--size", "Images: the side that they are brought to; as published by default.",
             type=click.IntRange(1, 4096)),
+    click.option("--rotations", is_flag=True, help="Images: train on each class turned by 0, 90, "
+                 "180 and 270 degrees, as four classes."),
 )  # fmt: skip
 # Which kinds of tasks a flag is for.
 _FOR = {
@@ -79,6 +87,7 @@ _FOR = {
     "ways": ("classification", *COLLECTIONS),
     "root": tuple(COLLECTIONS),
     "size": tuple(COLLECTIONS),
+    "rotations": tuple(COLLECTIONS),
 }
 
 
@@ -88,14 +97,14 @@ class Training(NamedTuple):
     Attributes:
         tasks: the law of tasks to train on.
         unseen: the law of tasks to test on; None where training never sees a task twice.
-        widths: of the deep linear model.
-        dtype: of its parameters.
+        model: a function ``model(params, x)``.
+        start: makes its random start of a key.
     """
 
     tasks: TaskLaw
     unseen: TaskLaw | None
-    widths: tuple[int, ...]
-    dtype: Any
+    model: Any
+    start: Callable[[jax.Array], Any]
 
 
 def task_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -122,7 +131,12 @@ def complete(settings: dict[str, Any], given: set[str]) -> dict[str, Any]:
             raise click.UsageError(
                 f"--{name.replace('_', '-')} is for --tasks {' or '.join(kinds)}, got {kind}"
             )
-    for name in {"depth", "dim"} & given:
+    if settings["model"] != "linear":
+        if "widths" in given:
+            raise click.UsageError("--widths is for --model linear: say --depth and --width")
+        if settings["model"] == "convolutional" and not on_images:
+            raise click.UsageError(f"--model convolutional is for images, got --tasks {kind}")
+    for name in {"depth", "dim", "width"} & given:
         if "widths" in given:
             raise click.UsageError(f"--{name} is said by --widths too: give one of them")
     if on_images and settings["root"] is None:
@@ -164,22 +178,30 @@ def training_of(settings: dict[str, Any]) -> Training:
     tasks: LinearRegression | BinaryClassification | Classification | ImageTasks
     if kind in TOYS:
         tasks = toy_tasks(settings)
-        hidden = int(tasks.dim)
     else:
         tasks, unseen = (_image_tasks(settings, split) for split in ("train", "test"))
-        hidden = _HIDDEN
-    dim, depth = tasks.dim, settings["depth"] or 2
-    assert dim is not None
-    widths = settings["widths"] or (dim, *[hidden] * (depth - 1), tasks.outputs)
-    if (widths[0], widths[-1]) != (dim, tasks.outputs):
+    width = settings["width"] or (_HIDDEN if kind in COLLECTIONS else int(tasks.dim or 1))
+    depth, dtype = settings["depth"] or 2, jnp.float32 if kind in COLLECTIONS else None
+    network: Any = {
+        "linear": DeepLinear(depth, width, settings["widths"]),
+        "mlp": MLP((width,) * (depth - 1)),
+        "convolutional": Convolutional(depth, width),
+    }[settings["model"]]
+    ends = tasks.dim, tasks.outputs
+    if (widths := settings["widths"]) and (widths[0], widths[-1]) != ends:
         raise click.UsageError(
-            f"--widths must start with {dim}, the numbers of an input, and end with "
-            f"{tasks.outputs}, the outputs, got {','.join(map(str, widths))}"
+            f"--widths must start with {ends[0]}, the numbers of an input, and end with "
+            f"{ends[1]}, the outputs, got {','.join(map(str, widths))}"
         )
-    return Training(tasks, unseen, widths, jnp.float32 if kind in COLLECTIONS else None)
+    model = predict if settings["model"] == "linear" else network
+    return Training(tasks, unseen, model, lambda key: network.init(key, tasks, dtype))
 
 
 def _image_tasks(settings: dict[str, Any], split: str) -> ImageTasks:
     size = {} if settings["size"] is None else {"size": settings["size"]}
     classes = COLLECTIONS[settings["tasks"]](settings["root"], split, **size)
-    return ImageTasks(classes.flat(), settings["ways"], settings["shots"])
+    if settings["rotations"] and split == "train":
+        classes = classes.with_rotations()
+    if settings["model"] == "linear":
+        classes = classes.flat()
+    return ImageTasks(classes, settings["ways"], settings["shots"])

@@ -65,7 +65,8 @@ def _levels(run: SavedRun) -> dict[str, float]:
     """What the run is read against; nothing where its settings do not state regression tasks."""
     try:
         tasks: Any = toy_tasks(run.settings)
-        if isinstance(run.rule, MAML):
+        linear = run.settings.get("model", "linear") == "linear"
+        if linear and isinstance(run.rule, MAML):
             return reference_losses(tasks, run.rule)
         unadapted = reference_losses(tasks, MAML(0.0))
     except (KeyError, TypeError, ValueError, click.UsageError):

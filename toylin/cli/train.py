@@ -12,10 +12,11 @@ import click
 import jax
 import numpy as np
 
+from toylin._internal.compiling import keep_programs
 from toylin.cli._common import COUNT, FINITE, SEED, finite, report, use_float64
 from toylin.cli._training_tasks import COLLECTIONS, complete, task_options, training_of
 from toylin.limits import Evaluation, evaluate
-from toylin.models import Params, init
+from toylin.models import Params
 from toylin.rules import RULES, Rule, make_rule, rule_options
 from toylin.training import Run, SampledLoss, joint, loss_ends, meta_train, save_run, separate
 
@@ -94,7 +95,9 @@ def command(ctx: click.Context, out: Path, as_json: bool, **settings: Any) -> No
         if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
     }
     settings = _with_defaults(complete(settings, given))
-    if settings["tasks"] not in COLLECTIONS:
+    if settings["tasks"] in COLLECTIONS:
+        keep_programs()
+    else:
         use_float64()
     prepare(out.parent)
     with report(aside=as_json) as written:
@@ -134,9 +137,10 @@ def _train(settings: dict[str, Any], watched: bool) -> tuple[Run, Evaluation | N
 
     training = training_of(settings)
     key_start, key_tasks = jax.random.split(jax.random.key(settings["seed"]))
-    params = init(key_start, training.widths, dtype=training.dtype)
+    params = training.start(key_start)
     rule = _rule(params, settings)
-    loss = SampledLoss(training.tasks, rule, settings["num_tasks"], settings["num_queries"])
+    sizes = settings["num_tasks"], settings["num_queries"]
+    loss = SampledLoss(training.tasks, rule, *sizes, training.model)
     optimizer = separate(
         optax.adam(settings["learning_rate"]), optax.adam(settings["rule_learning_rate"])
     )
@@ -147,10 +151,10 @@ def _train(settings: dict[str, Any], watched: bool) -> tuple[Run, Evaluation | N
     if settings["test_tasks"] is None or run.interrupted:
         return run, None
     key = jax.random.fold_in(key_tasks, settings["num_steps"])
+    params, rule = run.params
     unseen = training.unseen or training.tasks
-    return run, evaluate(
-        run.params[0], unseen, run.params[1], key, settings["test_tasks"], settings["num_queries"]
-    )
+    sizes = settings["test_tasks"], settings["num_queries"]
+    return run, evaluate(params, unseen, rule, key, *sizes, training.model)
 
 
 def _summary(
@@ -207,7 +211,7 @@ def _plot(out: Path, losses: np.ndarray, settings: dict[str, Any]) -> Path:
         axes = figure.add_subplot()
         training_curve(axes, np.arange(len(losses)), losses, colour, window=window)
         axes.set_yscale("log")
-        axes.set_title(f"{settings['rule']}, depth {depth}", loc="left")
+        axes.set_title(f"{settings['model']}, {settings['rule']}, depth {depth}", loc="left")
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=200)
     path = out.with_suffix(".png")

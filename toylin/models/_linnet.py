@@ -68,10 +68,10 @@ class LinNet:
         }
 
     def __call__(self, params: dict[str, Any], x: Array) -> Array:
-        """The outputs, a row a point."""
+        """The outputs, a row a point; one output is a number."""
         for w in params["input"]:
             x = x @ w.T
         x = self.model(params["model"], x)
         for w in params["output"]:
-            x = x @ w.T
+            x = x * w[0, 0] if x.ndim == 1 else x @ w.T
         return x

@@ -60,12 +60,12 @@ class MLP:
         )
 
     def __call__(self, params: tuple[Layer, ...], x: Float[Array, "points ..."]) -> Array:
-        """The outputs, a row a point."""
+        """The outputs, a row a point; one output is a number."""
         _check_layers(params, len(self.hidden) + 1)
         x = x.reshape(len(x), -1)
         for layer in params[:-1]:
             x = jax.nn.relu(_apply(layer, x))
-        return _apply(params[-1], x)
+        return _head(params[-1], x)
 
 
 @pytree_dataclass
@@ -123,12 +123,12 @@ class Convolutional:
     def __call__(
         self, params: tuple[Layer, ...], x: Float[Array, "points height width channels"]
     ) -> Array:
-        """The outputs, a row a point."""
+        """The outputs, a row a point; one output is a number."""
         _check_layers(params, self.depth + 1)
         checks.ndim("x", x, 4)
         for block in params[:-1]:
             x = _pool(jax.nn.relu(_normalise(block, _convolve(block["kernel"], x))))
-        return _apply(params[-1], x.reshape(len(x), -1))
+        return _head(params[-1], x.reshape(len(x), -1))
 
 
 def input_shape(tasks: Any) -> tuple[int, ...]:
@@ -171,6 +171,12 @@ def _check_layers(params: Any, number: int) -> None:
 
 def _apply(layer: Layer, x: Array) -> Array:
     return x @ layer["weight"].T + layer["bias"]
+
+
+def _head(layer: Layer, x: Array) -> Array:
+    """A row a point or, for one output, a number."""
+    outputs = _apply(layer, x)
+    return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
 
 def _convolve(kernel: Float[Array, "out in 3 3"], x: Array) -> Array:
