@@ -25,7 +25,7 @@ jax.config.update("jax_enable_x64", True)
 
 # Each draw may compile; time is bounded by the number of examples instead.
 _COMMON = {"deadline": None, "print_blob": True, "derandomize": True}
-hypothesis.settings.register_profile("ci", max_examples=15, **_COMMON)
+hypothesis.settings.register_profile("ci", max_examples=10, **_COMMON)
 hypothesis.settings.register_profile("thorough", max_examples=500, **_COMMON)
 hypothesis.settings.load_profile(os.environ.get("TOYLIN_TESTS", "ci"))
 

@@ -97,6 +97,8 @@ def good() -> dict[str, Any]:
         "MLP.hidden": (3,),
         "LinNet.model": tl.MLP((3,)),
         "input_layers": 1,
+        "strength": 0.5,
+        "iterations": 1,
         "output_layers": 1,
         "evaluate.num_queries": 3,
         "output_cov": 1.0,

@@ -9,9 +9,13 @@ from types import ModuleType
 import jax
 import jax.numpy as jnp
 import numpy as np
+from hypothesis import settings
 
 import toylin as tl
 from toylin.cli import main
+
+# For tests whose every draw is dear: half of what the profile asks for.
+half_as_many = settings(max_examples=settings.default.max_examples // 2)
 
 WEIGHTS = (0.7, -0.9, 1.1, 0.8, -1.2)
 

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from binary_reference import loss_and_slope
-from hypothesis import given, settings
+from helpers import half_as_many
+from hypothesis import given
 from hypothesis import strategies as st
 
 import toylin as tl
@@ -77,7 +78,7 @@ def test_inner_gradient_and_adaptation_agree_with_autodiff(widths, seed, scale, 
     assert max(float(jnp.abs(a - w).max()) for a, w in zip(adapted, params, strict=True)) > 1e-6
 
 
-@settings(max_examples=12)
+@half_as_many
 @given(
     widths=st.sampled_from(SHAPES[1:]),
     seed=st.integers(0, 99),
@@ -105,7 +106,7 @@ def tensor_rule(tasks: tl.BinaryClassification, nodes: int) -> Batch:
     return Batch(data, data, mean, jnp.asarray(weight))
 
 
-@settings(max_examples=10)
+@half_as_many
 @given(
     dim=st.sampled_from([1, 2]),
     widths=st.sampled_from([(), (1,)]),
@@ -187,7 +188,7 @@ def at(x, dim: int, steps: int) -> jax.Array:
     return tl.closed_form.outer_loss(params, tasks, tl.MAML(step_size, steps))
 
 
-@settings(max_examples=10)
+@half_as_many
 @given(
     sizes=st.sampled_from([(1, 1, 0), (2, 1, 1), (4, 2, 0)]),
     first=st.floats(0.0, 2.0),

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from helpers import half_as_many
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
@@ -58,7 +59,7 @@ def loss_and_slope(start, tasks, rule):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=5)
+@half_as_many
 @given(seed=st.integers(0, 10**6), shots=st.sampled_from([None, 1, 20]))
 def test_the_best_preconditioner_of_several_outputs(kind, seed, shots):
     """Its rule reaches its loss, and no number that it could learn improves on it.

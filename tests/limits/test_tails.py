@@ -9,7 +9,8 @@ import pytest
 import scipy.optimize
 import scipy.special
 import scipy.stats
-from hypothesis import given, settings
+from helpers import half_as_many
+from hypothesis import given
 from hypothesis import strategies as st
 
 import toylin as tl
@@ -106,7 +107,7 @@ S_NODES = {shots: s_nodes(shots) for shots in (1, 5, 40)}
 
 
 @pytest.mark.parametrize(("shots", "dtype"), [(1, np.float64), (5, np.float32), (40, np.float64)])
-@settings(max_examples=8)
+@half_as_many
 @given(
     step_size=st.floats(0.05, 0.4),
     noise=st.sampled_from([0.0, 0.1, 1.0, 10.0]),
@@ -174,7 +175,7 @@ def diverging(shots, step_size, tasks):
     return given_s(s) @ weight
 
 
-@settings(max_examples=12)
+@half_as_many
 @given(
     shots=st.sampled_from([None, 1, 5]),
     step_size=st.floats(0.17, 0.9),
