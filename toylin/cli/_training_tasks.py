@@ -141,9 +141,11 @@ def complete(settings: dict[str, Any], given: set[str]) -> dict[str, Any]:
             raise click.UsageError(f"--{name} is said by --widths too: give one of them")
     if on_images and settings["root"] is None:
         raise click.UsageError(f"--root must be the folder that holds {kind}'s images")
-    defaults = {"shots": 10, "num_queries": 10}
+    defaults = {"shots": 10, "num_queries": 10, "num_tasks": 32, "learning_rate": 0.01}
     if on_images:
-        defaults = {"shots": 5, "num_queries": 15, "ways": 5}
+        defaults = {"shots": 5, "num_queries": 15, "num_tasks": 16, "learning_rate": 0.001}
+        defaults |= {"ways": 5, "test_tasks": 600}
+    defaults["depth"] = len(settings["widths"]) - 1 if settings["widths"] else 2
     settings = settings | {n: v for n, v in defaults.items() if n not in given}
     if settings["ways"] is not None and settings["shots"] is None:
         raise click.UsageError("--shots must be a number where there are --ways")
@@ -181,7 +183,7 @@ def training_of(settings: dict[str, Any]) -> Training:
     else:
         tasks, unseen = (_image_tasks(settings, split) for split in ("train", "test"))
     width = settings["width"] or (_HIDDEN if kind in COLLECTIONS else int(tasks.dim or 1))
-    depth, dtype = settings["depth"] or 2, jnp.float32 if kind in COLLECTIONS else None
+    depth, dtype = settings["depth"], jnp.float32 if kind in COLLECTIONS else None
     network: Any = {
         "linear": DeepLinear(depth, width, settings["widths"]),
         "mlp": MLP((width,) * (depth - 1)),

@@ -15,7 +15,7 @@ import numpy as np
 from toylin._internal.compiling import keep_programs
 from toylin.cli._common import COUNT, FINITE, SEED, finite, report, use_float64
 from toylin.cli._training_tasks import COLLECTIONS, complete, task_options, training_of
-from toylin.limits import Evaluation, evaluate
+from toylin.limits import Estimate, Evaluation, evaluate
 from toylin.models import Params
 from toylin.rules import RULES, Rule, make_rule, rule_options
 from toylin.training import Run, SampledLoss, joint, loss_ends, meta_train, save_run, separate
@@ -94,7 +94,10 @@ def command(ctx: click.Context, out: Path, as_json: bool, **settings: Any) -> No
         for name in settings
         if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
     }
-    settings = _with_defaults(complete(settings, given))
+    settings = complete(settings, given)
+    if settings["rule_learning_rate"] is None:
+        learned = RULES[settings["rule"]].learned
+        settings["rule_learning_rate"] = settings["learning_rate"] if learned else 0.0
     if settings["tasks"] in COLLECTIONS:
         keep_programs()
     else:
@@ -115,20 +118,6 @@ def command(ctx: click.Context, out: Path, as_json: bool, **settings: Any) -> No
         click.echo(f"stopped after {len(losses)} meta-iterations, which are saved", err=True)
         raise click.Abort
     click.echo(f"next: {shlex.join(['toylin', 'runs', str(out.parent)])}", err=as_json)
-
-
-def _with_defaults(settings: dict[str, Any]) -> dict[str, Any]:
-    on_images = settings["tasks"] in COLLECTIONS
-    defaults = {
-        "num_tasks": 16 if on_images else 32,
-        "learning_rate": 0.001 if on_images else 0.01,
-        "test_tasks": 600 if on_images else None,
-    }
-    settings |= {n: v for n, v in defaults.items() if settings[n] is None}
-    if settings["rule_learning_rate"] is None:
-        learned = RULES[settings["rule"]].learned
-        settings["rule_learning_rate"] = settings["learning_rate"] if learned else 0.0
-    return settings
 
 
 def _train(settings: dict[str, Any], watched: bool) -> tuple[Run, Evaluation | None]:
@@ -161,10 +150,9 @@ def _summary(
     out: Path, ends: Any, found: Evaluation | None, settings: dict[str, Any]
 ) -> dict[str, Any]:
     summary = {"run": str(out), "first_loss": ends.first, "last_loss": ends.last}
-    for name, test in () if found is None else found._asdict().items():
-        if test is not None:
-            summary[f"test_{name}"] = float(test.mean)
-            summary[f"test_{name}_stderr"] = float(test.stderr)
+    for name, test in _tests(found).items():
+        summary[f"test_{name}"] = float(test.mean)
+        summary[f"test_{name}_stderr"] = float(test.stderr)
     return {name: finite(value) for name, value in summary.items()} | {"settings": settings}
 
 
@@ -173,9 +161,14 @@ def _say(ends: Any, found: Evaluation | None) -> None:
         f"loss {ends.first:.6g} over the first tenth of the iterations, "
         f"{ends.last:.6g} over the last"
     )
-    for name, test in () if found is None else found._asdict().items():
-        if test is not None:
-            click.echo(f"{name} on unseen tasks {test.mean:.4f} +- {test.stderr:.4f}")
+    for name, test in _tests(found).items():
+        click.echo(f"{name} on unseen tasks {test.mean:.4f} +- {test.stderr:.4f}")
+
+
+def _tests(found: Evaluation | None) -> dict[str, Estimate]:
+    """What was measured on unseen tasks, by name."""
+    measured = {} if found is None else found._asdict()
+    return {name: test for name, test in measured.items() if test is not None}
 
 
 def _check_finite(run: Run) -> None:
@@ -204,14 +197,15 @@ def _plot(out: Path, losses: np.ndarray, settings: dict[str, Any]) -> Path:
     from toylin.plotting import COLUMN, DEEP, SHALLOW, new_figure, style, training_curve
 
     window = max(1, len(losses) // 50)
-    depth = len(settings["widths"] or ()) - 1 if settings["widths"] else settings["depth"] or 2
-    colour = SHALLOW if depth == 1 else DEEP
+    colour = SHALLOW if settings["depth"] == 1 else DEEP
     with style():
         figure = new_figure(COLUMN, 2.2)
         axes = figure.add_subplot()
         training_curve(axes, np.arange(len(losses)), losses, colour, window=window)
         axes.set_yscale("log")
-        axes.set_title(f"{settings['model']}, {settings['rule']}, depth {depth}", loc="left")
+        axes.set_title(
+            f"{settings['model']}, {settings['rule']}, depth {settings['depth']}", loc="left"
+        )
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=200)
     path = out.with_suffix(".png")

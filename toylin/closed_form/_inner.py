@@ -14,10 +14,7 @@ from toylin.closed_form import _layers
 from toylin.closed_form._end_to_end import Differentiable
 from toylin.models import Model, Params, predict
 from toylin.rules import Rule, check_linear, check_rule, check_support
-from toylin.tasks import (
-    Data,
-    RegressionPoints,
-)
+from toylin.tasks import Data, RegressionPoints
 
 
 def check_linear_model(model: Model) -> None:

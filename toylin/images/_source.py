@@ -81,25 +81,19 @@ def _look_in_zip(path: Path) -> Source:
 def _look_in_folder(path: Path) -> Source:
     if not path.is_dir():
         raise ValueError("there is no such folder or file")
-    files, empty, stamps = [], [], []
+    stamps, empty = {}, []
     for folder, folders, names in os.walk(path):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         below = Path(folder).relative_to(path).as_posix()
-        found = [n if below == "." else f"{below}/{n}" for n in sorted(names)]
+        found = [n if below == "." else f"{below}/{n}" for n in names]
         found = [name for name in found if _wanted(name)]
         if not found and not folders and below != ".":
             empty.append(below)
         for name in found:
             about = os.stat(path / name)
-            files.append(name)
-            stamps.append(f"{name} {about.st_size} {about.st_mtime_ns}")
-    order = sorted(range(len(files)), key=files.__getitem__)
-    return Source(
-        path,
-        tuple(files[i] for i in order),
-        tuple(empty),
-        _digest([stamps[i] for i in order]),
-    )
+            stamps[name] = f"{name} {about.st_size} {about.st_mtime_ns}"
+    files = tuple(sorted(stamps))
+    return Source(path, files, tuple(empty), _digest([stamps[name] for name in files]))
 
 
 def _digest(lines: list[str]) -> str:

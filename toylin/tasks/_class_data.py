@@ -15,6 +15,15 @@ from toylin.models import Model, predict
 from toylin.tasks._points import check_point_axes, check_points
 
 
+def class_after_class(x: Float[Array, "tasks classes points *shape"]) -> ClassPoints:
+    """Tasks that show the same number of points of every class, one class after the other."""
+    num, classes, points, *shape = x.shape
+    labels = jnp.repeat(jnp.arange(classes), points)
+    return ClassPoints(
+        x.reshape(num, -1, *shape), jnp.broadcast_to(labels, (num, len(labels))), classes
+    )
+
+
 @pytree_dataclass
 class ClassPoints:
     """Points x of classes y in 0, ..., C - 1 under softmax cross-entropy.

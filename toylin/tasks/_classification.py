@@ -15,7 +15,7 @@ from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, Float, PRNGKeyArray
 from toylin.quadrature import normals, uniform_rows
 from toylin.tasks._batch import Batch
-from toylin.tasks._class_data import ClassPoints
+from toylin.tasks._class_data import ClassPoints, class_after_class
 from toylin.tasks._covariance import Covariance, correlate
 from toylin.tasks._law import check_sizes
 
@@ -107,12 +107,5 @@ class Classification:
 
     def _show(self, u: Float[Array, "rows tasks"], mean: Array) -> ClassPoints:
         """As many points of every class as the rows are enough for."""
-        num = len(mean)
-        z = normals(u).T.reshape(num, self.classes, -1, self.dim)
-        x = mean[:, :, None, :] + correlate(z, self.x_cov, self.dim)
-        labels = jnp.repeat(jnp.arange(self.classes), z.shape[2])
-        return ClassPoints(
-            x=x.reshape(num, -1, self.dim),
-            y=jnp.broadcast_to(labels, (num, len(labels))),
-            classes=self.classes,
-        )
+        z = normals(u).T.reshape(len(mean), self.classes, -1, self.dim)
+        return class_after_class(mean[:, :, None, :] + correlate(z, self.x_cov, self.dim))

@@ -14,7 +14,7 @@ from toylin._internal.dtypes import float_dtype
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, Int, PRNGKeyArray
 from toylin.tasks._batch import Batch
-from toylin.tasks._class_data import ClassPoints
+from toylin.tasks._class_data import ClassPoints, class_after_class
 from toylin.tasks._image_classes import ImageClasses
 from toylin.tasks._law import check_sizes
 
@@ -118,10 +118,9 @@ class ImageTasks:
 
         def show(images: Array) -> ClassPoints:
             x = pool[which[:, :, None], images]
-            x = x.reshape(num_tasks, -1, *self.images.shape)
-            x = x.astype(dtype) / 255 if x.dtype == jnp.uint8 else x.astype(dtype)
-            labels = jnp.repeat(jnp.arange(self.ways), images.shape[2])
-            return ClassPoints(x, jnp.broadcast_to(labels, (num_tasks, len(labels))), self.ways)
+            return class_after_class(
+                x.astype(dtype) / 255 if x.dtype == jnp.uint8 else x.astype(dtype)
+            )
 
         return Batch(show(images[:, :, : self.shots]), show(images[:, :, self.shots :]), which)
 
