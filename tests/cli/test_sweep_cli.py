@@ -98,7 +98,7 @@ def test_ctrl_c_stops_after_the_chunk_and_resumes(tmp_path):
     args += ["--store", str(store), "--memory", "600kB"]
     program = [sys.executable, "-c", "from toylin.cli import main; main()", *args]
     process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True)
-    while not list(store.glob(".checksums/[0-9]*")):
+    while not list(store.glob(".checksums/*[0-9]")):
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
