@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import assert_close
 
 import toylin as tl
 
@@ -66,3 +67,13 @@ def test_bad_input_is_refused(change, message):
     good = {"params": PARAMS, "tasks": TASKS, "rule": RULE, "key": jax.random.key(0)}
     with pytest.raises(ValueError, match=message):
         tl.evaluate(**good | change)
+
+
+def test_the_short_way_of_wide_inputs_scores_alike():
+    """The same tasks through a model that is not known to be linear."""
+    tasks = tl.Classification(dim=70, classes=3, x_cov=0.3, shots=2)
+    params = tl.init(jax.random.key(0), (70, 7, 3))
+    args = (params, tasks, RULE, jax.random.key(1), 20, 4)
+    short = tl.evaluate(*args)
+    long = tl.evaluate(*args, model=lambda params, x: tl.predict(params, x))
+    assert_close(short, long, 1e-13)

@@ -1,10 +1,11 @@
 """MAML on inputs of many numbers: no task gets a first layer of its own.
 
-With A the product of the layers above the first and E the loss's gradient in the outputs, a row a
-support point, a step changes W_1 by -step_size A'E'X, X the support's inputs. All that the layers
-above see of W_1 are the images W_1 x of the points, which change by the products of x with the few
-rows of E'X. So the images of all tasks' points are one large product of matrices, and what adapts
-a task is as small as its outputs. Exact: only the order of sums differs.
+With X the inputs of the support, a row a point, B the product of the layers above the first and E
+the gradient of the loss in the outputs, a row a point, a step takes step_size B'E'X from W_1 and
+step_size times the gradient in B, E'X W_1', through the layers that make B, from those. So W_1 of a
+task is W_1 - C'X, for one C of as many rows as there are points, and all that is needed of it is
+its products with the few rows of E'X and of B: what adapts a task is as small as its outputs.
+Exact: only the order of sums differs.
 """
 
 from __future__ import annotations
@@ -38,43 +39,62 @@ def serves(params: Any, batch: Batch, rule: Rule, model: Model) -> bool:
 
 def task_losses(params: Params, batch: Batch, rule: Rule) -> Float[Array, " tasks"]:
     """Every task's query loss after adaptation."""
+    return jax.vmap(lambda query, outputs: seen(query, outputs).loss(None, shown))(
+        batch.query, query_outputs(params, batch, rule)
+    )
+
+
+def query_outputs(params: Params, batch: Batch, rule: Rule) -> Float[Array, "tasks points outputs"]:
+    """Every task's outputs at its query points after adaptation."""
     first, *upper = params
+    support: Any = batch.support
+    outputs, points = upper[-1].shape[0], support.x.shape[1]
+    rows_are_fewer = 2 * outputs * rule.steps <= points
+    images = None if rows_are_fewer else support.x @ first.T
 
-    def one(support: Any, query: Any, at_support: Array, at_query: Array) -> Array:
-        def step(carry: tuple[Array, Array, list[Array]]) -> tuple[Array, Array, list[Array]]:
-            at_support, at_query, upper = carry
-            outputs, back = jax.vjp(_outputs, upper, at_support)
-            slope = jax.grad(lambda z: _loss(support, z))(outputs)
-            grads = slope, back(slope)[0]
+    def one(support: Any, query: Any, images: Array | None) -> Array:
+        x = support.x
+
+        def at_support(above: Array, moved: Array | None) -> Array:
+            """The outputs of the support."""
+            z = x @ (above @ first).T if images is None else images @ above.T
+            return z if moved is None else z - x @ (above @ moved.T @ x).T
+
+        def in_hidden(slope: Array, moved: Array | None) -> Array:
+            """The gradient in the product of the layers above, E'X times W_1 of the task."""
+            rows = slope.T @ x
+            start = rows @ first.T if images is None else slope.T @ images
+            return start if moved is None else start - rows @ x.T @ moved
+
+        def step(moved: Array | None, upper: list[Array]) -> tuple[Array, list[Array]]:
+            above, back = jax.vjp(_product, upper)
+            slope = jax.grad(lambda z: seen(support, z).loss(None, shown))(at_support(above, moved))
+            grads = slope, back(in_hidden(slope, moved))[0]
             if rule.first_order:
-                grads = jax.lax.stop_gradient(grads)
+                grads, above = jax.lax.stop_gradient((grads, above))
             slope, updates = rule.update(grads)
-            rows, above = slope.T @ support.x, reduce(lambda a, w: w @ a, upper)
-            if rule.first_order:
-                above = jax.lax.stop_gradient(above)
-            moved = [
-                at - (x @ rows.T) @ above
-                for at, x in ((at_support, support.x), (at_query, query.x))
-            ]
-            return *moved, [w - u for w, u in zip(upper, updates, strict=True)]
+            change = slope @ above
+            moved = change if moved is None else moved + change
+            return moved, [w - u for w, u in zip(upper, updates, strict=True)]
 
-        _, at_query, above = repeat(step, (at_support, at_query, upper), rule.steps)
-        return _loss(query, _outputs(above, at_query))
+        # The first step apart: nothing has moved yet, and often there is no other.
+        moved, last = repeat(lambda carry: step(*carry), step(None, upper), rule.steps - 1)
+        above = _product(last)
+        return query.x @ (above @ first - above @ moved.T @ x).T
 
-    def images(data: Any) -> Array:
-        flat = data.x.reshape(-1, data.x.shape[-1]) @ first.T
-        return flat.reshape(*data.x.shape[:-1], -1)
-
-    support, query = batch.support, batch.query
-    return jax.vmap(one)(support, query, images(support), images(query))
+    return jax.vmap(one)(support, batch.query, images)
 
 
-def _outputs(upper: list[Array], images: Array) -> Array:
-    """What the layers above the first make of its images."""
-    return reduce(lambda x, w: x @ w.T, upper, images)
+def _product(upper: list[Array]) -> Array:
+    """Of the layers above the first."""
+    return reduce(lambda product, w: w @ product, upper)
 
 
-def _loss(data: Any, outputs: Array) -> Array:
-    """The loss of data to whose points a model has given these outputs."""
-    shown = outputs[:, 0] if outputs.shape[1] == 1 else outputs
-    return dataclasses.replace(data, x=outputs).loss(None, lambda _, __: shown)
+def seen(data: Any, outputs: Array) -> Any:
+    """``data`` with these outputs in place of its inputs, for the model ``shown``."""
+    return dataclasses.replace(data, x=outputs)
+
+
+def shown(_: None, outputs: Array) -> Array:
+    """The model of such data: a row a point, or a number where there is one output."""
+    return outputs[:, 0] if outputs.shape[1] == 1 else outputs

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from toylin._internal import checks
 from toylin._internal.shapes import Array, PRNGKeyArray
 from toylin._internal.showing import shown
+from toylin.autodiff import _span
 from toylin.autodiff._inner import descend
 from toylin.limits._estimate import Estimate, interval
 from toylin.models import Model, predict
@@ -90,10 +91,17 @@ def _evaluate(
 
     def group(key: PRNGKeyArray) -> tuple[Array, Array | None]:
         batch = sample_as(tasks, key, together, num_queries, dtype)
+        if _span.serves(params, batch, rule, model):
+            outputs = _span.query_outputs(params, batch, rule)
+            return jax.vmap(lambda q, z: score(_span.seen(q, z), None, _span.shown))(
+                batch.query, outputs
+            )
         return jax.vmap(one)(batch.support, batch.query)
 
     def one(support: Any, query: Any) -> tuple[Array, Array | None]:
-        adapted = descend(params, support, rule, model, remat=False)
+        return score(query, descend(params, support, rule, model, remat=False), model)
+
+    def score(query: Any, adapted: Any, model: Model) -> tuple[Array, Array | None]:
         accuracy = query.accuracy(adapted, model) if hasattr(query, "accuracy") else None
         return query.loss(adapted, model), accuracy
 
