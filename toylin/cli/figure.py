@@ -11,12 +11,12 @@ import click
 
 from toylin._internal.compiling import compile_quickly
 from toylin.cli._common import report, use_float64
-from toylin.figures import FIGURES, load
+from toylin.figures import BUDGETS, FIGURES, ON_IMAGES, plan
 
 _AT_ONCE = 2
 
 
-def draw(names: Sequence[str], out: Path) -> None:
+def draw(names: Sequence[str], out: Path, root: Path | None = None, budget: str = "small") -> None:
     """Compute, draw and save each figure, with a progress bar."""
     from toylin._internal.files import prepare
     from toylin.figures._save import save
@@ -24,8 +24,8 @@ def draw(names: Sequence[str], out: Path) -> None:
     prepare(out)
     compile_quickly()
     use_float64()
-    modules = {name: load(name) for name in dict.fromkeys(names)}
-    steps = sum(module.STEPS + 1 for module in modules.values())
+    plans = {name: plan(name, root, budget) for name in dict.fromkeys(names)}
+    steps = sum(figure.steps + 1 for figure in plans.values())
     with (
         report() as written,
         click.progressbar(length=steps, label="drawing", show_pos=True) as bar,
@@ -38,10 +38,10 @@ def draw(names: Sequence[str], out: Path) -> None:
                 bar.update(1)
 
         # Compiling, which most of the time goes into, runs in several threads at once.
-        computed = {name: pool.submit(m.compute, tick) for name, m in modules.items()}
-        for name, module in modules.items():
+        computed = {name: pool.submit(p.compute, tick) for name, p in plans.items()}
+        for name, (module, settings, *_) in plans.items():
             data = computed[name].result()
-            written += save(out, name, module.draw(data), data, module.SETTINGS, module.CAPTION)
+            written += save(out, name, module.draw(data), data, settings, module.CAPTION)
             tick()
 
 
@@ -56,15 +56,31 @@ out_option = click.option(
 
 @click.command(name="figure")
 @click.argument("names", nargs=-1, required=True, type=click.Choice(sorted(FIGURES)))
+@click.option(
+    "--root", type=click.Path(path_type=Path), help="omniglot, convolutional: Omniglot's folder."
+)
+@click.option(
+    "--budget",
+    type=click.Choice(BUDGETS),
+    help="omniglot, convolutional: about ten minutes on two cores (small, the default), "
+    "or for an accelerator.",
+)
 @out_option
-def command(names: tuple[str, ...], out: Path) -> None:
+def command(names: tuple[str, ...], root: Path | None, budget: str | None, out: Path) -> None:
     """Draw figures by name, with the data behind each.
 
     Each figure is written as NAME.png, .svg and .pdf, its data as NAME.npz, and its settings,
     caption and versions as NAME.json.
 
     \b
-    Example:
+    Examples:
       toylin figure loss_surface --out /tmp/figures
+      toylin figure omniglot --root data --budget small
     """
-    draw(names, out)
+    on_images = [name for name in names if name in ON_IMAGES]
+    for flag, value in (("root", root), ("budget", budget)):
+        if value is not None and not on_images:
+            raise click.UsageError(f"--{flag} is for {' and '.join(ON_IMAGES)}, got {names[0]}")
+    if on_images and root is None:
+        raise click.UsageError(f"--root must be the folder of Omniglot, for {on_images[0]}")
+    draw(names, out, root, budget or "small")

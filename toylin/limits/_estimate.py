@@ -11,7 +11,7 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from toylin import autodiff, closed_form
-from toylin._internal import checks
+from toylin._internal import checks, flat_draws
 from toylin._internal.shapes import Array, Float, PRNGKeyArray
 from toylin._internal.showing import shown
 from toylin.models import Params
@@ -139,7 +139,7 @@ def _estimate(
         if method == "qmc":
             z = _shifted_sobol(key_truth, size, numbers, dtype)
         else:
-            z = jax.random.normal(key_truth, (size, numbers), dtype)
+            z = flat_draws.normal(key_truth, (size, numbers), dtype)
         truth = _truth(tasks, z)
         support = tasks.sample_support(key_support, truth)
         batch = Batch(support, tasks.population(truth), truth)

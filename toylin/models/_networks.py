@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from toylin._internal import checks
+from toylin._internal import checks, flat_draws
 from toylin._internal.dtypes import float_dtype
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, Float, PRNGKeyArray
@@ -148,12 +148,12 @@ def input_shape(tasks: Any) -> tuple[int, ...]:
 
 
 def _dense(key: PRNGKeyArray, fan_in: int, fan_out: int, dtype: np.dtype) -> Layer:
-    weight = jax.random.normal(key, (fan_out, fan_in), dtype) * (2 / fan_in) ** 0.5
+    weight = flat_draws.normal(key, (fan_out, fan_in), dtype) * (2 / fan_in) ** 0.5
     return {"weight": weight, "bias": jnp.zeros(fan_out, dtype)}
 
 
 def _block(key: PRNGKeyArray, channels: int, width: int, dtype: np.dtype) -> Layer:
-    kernel = jax.random.normal(key, (width, channels, 3, 3), dtype) * (2 / (9 * channels)) ** 0.5
+    kernel = flat_draws.normal(key, (width, channels, 3, 3), dtype) * (2 / (9 * channels)) ** 0.5
     return {
         "kernel": kernel,
         "scale": jnp.ones(width, dtype),

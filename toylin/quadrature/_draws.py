@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from toylin._internal import flat_draws
 from toylin._internal.shapes import Array, Float, PRNGKeyArray
 
 # Beyond this many degrees of freedom JAX's rejection sampler is cheaper than a product of uniforms.
@@ -27,7 +28,7 @@ def uniform_rows(
     A row is the same whatever rows come after it.
     """
     low = np.nextafter(np.array(-1, dtype), np.array(0, dtype))
-    rows = jax.random.uniform(key, (sum(counts), num), dtype, low, 1.0)
+    rows = flat_draws.uniform(key, (sum(counts), num), dtype, low, 1.0)
     ends = list(itertools.accumulate(counts, initial=0))
     return [rows[start:stop] for start, stop in itertools.pairwise(ends)]
 

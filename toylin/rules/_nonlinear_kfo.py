@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from toylin._internal import checks
+from toylin._internal import checks, flat_draws
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, PRNGKeyArray
 from toylin.models import Params
@@ -143,8 +143,8 @@ def _has(entry: Any, count: int) -> bool:
 def _network(key: PRNGKeyArray, width: int, hidden: int, dtype: np.dtype) -> Network:
     first, second = jax.random.split(key)
     return (
-        jax.random.normal(first, (hidden, width), dtype) / width**0.5,
-        jax.random.normal(second, (hidden, hidden), dtype) / hidden**0.5,
+        flat_draws.normal(first, (hidden, width), dtype) / width**0.5,
+        flat_draws.normal(second, (hidden, hidden), dtype) / hidden**0.5,
         jnp.zeros((width, hidden), dtype),
     )
 

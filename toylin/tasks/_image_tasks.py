@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from toylin._internal import checks
+from toylin._internal import checks, flat_draws
 from toylin._internal.dtypes import float_dtype
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, Int, PRNGKeyArray
@@ -140,7 +140,7 @@ def _distinct(
     key_draws, key_order = jax.random.split(key)
     ends = jnp.full(shape, most) if counts is None else counts
     last = ends[..., None] - number + jnp.arange(number)
-    draws = jax.random.randint(key_draws, last.shape, 0, last + 1)
+    draws = flat_draws.integers(key_draws, last + 1)
 
     def take(i: Array, chosen: Array) -> Array:
         draw, instead = draws[..., i], last[..., i]
@@ -148,5 +148,5 @@ def _distinct(
         return chosen.at[..., i].set(jnp.where(again, instead, draw))
 
     chosen = jax.lax.fori_loop(0, number, take, jnp.full_like(draws, -1))
-    order = jnp.argsort(jax.random.bits(key_order, chosen.shape), axis=-1)
+    order = jnp.argsort(flat_draws.bits(key_order, chosen.shape), axis=-1)
     return jnp.take_along_axis(chosen, order, axis=-1)

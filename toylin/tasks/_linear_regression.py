@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from toylin._internal import checks
+from toylin._internal import checks, flat_draws
 from toylin._internal.dtypes import float_dtype
 from toylin._internal.errors import NoClosedFormError
 from toylin._internal.pytree import pytree_dataclass, static_field
@@ -135,7 +135,7 @@ class LinearRegression:
     ) -> Float[Array, "tasks dim"] | Float[Array, "tasks outputs dim"]:
         """True parameters of ``num_tasks`` tasks."""
         check_sizes(key, num_tasks, None, self.outputs * self.dim)
-        z = jax.random.normal(key, (num_tasks, self.outputs * self.dim), float_dtype(dtype))
+        z = flat_draws.normal(key, (num_tasks, self.outputs * self.dim), float_dtype(dtype))
         return self.theta_of(z)
 
     def theta_of(
