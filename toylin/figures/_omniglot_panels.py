@@ -8,12 +8,22 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from toylin.plotting import DEEP, PAGE, SECOND, SHALLOW, THIRD, band, new_figure, style
+from toylin.plotting import (
+    DEEP,
+    PAGE,
+    SECOND,
+    SHALLOW,
+    THIRD,
+    band,
+    new_figure,
+    reference_lines,
+    style,
+)
 
 # Method -> its name in the legend, colour, line, marker.
 METHODS: dict[str, tuple[str, Any, str, str]] = {
     "one": ("one layer", SHALLOW, "-", "o"),
-    "output": ("+ layer at the output", SHALLOW, ":", "s"),
+    "output": ("+ layer at the output", DEEP, "-.", "s"),
     "input": ("+ layer at the input", DEEP, ":", "s"),
     "two": ("two layers", DEEP, "--", "o"),
     "three": ("three layers", DEEP, "-", "o"),
@@ -36,11 +46,14 @@ def draw(data: Mapping[str, np.ndarray]) -> Figure:
             band(after, data["step_sizes"], accuracy[:, :, -1].T, colour, label)
             for axes in (along, after):
                 axes.lines[-1].set(ls=line, marker=marker, ms=3.5)
-        along.set(xlabel="meta-iteration", ylabel="accuracy on unseen alphabets")
+        along.set(xlabel="meta-iteration", ylabel="accuracy on unseen alphabets", ylim=(0.16, None))
+        reference_lines(along, {"chance": 1 / float(data["ways"])})
         along.set_title(f"(a) along training, step size {float(data['shown']):g}", loc="left")
         after.set(xscale="log", xlabel="inner step size")
         after.set_xticks(data["step_sizes"], [f"{a:g}" for a in data["step_sizes"]])
         after.minorticks_off()
         after.set_title("(b) after training", loc="left")
-        figure.legend(*after.get_legend_handles_labels(), loc="outside right center")
+        figure.legend(
+            *after.get_legend_handles_labels(), loc="outside right center", handlelength=3.2
+        )
     return figure
