@@ -20,6 +20,8 @@ THOROUGH = os.environ.get("TOYLIN_TESTS") == "thorough"
 BROKEN = [
     ("collins_landscape", "maml, none = tl.MAML(step_size=1.0)", "maml, none = tl.MAML(0.9)"),
     ("collins_landscape", "tl.MAML(step_size=0.0)", "tl.MAML(step_size=0.1)"),
+    ("collins_landscape", "for a in (0.0, alpha)]", "for a in (0.1, alpha)]"),
+    ("collins_landscape", "centre - spread], [centre + spread", "centre], [centre + 1.1 * spread"),
     ("fallah", "tl.FOMAML(step_size))", "tl.MAML(step_size))"),
     ("fallah", '"FOMAML", tl.FOMAML(alpha)', '"FOMAML", tl.MAML(alpha)'),
     (
@@ -33,7 +35,8 @@ BROKEN = [
     ("arora", "(N - j) / N", "(N - j + 1) / N"),
     ("arora", "(depths - 1)", "depths"),
     ("saunshi", "theta_mean=theta, theta_cov=1e-300", "theta_mean=0.9 * theta, theta_cov=1e-300"),
-    ("saunshi", "learned = (run.params[0]", "learned = (params[0]"),
+    ("saunshi", "learned = trained(tasks, (body, 0 * head)).params", "learned = (body, 0 * head)"),
+    ("saunshi", "trained(tasks, (body, head))", "trained(tasks, (body, 0 * head))"),
     ("yueksel", "tl.ANIL(alpha", "tl.ANIL(1.1 * alpha"),
     ("nichol", "product - large * hessian", "product - 0.9 * large * hessian"),
     ("nichol", "ours + H[:-1].sum(0) @ g[-1]", "ours"),
