@@ -96,7 +96,7 @@ def test_the_numbers_shown_are_those_of_the_package(browser):
     press(browser, "noise", *[Keys.ARROW_RIGHT] * 4)
     press(browser, "depth", Keys.ARROW_RIGHT)
     shown = browser.execute_script("return window.toylin.shown()")
-    assert shown["settings"] == {"stepSize": 0.1, "depth": 3, "shots": 5, "noiseStd": 0.2}
+    assert shown["settings"] == {"stepSize": 0.1, "depth": 3, "shots": 5, "noiseStd": 0.2, "thetaMean": 0}
     tasks, rule = tl.LinearRegression(noise_std=0.2, shots=5), tl.MAML(0.1)
     assert shown["floor"] == pytest.approx(float(tl.shallow_floor(tasks, rule)), rel=1e-12)
     best = 0.5 * (1 - 1 / (1 + 2 / 5 + 0.2**2 / 5)) + 0.2**2 / 2

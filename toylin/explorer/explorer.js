@@ -20,6 +20,7 @@ function settings() {
     depth: value("depth"),
     shots: SHOTS[value("shots")],
     noiseStd: value("noise"),
+    thetaMean: value("mean"),
   };
 }
 
@@ -69,16 +70,17 @@ function problemView({ stepSize, depth, ...tasks }) {
       return train([radius * extent * Math.cos(angle), radius * extent * Math.sin(angle)]).path;
     }),
   );
-  const floor = expectedLoss([0], shallow, stepSize);
+  const mean = tasks.thetaMean;
+  const floor = expectedLoss([mean], shallow, stepSize);
   const top = lossTop(floor);
   const upper = layers(2, depth).join(" = ");
   return {
-    depth, extent, top, grid, runs, best, floor, lossAt, train,
+    depth, mean, extent, top, grid, runs, best, floor, lossAt, train,
     scaled: (loss) => scaled(loss, top),
     deepBest: lossAt(best[0]),
     floorLine: contour(grid, floor, extent),
     trainShallow: (w) => metaTrain([w], shallow, stepSize, TRAINING),
-    shallowLosses: Array.from({ length: 111 }, (_, k) => -2.2 + 0.04 * k).map((w) => [w, expectedLoss([w], shallow, stepSize)]),
+    shallowLosses: Array.from({ length: 111 }, (_, k) => mean - 2.2 + 0.04 * k).map((w) => [w, expectedLoss([w], shallow, stepSize)]),
     upperLabel: depth === 2 ? "upper weight w₂" : `upper weights u = ${upper}`,
     upperShort: depth === 2 ? upper : "u",
   };
@@ -113,11 +115,12 @@ function label(id, words) {
   document.querySelector(`output[for=${id}]`).textContent = words;
 }
 
-function write({ stepSize, depth, shots, noiseStd }) {
+function write({ stepSize, depth, shots, noiseStd, thetaMean }) {
   label("alpha", stepSize.toFixed(2));
   label("depth", `${depth} layers`);
   label("shots", shots === null ? "∞" : `${shots}`);
   label("noise", noiseStd.toFixed(2));
+  label("mean", thetaMean.toFixed(1));
   find("shallow-best").textContent = show(view.floor);
   find("deep-best").textContent = show(view.deepBest);
   find("verdict").textContent = verdict(view);
