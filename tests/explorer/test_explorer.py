@@ -96,7 +96,9 @@ def test_the_numbers_shown_are_those_of_the_package(browser):
     press(browser, "noise", *[Keys.ARROW_RIGHT] * 4)
     press(browser, "depth", Keys.ARROW_RIGHT)
     shown = browser.execute_script("return window.toylin.shown()")
-    assert shown["settings"] == {"stepSize": 0.1, "depth": 3, "shots": 5, "noiseStd": 0.2, "thetaMean": 0}
+    assert shown["settings"] == {
+        "stepSize": 0.1, "depth": 3, "shots": 5, "noiseStd": 0.2, "thetaMean": 0,
+    }  # fmt: skip
     tasks, rule = tl.LinearRegression(noise_std=0.2, shots=5), tl.MAML(0.1)
     assert shown["floor"] == pytest.approx(float(tl.shallow_floor(tasks, rule)), rel=1e-12)
     best = 0.5 * (1 - 1 / (1 + 2 / 5 + 0.2**2 / 5)) + 0.2**2 / 2
@@ -206,10 +208,12 @@ def test_a_finger_drags_the_start_and_scrolls_elsewhere(browser):
 
     def swipe(offset, way):
         x, y = middle[0] + offset[0], middle[1] + offset[1]
-        for share, kind in ((0, "touchStart"), (0.3, "touchMove"), (0.6, "touchMove"), (1, "touchMove")):
-            points = [{"x": x + share * way[0], "y": y + share * way[1]}]
-            browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-        browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        shares = {"touchStart": (0,), "touchMove": (0.3, 0.6, 1), "touchEnd": ()}
+        for kind in shares:
+            for share in shares[kind] or (None,):
+                at = [] if share is None else [{"x": x + share * way[0], "y": y + share * way[1]}]
+                event = {"type": kind, "touchPoints": at}
+                browser.execute_cdp_cmd("Input.dispatchTouchEvent", event)
         settle(browser)
         return browser.execute_script("return [window.toylin.shown().start, window.scrollY]")
 

@@ -1,4 +1,4 @@
-"""A fresh minibatch at every inner step: step after step by hand, and what it changes in the mean."""
+"""A fresh minibatch at every inner step: by hand, and what it changes in the mean."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ def test_reptile_trains_by_the_mean_of_independent_steps():
     A support that all steps share shrinks it less: E (1 - alpha S)² = (1 - alpha)² + 2 alpha² / K.
     """
     alpha, shots, num = 0.5, 2, 4000
-    law, rule = tl.LinearRegression(theta_mean=1.0, theta_cov=1e-300, shots=shots), tl.Reptile(0.5, 2)
+    law = tl.LinearRegression(theta_mean=1.0, theta_cov=1e-300, shots=shots)
+    rule = tl.Reptile(alpha, steps=2)
     zero = (jnp.zeros((1, 1)),)
     ends = {}
     for name, tasks in (("fresh", tl.FreshMinibatches(law, 2)), ("shared", law)):

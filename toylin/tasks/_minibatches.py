@@ -49,8 +49,8 @@ class Minibatches:
     def __post_init__(self) -> None:
         if not isinstance(self.parts, Data) or isinstance(self.parts, Minibatches):
             raise ValueError(
-                "parts must be what tasks show, a pytree with a method loss(params, model), with an "
-                f"axis of steps; got {type(self.parts).__name__}"
+                "parts must be what tasks show, a pytree with a method loss(params, model), and "
+                f"have an axis of steps; got {type(self.parts).__name__}"
             )
         if not all(np.ndim(leaf) for leaf in jax.tree.leaves(self.parts)):
             raise ValueError(
@@ -73,7 +73,7 @@ class Minibatches:
         return getattr(self.parts, "outputs", None)
 
     def check_axes(self, task_axes: int) -> None:
-        """Raise a ValueError unless there are that many leading axes of tasks, then one of steps."""
+        """Raise a ValueError unless there are that many axes of tasks, and one of steps."""
         if hasattr(self.parts, "check_axes"):
             self.parts.check_axes(task_axes + 1)
 
