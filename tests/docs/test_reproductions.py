@@ -101,6 +101,8 @@ def test_every_page_is_shown_broken():
 def test_table_has_every_page_and_what_it_found():
     rows = [reproduced.Result("a claim", "1", "0.99", "exact")]
     lines = reproduced.table([(rows, 1.5)] * len(PAGES)).splitlines()
-    assert len(lines) == 2 + len(PAGES)
-    for line, page in zip(lines[2:], reproduced.PAGES, strict=True):
-        assert f"]({page.name}) | a claim | 1 | 0.99 | exact |" in line
+    assert len(lines) == 2 + 2 * len(PAGES)
+    for named, found, page in zip(lines[2::2], lines[3::2], reproduced.PAGES, strict=True):
+        assert f"]({page.name})**, " in named
+        assert named.endswith(" | 1.5 |")
+        assert found == "| a claim | 1 | 0.99 | exact | |"
