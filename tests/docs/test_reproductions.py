@@ -40,7 +40,7 @@ BROKEN = [
     ("yueksel", "tl.ANIL(alpha", "tl.ANIL(1.1 * alpha"),
     ("nichol", "product - large * hessian", "product - 0.9 * large * hessian"),
     ("nichol", "ours + H[:-1].sum(0) @ g[-1]", "ours"),
-    ("nichol", "tl.Reptile(alpha, steps=k))", "tl.MAML(alpha, steps=k))"),
+    ("nichol", "tl.Reptile(alpha, steps=k)", "tl.MAML(alpha, steps=k)"),
     ("nichol", "path[-1] - large", "path[-1] - 0.9 * large"),
     ("nichol", "-k * (k - 1) / 2", "-(k - 1)"),
     ("arnold", "deep = float(tl.deep_floor(tasks", "deep = float(tl.shallow_floor(tasks"),
