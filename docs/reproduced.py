@@ -88,24 +88,22 @@ def everything() -> list[tuple[list[Result], float]]:
 
 
 def table(every: list[tuple[list[Result], float]]) -> str:
-    """What was found, a row a claim."""
-    rows = [
-        "| paper | claim | published | toylin | exact or sampled | seconds |",
-        "|---|---|---|---|---|---|",
-    ]
+    """What was found: a row that names a page, below it a row a claim."""
+    rows = ["| claim | published | toylin | exact or sampled | seconds |", "|---|---|---|---|---|"]
     for page, (results, seconds) in zip(PAGES, every, strict=True):
-        for i, result in enumerate(results):
-            first = f"[{authors(page)}]({page.name})" if i == 0 else ""
-            rows.append(
-                f"| {first} | {' | '.join(result)} | {f'{seconds:.1f}' if i == 0 else ''} |"
-            )
+        subject = title(page).partition(" (")[0]
+        rows.append(f"| **[{subject}]({page.name})**, {authors(page)} | | | | {seconds:.1f} |")
+        rows += [f"| {' | '.join(result)} | |" for result in results]
     return "\n".join(rows)
 
 
 def main() -> None:
     """Write the first page of the section."""
     names = "\n".join(page.stem for page in PAGES)
-    parts = [INTRODUCTION, table(everything()), f"```{{toctree}}\n:hidden:\n\n{names}\n```"]
+    shown = (
+        f"```{{table}}\n:class: reproduced\n:widths: 40 20 20 14 6\n\n{table(everything())}\n```"
+    )
+    parts = [INTRODUCTION, shown, f"```{{toctree}}\n:hidden:\n\n{names}\n```"]
     text = "\n\n".join(parts) + "\n"
     (FOLDER / "index.md").write_text(text)
 

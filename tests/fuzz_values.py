@@ -66,6 +66,7 @@ def good() -> dict[str, Any]:
         "batch": batch,
         "support": points,
         "Batch.support": batch.support,
+        "parts": tl.RegressionPoints(jnp.ones((2, 3, 1)), jnp.ones((2, 3))),
         "query": batch.query,
         "truth": None,
         "log_weight": None,

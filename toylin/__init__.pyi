@@ -15,9 +15,11 @@ from .tasks import BinaryMoments as BinaryMoments
 from .tasks import BinaryPoints as BinaryPoints
 from .tasks import Classification as Classification
 from .tasks import ClassPoints as ClassPoints
+from .tasks import FreshMinibatches as FreshMinibatches
 from .tasks import ImageClasses as ImageClasses
 from .tasks import ImageTasks as ImageTasks
 from .tasks import LinearRegression as LinearRegression
+from .tasks import Minibatches as Minibatches
 from .tasks import RegressionMoments as RegressionMoments
 from .tasks import RegressionPoints as RegressionPoints
 from .tasks import quadrature_batch as quadrature_batch

@@ -20,6 +20,8 @@ THOROUGH = os.environ.get("TOYLIN_TESTS") == "thorough"
 BROKEN = [
     ("collins_landscape", "maml, none = tl.MAML(step_size=1.0)", "maml, none = tl.MAML(0.9)"),
     ("collins_landscape", "tl.MAML(step_size=0.0)", "tl.MAML(step_size=0.1)"),
+    ("collins_landscape", "for a in (0.0, alpha)]", "for a in (0.1, alpha)]"),
+    ("collins_landscape", "centre - spread], [centre + spread", "centre], [centre + 1.1 * spread"),
     ("fallah", "tl.FOMAML(step_size))", "tl.MAML(step_size))"),
     ("fallah", '"FOMAML", tl.FOMAML(alpha)', '"FOMAML", tl.MAML(alpha)'),
     (
@@ -33,11 +35,13 @@ BROKEN = [
     ("arora", "(N - j) / N", "(N - j + 1) / N"),
     ("arora", "(depths - 1)", "depths"),
     ("saunshi", "theta_mean=theta, theta_cov=1e-300", "theta_mean=0.9 * theta, theta_cov=1e-300"),
-    ("saunshi", "learned = (run.params[0]", "learned = (params[0]"),
+    ("saunshi", "learned = trained(tasks, (body, 0 * head)).params", "learned = (body, 0 * head)"),
+    ("saunshi", "trained(tasks, (body, head))", "trained(tasks, (body, 0 * head))"),
     ("yueksel", "tl.ANIL(alpha", "tl.ANIL(1.1 * alpha"),
     ("nichol", "product - large * hessian", "product - 0.9 * large * hessian"),
     ("nichol", "ours + H[:-1].sum(0) @ g[-1]", "ours"),
-    ("nichol", "(start - steps[k]) / alpha", "(start - steps[k - 1]) / alpha"),
+    ("nichol", "tl.Reptile(alpha, steps=k)", "tl.MAML(alpha, steps=k)"),
+    ("nichol", "path[-1] - large", "path[-1] - 0.9 * large"),
     ("nichol", "-k * (k - 1) / 2", "-(k - 1)"),
     ("arnold", "deep = float(tl.deep_floor(tasks", "deep = float(tl.shallow_floor(tasks"),
     ("arnold", "tl.ANIL(alpha, layers=(1, 2))", "tl.ANIL(alpha)"),
@@ -97,6 +101,8 @@ def test_every_page_is_shown_broken():
 def test_table_has_every_page_and_what_it_found():
     rows = [reproduced.Result("a claim", "1", "0.99", "exact")]
     lines = reproduced.table([(rows, 1.5)] * len(PAGES)).splitlines()
-    assert len(lines) == 2 + len(PAGES)
-    for line, page in zip(lines[2:], reproduced.PAGES, strict=True):
-        assert f"]({page.name}) | a claim | 1 | 0.99 | exact |" in line
+    assert len(lines) == 2 + 2 * len(PAGES)
+    for named, found, page in zip(lines[2::2], lines[3::2], reproduced.PAGES, strict=True):
+        assert f"]({page.name})**, " in named
+        assert named.endswith(" | 1.5 |")
+        assert found == "| a claim | 1 | 0.99 | exact | |"

@@ -96,7 +96,9 @@ def test_the_numbers_shown_are_those_of_the_package(browser):
     press(browser, "noise", *[Keys.ARROW_RIGHT] * 4)
     press(browser, "depth", Keys.ARROW_RIGHT)
     shown = browser.execute_script("return window.toylin.shown()")
-    assert shown["settings"] == {"stepSize": 0.1, "depth": 3, "shots": 5, "noiseStd": 0.2}
+    assert shown["settings"] == {
+        "stepSize": 0.1, "depth": 3, "shots": 5, "noiseStd": 0.2, "thetaMean": 0,
+    }  # fmt: skip
     tasks, rule = tl.LinearRegression(noise_std=0.2, shots=5), tl.MAML(0.1)
     assert shown["floor"] == pytest.approx(float(tl.shallow_floor(tasks, rule)), rel=1e-12)
     best = 0.5 * (1 - 1 / (1 + 2 / 5 + 0.2**2 / 5)) + 0.2**2 / 2
@@ -168,6 +170,59 @@ def test_the_start_moves_by_keys_and_by_click(browser, size):
     settle(browser)
     start = browser.execute_script("return window.toylin.shown().start")
     assert start == pytest.approx([0.0, 0.0], abs=0.03)
+
+
+def places(browser):
+    """The map, where its centre and the bold start are on it, and pixels a weight."""
+    element = browser.find_element(By.ID, "map")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+    shown = browser.execute_script("return window.toylin.shown()")
+    scale = (element.size["width"] - 50) / (2 * shown["extent"])
+    (lower, upper), centre = shown["start"], (17, -17)
+    return element, centre, (centre[0] + scale * lower, centre[1] - scale * upper), scale
+
+
+@pytest.mark.browser
+def test_the_start_is_dragged(browser):
+    load(browser)
+    element, _, (x, y), scale = places(browser)
+    hold = ActionChains(browser).move_to_element_with_offset(element, round(x), round(y))
+    hold.click_and_hold().move_by_offset(round(scale), 0).perform()
+    settle(browser)
+    start = browser.execute_script("return window.toylin.shown().start")
+    assert start == pytest.approx([1.8, 1.2], abs=0.05)  # while it is held, too
+    ActionChains(browser).move_by_offset(0, round(scale)).release().move_by_offset(40, 0).perform()
+    settle(browser)
+    start = browser.execute_script("return window.toylin.shown().start")
+    assert start == pytest.approx([1.8, 0.2], abs=0.05)
+    assert browser.get_log("browser") == []
+
+
+@pytest.mark.browser
+def test_a_finger_drags_the_start_and_scrolls_elsewhere(browser):
+    load(browser, PHONE)
+    element, centre, at_start, scale = places(browser)
+    box = element.rect
+    scrolled = browser.execute_script("return window.scrollY")
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2 - scrolled)
+
+    def swipe(offset, way):
+        x, y = middle[0] + offset[0], middle[1] + offset[1]
+        shares = {"touchStart": (0,), "touchMove": (0.3, 0.6, 1), "touchEnd": ()}
+        for kind in shares:
+            for share in shares[kind] or (None,):
+                at = [] if share is None else [{"x": x + share * way[0], "y": y + share * way[1]}]
+                event = {"type": kind, "touchPoints": at}
+                browser.execute_cdp_cmd("Input.dispatchTouchEvent", event)
+        settle(browser)
+        return browser.execute_script("return [window.toylin.shown().start, window.scrollY]")
+
+    start, after = swipe(at_start, (0, scale))
+    assert (start, after) == (pytest.approx([0.8, 0.2], abs=0.1), scrolled)
+    elsewhere = (centre[0] - 2.5 * scale, centre[1] - 2.5 * scale)
+    again, after = swipe(elsewhere, (0, -90))
+    assert again == start
+    assert after > scrolled
 
 
 @pytest.mark.browser

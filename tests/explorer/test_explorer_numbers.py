@@ -157,3 +157,24 @@ def test_starred_starts_are_minima_and_the_lowest_seen(explorer, depth):
             assert np.max(np.abs(grad)) < 1e-9 * np.max(np.abs(hessian))
             assert np.all(np.linalg.eigvalsh(hessian) > 0)
             assert loss <= np.min(around)
+
+
+def test_best_starts_of_tasks_with_a_mean_are_those_of_the_package(explorer):
+    """Off zero, where the package solves for them and certifies the least loss."""
+    for mean, shots, step_size in itertools.product((0.5, 2.0), (1, 20), (0.1, 1.5)):
+        tasks = tl.LinearRegression(theta_mean=mean, noise_std=0.5, shots=shots)
+        problem = {"shots": shots, "noiseStd": 0.5, "thetaMean": mean}
+        floor = float(tl.deep_floor(tasks, tl.MAML(step_size)))
+        starts = explorer("bestStarts", 2, step_size, problem)
+        assert starts
+        for start in starts:
+            loss = explorer("outerLoss", {"weights": start, "stepSize": step_size, **problem})
+            assert loss == pytest.approx(floor, rel=1e-9), (mean, shots, step_size)
+    for depth, count in ((2, 4), (3, 2)):
+        population = {"shots": None, "noiseStd": 0.5, "thetaMean": 1.3}
+        starts = explorer("bestStarts", depth, 0.4, population)
+        assert len(starts) == count
+        for lower, upper in starts:
+            weights = [lower, *[upper] * (depth - 1)]
+            loss = explorer("outerLoss", {"weights": weights, "stepSize": 0.4, **population})
+            assert loss == pytest.approx(0.5**2 / 2, rel=1e-12)

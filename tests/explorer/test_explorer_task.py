@@ -102,7 +102,9 @@ def test_the_address_opens_its_setting(browser):
     load(browser)
     go(browser, "#alpha=0.5&depth=3&shots=5&noise=0.25&start=-0.5,1&theta=-1.2&steps=3&points=9")
     found = shown(browser)
-    assert found["settings"] == {"stepSize": 0.5, "depth": 3, "shots": 5, "noiseStd": 0.25}
+    assert found["settings"] == {
+        "stepSize": 0.5, "depth": 3, "shots": 5, "noiseStd": 0.25, "thetaMean": 0,
+    }  # fmt: skip
     assert found["start"] == [-0.5, 1]
     assert found["task"]["theta"] == -1.2
     assert len(found["task"]["deep"]["slopes"]) == 4

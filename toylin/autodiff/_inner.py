@@ -10,7 +10,7 @@ from toylin._internal.compiled import compiled
 from toylin._internal.shapes import Array, Float
 from toylin.models import Model, predict
 from toylin.rules import Rule, check_rule, check_support
-from toylin.tasks import Data
+from toylin.tasks import Data, Minibatches
 
 
 @compiled("model")
@@ -52,7 +52,8 @@ def adapt(
 
     Args:
         params: the start, as for ``inner_loss``.
-        support: one task's points or moments, without a task axis.
+        support: one task's points or moments, without a task axis; ``Minibatches`` of them, one a
+            step, where every step sees its own.
         rule: the adaptation rule.
         model: the model, a function ``model(params, x)``.
         remat: recompute inner steps in the backward pass instead of storing them. The memory of an
@@ -70,4 +71,26 @@ def descend(params: Any, support: Data, rule: Rule, model: Model, remat: bool) -
     """``adapt`` without its checks."""
     weights = tuple(params) if isinstance(params, list) else params
     weights = jax.tree.map(jax.numpy.asarray, weights)
+    if isinstance(support, Minibatches):
+        return _descend_in_parts(weights, support, rule, model, remat)
     return rule.adapt(weights, lambda w: support.loss(w, model), remat)
+
+
+def _descend_in_parts(
+    params: Any, support: Minibatches, rule: Rule, model: Model, remat: bool
+) -> Any:
+    """A step on every part in turn."""
+    parts = jax.tree.leaves(support)[0].shape[0]
+    if parts != rule.steps:
+        raise ValueError(
+            f"rule must take a step for each of the {parts} minibatches of support, "
+            f"got steps={rule.steps}"
+        )
+
+    def step(carry: tuple[Any, Rule], part: Data) -> tuple[tuple[Any, Rule], None]:
+        weights, rule = carry
+        return rule.step(weights, lambda w: part.loss(w, model)), None
+
+    if remat:
+        step = jax.checkpoint(step)
+    return jax.lax.scan(step, (params, rule), support.parts)[0][0]

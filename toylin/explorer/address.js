@@ -1,7 +1,7 @@
 // The setting in the address, so that a link opens that setting: #alpha=0.5&shots=5&start=1,2
 // With a chapter it says what differs from the chapter's own: #chapter=5&noise=0.2; #present=1 opens a lecture.
 
-const KNOBS = ["alpha", "depth", "shots", "noise", "theta", "steps", "updates", "turn", "moves", "upper"];
+const KNOBS = ["alpha", "depth", "shots", "noise", "mean", "theta", "steps", "updates", "turn", "moves", "upper"];
 const MOST_SEED = 99999;
 
 // What the address says of a knob, start or seed; nothing where it is not what it may be.

@@ -14,7 +14,7 @@ const CHAPTERS = [
     title: "Two layers, the same functions",
     hash: "",
     panels: ["map-panel", "training-panel"],
-    words: "f(x) = w₂w₁x is again a line through zero. Press Play: meta-training leaves the floor of the shallow model behind, and ends at a star, where one step learns the task.",
+    words: "f(x) = w₂w₁x is again a line through zero. Press Play: meta-training leaves the floor of the shallow model behind (the thick line on the map), and ends at a star, where one step learns the task.",
     source: `${PAPER}, find that MAML adapts better with a deep architecture even if the tasks need only linear ones, so that no representation has to be learned.`,
   },
   {
@@ -48,8 +48,8 @@ const CHAPTERS = [
   {
     title: "Rules that learn how to step",
     hash: "",
-    panels: ["directions"],
-    words: "From one start the rules go different ways. Meta-SGD learns the lengths of the inner step themselves, and so gives one layer what depth gives here.",
+    panels: ["map-panel", "directions"],
+    words: "From one start the rules go different ways. Meta-SGD’s arrow is that of MAML; besides, it moves the lengths of the inner step themselves, and so gives one layer what depth gives here. Drag the bold start on the map: the arrows follow.",
     source: `FOMAML: Finn, Abbeel and Levine, ICML 2017. Reptile: Nichol, Achiam and Schulman, 2018. ANIL: Raghu, Raghu, Bengio and Vinyals, ICLR 2020. Meta-SGD: Li, Zhou, Chen and Li, 2017. ${PAPER}, study such meta-optimizers and propose a new one.`,
   },
 ];

@@ -20,6 +20,7 @@ function settings() {
     depth: value("depth"),
     shots: SHOTS[value("shots")],
     noiseStd: value("noise"),
+    thetaMean: value("mean"),
   };
 }
 
@@ -69,16 +70,17 @@ function problemView({ stepSize, depth, ...tasks }) {
       return train([radius * extent * Math.cos(angle), radius * extent * Math.sin(angle)]).path;
     }),
   );
-  const floor = expectedLoss([0], shallow, stepSize);
+  const mean = tasks.thetaMean;
+  const floor = expectedLoss([mean], shallow, stepSize);
   const top = lossTop(floor);
   const upper = layers(2, depth).join(" = ");
   return {
-    depth, extent, top, grid, runs, best, floor, lossAt, train,
+    depth, mean, extent, top, grid, runs, best, floor, lossAt, train,
     scaled: (loss) => scaled(loss, top),
     deepBest: lossAt(best[0]),
     floorLine: contour(grid, floor, extent),
     trainShallow: (w) => metaTrain([w], shallow, stepSize, TRAINING),
-    shallowLosses: Array.from({ length: 111 }, (_, k) => -2.2 + 0.04 * k).map((w) => [w, expectedLoss([w], shallow, stepSize)]),
+    shallowLosses: Array.from({ length: 111 }, (_, k) => mean - 2.2 + 0.04 * k).map((w) => [w, expectedLoss([w], shallow, stepSize)]),
     upperLabel: depth === 2 ? "upper weight w₂" : `upper weights u = ${upper}`,
     upperShort: depth === 2 ? upper : "u",
   };
@@ -113,11 +115,12 @@ function label(id, words) {
   document.querySelector(`output[for=${id}]`).textContent = words;
 }
 
-function write({ stepSize, depth, shots, noiseStd }) {
+function write({ stepSize, depth, shots, noiseStd, thetaMean }) {
   label("alpha", stepSize.toFixed(2));
   label("depth", `${depth} layers`);
   label("shots", shots === null ? "∞" : `${shots}`);
   label("noise", noiseStd.toFixed(2));
+  label("mean", thetaMean.toFixed(1));
   find("shallow-best").textContent = show(view.floor);
   find("deep-best").textContent = show(view.deepBest);
   find("verdict").textContent = verdict(view);
@@ -199,6 +202,22 @@ function moveStart(lower, upper) {
   update("start");
 }
 
+// The weights that a pointer on the map points at.
+function pointedAt(map, { clientX, clientY }) {
+  const { left, top } = map.getBoundingClientRect();
+  const { width, height } = logicalSize(map);
+  const box = mapBox(width, height);
+  const share = (at, from, to) => view.extent * Math.min(Math.max((2 * (at - from)) / (to - from) - 1, -1), 1);
+  return [share((clientX - left) / theme.type, box.left, box.right), share((clientY - top) / theme.type, box.bottom, box.top)];
+}
+
+// Whether it points at the bold start, as well as a finger can.
+function isOnStart(map, at) {
+  const reach = (24 * 2 * view.extent) / map.getBoundingClientRect().width;
+  const [from, to] = [shownStart(view), pointedAt(map, at)];
+  return Math.hypot(from[0] - to[0], from[1] - to[1]) < reach;
+}
+
 function nudge(right, up) {
   const [lower, upper] = shownStart(view);
   const step = 0.1 * tickStep(view.extent);
@@ -255,13 +274,20 @@ function listen() {
   });
 
   const map = find("map");
-  map.addEventListener("click", (event) => {
-    const { left, top } = map.getBoundingClientRect();
-    const { width, height } = logicalSize(map);
-    const box = mapBox(width, height);
-    const share = (at, from, to) => view.extent * ((2 * (at - from)) / (to - from) - 1);
-    moveStart(share((event.clientX - left) / theme.type, box.left, box.right), share((event.clientY - top) / theme.type, box.bottom, box.top));
+  map.addEventListener("click", (event) => moveStart(...pointedAt(map, event)));
+  let dragging = null;
+  map.addEventListener("pointerdown", (event) => {
+    // A finger that is put down elsewhere may be about to scroll; if it taps, it clicks.
+    if (event.pointerType === "touch" && !isOnStart(map, event)) return;
+    map.setPointerCapture(event.pointerId);
+    dragging = event.pointerId;
   });
+  map.addEventListener("pointermove", (event) => {
+    if (event.pointerId === dragging) moveStart(...pointedAt(map, event));
+  });
+  for (const end of ["pointerup", "pointercancel"]) map.addEventListener(end, () => (dragging = null));
+  const keepStill = (event) => isOnStart(map, event.touches[0]) && event.preventDefault();
+  map.addEventListener("touchstart", keepStill, { passive: false });
   onKeys(map, {
     ArrowLeft: () => nudge(-1, 0),
     ArrowRight: () => nudge(1, 0),

@@ -94,6 +94,8 @@ function expectedGradient(w, nodes, stepSize, adapts = w.map(() => 1)) {
   return gradient;
 }
 
+const DESCENT = { rate: 0.2, clip: 1, updates: 500 }; // to near the best starts
+
 // Gradient descent on the expected loss, the gradient clipped to length `clip`. An update that
 // would raise the loss is not made and halves the rate, which then grows back.
 function metaTrain(start, nodes, stepSize, { rate, clip, updates }) {
@@ -112,15 +114,46 @@ function metaTrain(start, nodes, stepSize, { rate, clip, updates }) {
   return run;
 }
 
+// From near a minimum on the plane of equal upper weights to it; the gradient's slopes by differences.
+function newton(point, depth, nodes, stepSize) {
+  const slope = (x, y) => {
+    const [lower, ...upper] = expectedGradient(planeWeights(depth, x, y), nodes, stepSize);
+    return [lower, upper.reduce((s, g) => s + g, 0)];
+  };
+  let [x, y] = point;
+  for (let n = 0; n < 8; n++) {
+    const h = 1e-4;
+    const [right, left, up, down] = [slope(x + h, y), slope(x - h, y), slope(x, y + h), slope(x, y - h)];
+    const [a, b, d] = [right[0] - left[0], up[0] - down[0], up[1] - down[1]].map((v) => v / (2 * h));
+    const [p, q] = slope(x, y);
+    const det = a * d - b * b;
+    if (!(det > 0 && a > 0)) return point; // no minimum is near
+    x -= (d * p - b * q) / det;
+    y -= (a * q - b * p) / det;
+  }
+  return [x, y];
+}
+
 // With one weight zero the adapted product is a (S theta + n), a = stepSize * (the others)^2, and
-// the best a follows from the moments of S and n. These are the best starts for theta_mean = 0;
-// with the upper weights equal, those where the zero is the lower weight (either, at depth 2).
-function bestStarts(depth, stepSize, { shots, noiseStd, thetaStd = 1, xStd = 1 }) {
+// the best a follows from the moments of S and n. These are the best starts for theta_mean = 0 and
+// for populations; with the upper weights equal, those where the zero is the lower weight (either,
+// at depth 2). Few shots of tasks with a mean pull them off zero: there descent goes.
+function bestStarts(depth, stepSize, { shots, noiseStd, thetaMean = 0, thetaStd = 1, xStd = 1 }) {
   const perShot = shots === null ? 0 : 1 / shots;
-  const a = 1 / (xStd ** 2 * (1 + 2 * perShot) + (perShot * noiseStd ** 2) / thetaStd ** 2);
+  const second = thetaMean ** 2 + thetaStd ** 2;
+  const a = 1 / (xStd ** 2 * (1 + 2 * perShot) + (perShot * noiseStd ** 2) / second);
   const upper = (a / stepSize) ** (1 / (2 * (depth - 1)));
   const starts = [[0, upper], [0, -upper]];
-  return depth === 2 ? [...starts, [upper, 0], [-upper, 0]] : starts;
+  if (depth === 2) starts.push([upper, 0], [-upper, 0]);
+  if (thetaMean === 0 || shots === null) return starts;
+  const nodes = taskNodes(depth, { shots, noiseStd, thetaMean, thetaStd, xStd });
+  const ends = starts.map((start) => {
+    const near = metaTrain(planeWeights(depth, ...start), nodes, stepSize, DESCENT).weights.at(-1);
+    const end = newton(near.slice(0, 2), depth, nodes, stepSize);
+    return { start: end, loss: expectedLoss(planeWeights(depth, ...end), nodes, stepSize) };
+  });
+  const least = Math.min(...ends.map(({ loss }) => loss));
+  return ends.filter(({ loss }) => loss < least + 1e-6).map(({ start }) => start);
 }
 
 // A point of the plane on which all upper weights are equal. Gradient descent never leaves it.

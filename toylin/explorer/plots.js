@@ -257,8 +257,9 @@ function drawTraining(canvas, view) {
 
 function drawShallow(canvas, view) {
   const { ctx, width, height } = begin(canvas);
+  const xTicks = [-2, -1, 0, 1, 2, 3, 4].filter((w) => Math.abs(w - view.mean) < 2.2);
   const box = { left: 44, right: width - 18, top: 8, bottom: height - 40 };
-  const { px, py } = axes(ctx, box, { x: [-2.2, 2.2], xTicks: [-2, -1, 0, 1, 2], xLabel: "weight w", ...lossAxis(view.top) });
+  const { px, py } = axes(ctx, box, { x: [view.mean - 2.2, view.mean + 2.2], xTicks, xLabel: "weight w", ...lossAxis(view.top) });
   shadeFloor(ctx, box, py(view.floor));
   clipped(ctx, box, () => line(ctx, view.shallowLosses.map(([w, v]) => [px(w), py(v)]), theme.shallow, 2.2));
   const deepY = py(view.deepBest);
@@ -268,14 +269,14 @@ function drawShallow(canvas, view) {
   const floorLabel = `no start below ${view.scaled(view.floor)}`;
   const red = { color: theme.deep, bold: true, halo: true };
   if (deepY - roof > 40) {
-    text(ctx, floorLabel, px(0), roof + 12);
-    text(ctx, deepLabel, px(0), deepY - 12, red);
+    text(ctx, floorLabel, px(view.mean), roof + 12);
+    text(ctx, deepLabel, px(view.mean), deepY - 12, red);
     return;
   }
   // Between the arms of the parabola, where it is wider than the words, and clear of its floor.
-  const arms = view.shallowLosses.find(([w]) => w > 1.35)[1];
+  const arms = view.shallowLosses.find(([w]) => w - view.mean > 1.35)[1];
   const y = Math.max(Math.min(py(arms) - 6, roof - 13), box.top + 26);
   const below = box.bottom - deepY > 20;
-  text(ctx, floorLabel, px(0), below ? y : y - 17, { halo: true });
-  text(ctx, deepLabel, px(0), below ? deepY + 11 : y, red);
+  text(ctx, floorLabel, px(view.mean), below ? y : y - 17, { halo: true });
+  text(ctx, deepLabel, px(view.mean), below ? deepY + 11 : y, red);
 }

@@ -10,7 +10,7 @@ from toylin._internal import checks
 from toylin._internal.errors import NoClosedFormError
 from toylin._internal.shapes import Array, Float
 from toylin.rules import Rule
-from toylin.tasks import Batch, RegressionMoments, RegressionPoints
+from toylin.tasks import Batch, Minibatches, RegressionMoments, RegressionPoints
 
 
 def shallow_fixed_point(batch: Batch, rule: Rule) -> tuple[Float[Array, "1 dim"]]:
@@ -22,8 +22,8 @@ def shallow_fixed_point(batch: Batch, rule: Rule) -> tuple[Float[Array, "1 dim"]
     With ``MAML(0.0)``, or no steps, it is joint training: least squares on all queries.
 
     Args:
-        batch: tasks of one output, ``RegressionPoints`` or ``RegressionMoments``; few tasks with
-            their populations, or samples.
+        batch: tasks of one output, ``RegressionPoints`` or ``RegressionMoments``, or as supports
+            ``Minibatches`` of them; few tasks with their populations, or samples.
         rule: a rule whose update is one linear map of the gradient, or one that solves for what it
             adapts to (``Proximal``). It may differ from the one that the start is scored by.
 
@@ -51,10 +51,11 @@ def shallow_fixed_point(batch: Batch, rule: Rule) -> tuple[Float[Array, "1 dim"]
     checks.instance("batch", batch, Batch)
     checks.instance("rule", rule, Rule)
     for name, data in (("support", batch.support), ("query", batch.query)):
-        if not isinstance(data, RegressionPoints | RegressionMoments):
+        shown = data.parts if isinstance(data, Minibatches) else data
+        if not isinstance(shown, RegressionPoints | RegressionMoments):
             raise ValueError(
-                f"{name} of batch must be RegressionPoints or RegressionMoments, "
-                f"got {type(data).__name__}"
+                f"{name} of batch must be RegressionPoints or RegressionMoments, or Minibatches of "
+                f"them, got {type(shown).__name__}"
             )
     if not rule.affine:
         raise NoClosedFormError(

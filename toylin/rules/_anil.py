@@ -181,13 +181,13 @@ class ANIL(GradientDescent):
         moved = super().update(part) if self.rule is None else self.rule.update(part)
         return self._whole(moved, jax.tree.map(jnp.zeros_like, grads))
 
-    def adapt(self, params: Params, loss: Loss, remat: bool = False) -> Params:
+    def step(self, params: Params, loss: Loss) -> tuple[Params, ANIL]:
         if self.rule is None:
-            return super().adapt(params, loss, remat)
-        part = self.rule.adapt(
-            self._part(params), lambda part: loss(self._whole(part, params)), remat
+            return super().step(params, loss)
+        part, rule = self.rule.step(
+            self._part(params), lambda part: loss(self._whole(part, params))
         )
-        return self._whole(part, params)
+        return self._whole(part, params), self.replace(rule=rule)
 
 
 def _names(path: Any) -> tuple[str, ...]:

@@ -24,8 +24,8 @@ class Rule(ABC):
 
     A rule is a frozen dataclass and a pytree (``toylin.pytree_dataclass``). Its array leaves are
     what it can meta-learn; its structure is static. Only ``update`` has to be written. Parameters,
-    and gradients with them, are any pytree of arrays. A rule that takes no steps, but solves for
-    what it adapts to, overrides ``adapt``.
+    and gradients with them, are any pytree of arrays. A rule whose step is no function of the
+    gradient, but solves for what it adapts to, overrides ``step``.
 
     Attributes:
         steps: the number of inner steps T, at least 0 (no adaptation).
@@ -94,6 +94,18 @@ class Rule(ABC):
         """
         return self
 
+    def step(self: R, params: Params, loss: Loss) -> tuple[Params, R]:
+        """One inner step: the parameters after it, and the rule for the next.
+
+        Args:
+            params: the parameters before it.
+            loss: the support loss, a function of parameters.
+        """
+        grads = jax.grad(loss)(params)
+        if self.first_order:
+            grads = jax.lax.stop_gradient(grads)
+        return subtract(params, self.update(grads)), self.next(params, grads, loss)
+
     def adapt(self, params: Params, loss: Loss, remat: bool = False) -> Params:
         """The parameters after the inner loop.
 
@@ -103,13 +115,9 @@ class Rule(ABC):
             remat: recompute steps in the backward pass instead of storing them.
         """
 
-        def step(carry: tuple[Params, R]) -> tuple[Params, R]:
+        def step(carry: tuple[Params, Rule]) -> tuple[Params, Rule]:
             weights, rule = carry
-            grads = jax.grad(loss)(weights)
-            if rule.first_order:
-                grads = jax.lax.stop_gradient(grads)
-            moved = subtract(weights, rule.update(grads))
-            return moved, rule.next(weights, grads, loss)
+            return rule.step(weights, loss)
 
         loop = repeat_holding_little if remat else repeat
         return loop(step, (params, self), self.steps)[0]

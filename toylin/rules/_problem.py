@@ -19,6 +19,7 @@ from toylin.tasks import (
     ClassPoints,
     Data,
     LinearRegression,
+    Minibatches,
     RegressionPoints,
     TaskLaw,
     check_law,
@@ -131,6 +132,9 @@ def _check_data(name: str, data: Any, params: Any, model: Model, task_axes: int)
         )
     if any(0 in np.shape(leaf) for leaf in leaves):
         raise ValueError(f"{name} must hold points, got an array without any: {data!r}")
+    if isinstance(data, Minibatches):
+        _check_data(f"{name}.parts", data.parts, params, model, task_axes + 1)
+        return
     if hasattr(data, "check_axes"):
         try:
             data.check_axes(task_axes)
@@ -138,7 +142,7 @@ def _check_data(name: str, data: Any, params: Any, model: Model, task_axes: int)
             where = "of the tasks" if task_axes else "of one task"
             raise ValueError(f"{name} must be the data {where}: {error}") from None
     if model is predict and isinstance(data, _POINTS) and np.ndim(data.x) != task_axes + 2:
-        wanted = "(tasks, points, dim)" if task_axes else "(points, dim)"
+        wanted = "(" + ", ".join([*("tasks", "steps")[:task_axes], "points", "dim"]) + ")"
         raise ValueError(
             f"x of {name} must have shape {wanted} for the deep linear model, "
             f"got {np.shape(data.x)}"

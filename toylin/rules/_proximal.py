@@ -68,14 +68,14 @@ class Proximal(Rule):
             "use autodiff, such as autodiff.adapt(params, support, rule)"
         )
 
-    def adapt(self, params: Params, loss: Loss, remat: bool = False) -> Params:
+    def step(self, params: Params, loss: Loss) -> tuple[Params, Proximal]:
         start, unravel = ravel_pytree(params)
 
         def objective(v: Array) -> Array:
             return loss(unravel(v)) + self.strength / 2 * jnp.sum((v - start) ** 2)
 
         end = jax.lax.custom_root(jax.grad(objective), start, self._newton, _solve_linear)
-        return unravel(jnp.where(_solves(objective, start, end), end, jnp.nan))
+        return unravel(jnp.where(_solves(objective, start, end), end, jnp.nan)), self
 
     def _newton(self, slope: Field, start: Array) -> Array:
         """Where Newton's iterations for a zero of ``slope`` end."""

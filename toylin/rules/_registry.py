@@ -1,4 +1,9 @@
-"""The rules by name, and where each starts: at MAML."""
+"""The rules by name, and where each starts: at MAML.
+
+``GBML`` has no name here, since its transform is a function; nor has ``Proximal``, which is no MAML
+of any step size to start from, and has neither of the settings that commands and sweeps give to
+every rule, a step size and a number of steps.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +61,8 @@ def make_rule(
 
     Args:
         name: "maml", "fomaml", "anil", "reptile", "alpha-maml", "meta-sgd", "meta-curvature",
-            "meta-kfo" or "nonlinear-kfo".
+            "meta-kfo" or "nonlinear-kfo". ``Proximal`` and ``GBML`` do not start at
+            MAML of a step size: their classes build them.
         params: the parameters that it will adapt, any pytree of arrays.
         step_size: the inner step size alpha.
         steps: the number of inner steps T.

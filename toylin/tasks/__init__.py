@@ -16,6 +16,7 @@ from toylin.tasks._image_classes import ImageClasses
 from toylin.tasks._image_tasks import ImageTasks
 from toylin.tasks._law import TaskLaw, check_law, check_sizes, sample_as
 from toylin.tasks._linear_regression import LinearRegression, check_one_output
+from toylin.tasks._minibatches import FreshMinibatches, Minibatches
 from toylin.tasks._nodes import (
     MAX_NODES,
     check_nodes,
@@ -37,9 +38,11 @@ __all__ = [
     "Classification",
     "Covariance",
     "Data",
+    "FreshMinibatches",
     "ImageClasses",
     "ImageTasks",
     "LinearRegression",
+    "Minibatches",
     "RegressionMoments",
     "RegressionPoints",
     "TaskLaw",

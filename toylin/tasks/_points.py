@@ -28,7 +28,7 @@ def check_point_axes(x: Any, y: Any, task_axes: int) -> None:
     ahead = task_axes + 1
     fits = len(rows) >= ahead and targets[:ahead] == rows[:ahead]
     if not fits or len(targets) not in (ahead, ahead + 1):
-        axes = "(tasks, points" if task_axes else "(points"
+        axes = "(" + ", ".join([*("tasks", "steps")[:task_axes], "points"])
         raise ValueError(
             f"x must have shape {axes}, ...), and y shape {axes},) or {axes}, outputs), "
             f"got shapes {rows} and {targets}"
