@@ -34,20 +34,21 @@ BUDGETS: dict[str, dict[str, Any]] = {
     "large": {**_SETTINGS, "num_steps": 10_000, "record_every": 500, "test_tasks": 2000},
 }
 CAPTION = (
-    "The claim on real images. Linear softmax classifiers of one modelling capacity, on the pixels of "
-    "Omniglot at 28 x 28: 5 classes, 5 support and 15 query images of each, one inner step, 16 tasks "
-    "a meta-iteration, Adam with 0.001; accuracy after adaptation to classes of alphabets that no "
-    "training saw. Median and range of three seeds. All but one layer (black) are the same kind of "
-    "function: with linear layers added (squares: identities at first, 784 x 784 at the input, 5 x 5 "
-    "at the output), with hidden layers of 64, or with a learned rule on the one layer (Meta-SGD, a "
-    "step size for every weight; Meta-Curvature, and Meta-KFO by matrices or by small networks; start "
-    "and rule are learned together). (a) At a step size of 0.1 one layer stays far below. (b) Learned "
-    "rules do not depend on the step size that they begin with; deep models need one that is not too "
-    "small. Two things are not as the paper's abstract might lead one to expect: a layer added at "
-    "the output of one linear layer helps little (it is 5 x 5, and mixes classes only), one at the "
-    "input helps as much as Meta-KFO; and a step size for every weight, which is diagonal, does not "
-    "replace depth. Pixels and linear models, the size of the images and 500 meta-iterations (10,000 "
-    "with the large budget) are our settings, not the paper's."
+    "The claim on real images. Linear softmax classifiers of one modelling capacity, on the "
+    "pixels of Omniglot at 28 x 28: 5 classes, 5 support and 15 query images of each, one inner "
+    "step, 16 tasks a meta-iteration, Adam with 0.001; accuracy after adaptation to classes of "
+    "alphabets that no training saw. Median and range of three seeds. All but one layer (black) "
+    "are the same kind of function: with linear layers added (squares: identities at first, 784 x"
+    " 784 at the input, 5 x 5 at the output), with hidden layers of 64, or with a learned rule on"
+    " the one layer (Meta-SGD, a step size for every weight; Meta-Curvature, and Meta-KFO by "
+    "matrices or by small networks; start and rule are learned together). (a) At a step size of "
+    "0.1 one layer stays far below. (b) Learned rules do not depend on the step size that they "
+    "begin with; deep models need one that is not too small. Two things are not as the paper's "
+    "abstract might lead one to expect: a layer added at the output of one linear layer helps "
+    "little (it is 5 x 5, and mixes classes only), one at the input helps, from a step size of "
+    "0.1 on, as much as Meta-KFO; and a step size for every weight, which is diagonal, does not "
+    "replace depth. Pixels and linear models, the size of the images and 500 meta-iterations "
+    "(10,000 with the large budget) are our settings, not the paper's."
 )
 
 
