@@ -42,7 +42,7 @@ def write(path: Path, text: str) -> None:
 
 def gallery(folder: Path, root: Path) -> None:
     """Show each figure with its caption: as the repository has it, or else drawn now."""
-    from toylin.figures import FIGURES
+    from toylin.figures import FIGURES, ON_IMAGES
 
     folder.mkdir(parents=True, exist_ok=True)
     for file in (root / "figures").glob("*.*"):
@@ -56,10 +56,11 @@ def gallery(folder: Path, root: Path) -> None:
     ]
     for name in FIGURES:
         caption = json.loads((folder / f"{name}.json").read_text())["caption"]
+        root = " --root DIR" if name in ON_IMAGES else ""
         parts.append(
             f"## {name.replace('_', ' ').capitalize()}\n\n"
             f"```{{figure}} {name}.png\n:alt: {name.replace('_', ' ')}\n\n{plain(caption)}\n```\n\n"
-            f"`toylin figure {name}` · {{download}}`vector graphics <{name}.pdf>` · "
+            f"`toylin figure {name}{root}` · {{download}}`vector graphics <{name}.pdf>` · "
             f"{{download}}`data <{name}.npz>`"
         )
     write(folder / "index.md", "\n\n".join(parts) + "\n")

@@ -350,3 +350,5 @@ else:
 # %% [markdown]
 # **Yours next.** Put your own formula in place of `by_hand`; `rule=` and `params=` take strategies
 # for other rules and models. For a rule of your own see `docs/writing-a-rule.md`.
+#
+# Next: [6. Real images](06_real_images.ipynb).

@@ -28,7 +28,7 @@ def read(name):
 
 
 def test_every_notebook_has_a_text_and_every_text_a_notebook():
-    assert len(NAMES) == 5
+    assert len(NAMES) == 6
     assert sorted(path.stem for path in FOLDER.glob("*.ipynb")) == NAMES
 
 

@@ -24,7 +24,10 @@ def draw(names: Sequence[str], out: Path, root: Path | None = None, budget: str 
     prepare(out)
     compile_quickly()
     use_float64()
-    plans = {name: plan(name, root, budget) for name in dict.fromkeys(names)}
+    plans = {
+        name: plan(name, root if name in ON_IMAGES else None, budget)
+        for name in dict.fromkeys(names)
+    }
     steps = sum(figure.steps + 1 for figure in plans.values())
     with (
         report() as written,

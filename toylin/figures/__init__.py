@@ -63,10 +63,12 @@ def plan(name: str, root: Path | None = None, budget: str = "small") -> Plan:
         budget: of those, "small" or "large".
 
     Raises:
-        ValueError: no such figure or budget, or no root where one is needed.
+        ValueError: no such figure or budget, or no root where one is needed, or one where none is.
     """
     module = load(name)
     if name not in ON_IMAGES:
+        if root is not None:
+            raise ValueError(f"root must be for {' or '.join(ON_IMAGES)}, not {name}")
         return Plan(module, module.SETTINGS, module.STEPS, module.compute)
     if root is None:
         raise ValueError(f"root must be the folder of the images, which {name} needs; got None")

@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from toylin.plotting import COLUMN, DEEP, SECOND, SHALLOW, band, new_figure, style
+from toylin.plotting import (
+    COLUMN,
+    DEEP,
+    SECOND,
+    SHALLOW,
+    band,
+    new_figure,
+    reference_lines,
+    style,
+)
 
 # Method -> its name in the legend, colour, line, marker.
 METHODS: dict[str, tuple[str, Any, str, str]] = {
@@ -30,6 +39,8 @@ def draw(data: Mapping[str, np.ndarray]) -> Figure:
             band(axes, data["depths"], data[f"accuracy_{name}"][:, :, -1].T, colour, label)
             axes.lines[-1].set(ls=line, marker=marker, ms=4)
         axes.set(xlabel="convolutional layers", ylabel="accuracy on unseen alphabets")
+        axes.set_ylim(0.16, None)
+        reference_lines(axes, {"chance": 1 / float(data["ways"])})
         axes.set_xticks(data["depths"])
-        figure.legend(loc="outside right center")
+        figure.legend(loc="outside right center", handlelength=3.2)
     return figure

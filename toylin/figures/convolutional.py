@@ -47,7 +47,21 @@ BUDGETS: dict[str, dict[str, Any]] = {
         "test_tasks": 2000,
     },
 }
-CAPTION = ""
+CAPTION = (
+    "Depth and meta-optimizers in convolutional networks, on Omniglot: 5 classes, 1 support and 5"
+    " query images of each, one inner step of 0.1; networks of 3 x 3 filters, normalisation by "
+    "the points at hand, ReLU and pooling, under a linear head. Accuracy after adaptation to "
+    "classes of alphabets that no training saw; median and range of three seeds. MAML (all layers"
+    " adapt) gains by depth; two linear layers added above the head, identities at first, add to "
+    "that; Meta-KFO, learned with the network, helps most, and the shallow network more than the "
+    "deep one, so that depth is worth least beside it. ANIL adapts the head alone, so that depth "
+    "cannot help it to adapt; linear layers help it little here and Meta-KFO, on the head alone, "
+    "about as much as on all layers. The settings are ours, not the paper's: with the small "
+    "budget drawings of 14 x 14, 16 filters, 4 tasks a meta-iteration and 300 meta-iterations of "
+    "Adam with 0.003, far from convergence; with the large one 28 x 28, 64 filters, 32 tasks and "
+    "10,000. The head of a deeper network sees fewer numbers (784, 144 and 16 by the small "
+    "budget), so that one step size is not the same step at every depth."
+)
 
 
 def steps(settings: dict[str, Any]) -> int:
@@ -93,4 +107,4 @@ def compute(tick: Callable[[], None], settings: dict[str, Any], root: Path) -> d
                 )
                 tick()
         data[f"accuracy_{name}"] = np.reshape(rows, (len(settings["depths"]), -1, 2))
-    return data | {"depths": np.asarray(settings["depths"])}
+    return data | {name: np.asarray(settings[name]) for name in ("depths", "ways")}
