@@ -41,6 +41,8 @@ import toylin as tl
 from toylin.plotting import DEEP, SHALLOW
 from toylin.plotting import SECOND as BLUE
 
+plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False})
+
 OMNIGLOT = None  # the folder of Omniglot's two zips, if you have them
 
 # %% [markdown]
@@ -116,16 +118,16 @@ found = {
 }
 
 # %%
-fig, ax = plt.subplots(figsize=(5.6, 3.2), layout="constrained")
+fig, ax = plt.subplots(figsize=(5.6, 3.6), layout="constrained")
 for name, (_, _, colour, line) in contenders.items():
     mean, stderr = found[name].T
     ax.errorbar(step_sizes, mean, 2 * stderr, fmt=line, color=colour, capsize=2, label=name)
 ax.axhline(1 / 3, color="0.5", ls="--", lw=0.9)
-ax.annotate("chance", (0.5, 1 / 3), xytext=(0, 3), textcoords="offset points", ha="right")
+ax.annotate("chance", (0.02, 1 / 3), xytext=(0, 3), textcoords="offset points")
 ax.set(xscale="log", xlabel="inner step size", ylabel="accuracy on unseen digits")
 ax.set_xticks(step_sizes, step_sizes)
 ax.minorticks_off()
-ax.legend(frameon=False, loc="lower right")
+ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 0.08))
 plt.show()
 
 # %% [markdown]
