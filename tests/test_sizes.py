@@ -52,10 +52,10 @@ CALLS = {
         lambda: tl.estimate(PARAMS, TASKS, RULE, KEY, 16 * 2**28, method="mc"),
         "num_tasks must be .* at most|drawing num_tasks=.* needs .* GiB",
     ),
-    "depth": (lambda: tl.DeepLinear(depth=2**31 - 1), "depth must be .* at most 1000"),
+    "depth": (lambda: tl.DeepLinear(depth=2**31 - 1), "depth must be .* at most 32"),
     "swept depth": (
         lambda: tl.sweep(TASKS, RULE, over={"depth": [2**31]}, num_steps=1),
-        "depth must be .* at most 1000",
+        "depth must be .* at most 32",
     ),
     "swept steps": (
         lambda: tl.sweep(TASKS, RULE, over={"rule.steps": [99_999_999_999]}, num_steps=1),
@@ -147,7 +147,7 @@ COMMANDS = [
     (("train", "--seed", "99999999999999999999"), "'--seed'"),
     (("train", "--num-steps", "2147483647"), "num_steps=2147483647"),
     (("train", "--num-tasks", "2147483648"), "'--num-tasks'"),
-    (("train", "--depth", "1001"), "'--depth'"),
+    (("train", "--depth", "33"), "'--depth'"),
     (("loss", "--weights", "1,1", "--num-tasks", "2147483648"), "'--num-tasks'"),
 ]
 

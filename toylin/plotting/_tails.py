@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
+from toylin._internal import checks
 from toylin.plotting._style import REFERENCE, SECOND, THIRD
 
 _BINS = 40
@@ -20,9 +21,17 @@ def spread(ax: Axes, mean: float, median: float, losses: ArrayLike | None = None
         median: of the same.
         losses: of sampled tasks, any shape; no histogram if None.
     """
+    checks.drawable("ax", ax)
+    for name, level in (("mean", mean), ("median", median)):
+        checks.concrete(name, level)
+        if checks.shape_of(name, level) != ():
+            raise ValueError(f"{name} must be one number, got shape {np.shape(level)}")
     if losses is not None:
+        checks.concrete("losses", losses)
         shown = np.asarray(losses).ravel()
         shown = shown[np.isfinite(shown) & (shown > 0)]
+        if not shown.size:
+            raise ValueError("losses must hold a positive number, got none")
         bins = np.geomspace(np.quantile(shown, 1e-3), shown.max() * 1.001, _BINS)
         weights = np.full(shown.size, 1 / np.size(losses))
         ax.hist(

@@ -10,6 +10,7 @@ import numpy as np
 
 from toylin._internal import checks
 from toylin._internal.errors import NoClosedFormError
+from toylin._internal.pytree import recheck
 from toylin.models import Model, check_params, predict
 from toylin.rules._base import Rule
 from toylin.tasks import (
@@ -41,6 +42,8 @@ def check_model(params: Any, model: Model, dim: int | None, outputs: int | None 
 def check_rule(rule: Rule, params: Any) -> None:
     """A rule that fits the model."""
     checks.instance("rule", rule, Rule)
+    recheck(rule)
+    recheck(getattr(rule, "rule", None))
     rule.check(params)
     leaves = jax.tree.leaves(params)
     dtype = jnp.result_type(*leaves) if leaves else None

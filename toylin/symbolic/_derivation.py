@@ -57,7 +57,7 @@ class Derivation:
         arrays, and under ``jit``, ``vmap`` and ``grad``.
         """
         if name not in FORMATS:
-            raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {name!r}")
+            raise ValueError(f"name of a format must be one of {', '.join(FORMATS)}, got {name!r}")
         printed: str = getattr(_printing, name)(self)
         return printed
 
