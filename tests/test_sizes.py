@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 
 import jax
 import jax.numpy as jnp
@@ -140,6 +141,21 @@ def test_memory_is_counted_in_bytes():
         check_fits("all", have // 8, np.float64)
         with pytest.raises(ValueError, match=r"^all but one needs .* GiB, more than the"):
             check_fits("all but one", have // 8 + 1, np.float64)
+
+
+def test_an_axis_of_many_values_is_kept_as_an_array():
+    """As objects a million values took 285 MiB more than a thousand times a thousand."""
+    from toylin.sweeps._axes import parse
+    from toylin.sweeps._config import parse_values
+    from toylin.sweeps._problem import Problem, Sizes
+
+    base = Problem(TASKS, RULE, tl.DeepLinear(), tl.Optimizer(), Sizes(32, 10))
+    tracemalloc.start()
+    (dim,) = parse({"step_size": parse_values("0.1:0.9:100000")}, base)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert dim.size == 100_000
+    assert peak < 4 * 8 * dim.size
 
 
 COMMANDS = [

@@ -194,6 +194,8 @@ def float_leaves(name: str, tree: Any) -> None:
         found.add(str(leaf.dtype))
         if not jax.dtypes.issubdtype(leaf.dtype, np.floating):
             raise ValueError(f"{name} must hold arrays of floats, got one of {leaf.dtype}")
+        if 0 in leaf.shape:
+            raise ValueError(f"{name} must hold arrays with entries, got one of {leaf.shape}")
     if len(found) > 1:
         raise ValueError(
             f"{name} must hold arrays of one float type, got {' and '.join(sorted(found))}"

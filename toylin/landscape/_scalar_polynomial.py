@@ -85,7 +85,7 @@ def require_maml(rule: MAML) -> None:
     """MAML itself: a class derived from it can take other steps."""
     if type(rule) is not MAML:
         raise ValueError(f"rule must be MAML (of second or first order), got {rule!r}")
-    recheck(rule)
+    recheck("rule", rule)
 
 
 def _require_scalar_step(tasks: LinearRegression, rule: MAML) -> None:

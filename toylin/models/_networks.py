@@ -166,7 +166,12 @@ def outputs_of(tasks: Any) -> int:
 def check_inputs(x: Any, axes: int | None = None) -> None:
     """Points in an array, a row each."""
     shape = checks.real("x", x)
-    if not hasattr(x, "reshape") or not shape or (axes is not None and len(shape) != axes):
+    if (
+        not hasattr(x, "reshape")
+        or not shape
+        or 0 in shape
+        or (axes is not None and len(shape) != axes)
+    ):
         wanted = f"of {axes} axes" if axes else "with a row a point"
         raise ValueError(f"x must be an array {wanted}, got {shape}")
 

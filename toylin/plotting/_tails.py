@@ -27,8 +27,7 @@ def spread(ax: Axes, mean: float, median: float, losses: ArrayLike | None = None
         if checks.shape_of(name, level) != ():
             raise ValueError(f"{name} must be one number, got shape {np.shape(level)}")
     if losses is not None:
-        checks.concrete("losses", losses)
-        shown = np.asarray(losses).ravel()
+        shown = np.ravel(np.asarray(checks.concrete("losses", losses)))
         shown = shown[np.isfinite(shown) & (shown > 0)]
         if not shown.size:
             raise ValueError("losses must hold a positive number, got none")

@@ -64,8 +64,9 @@ class MetaSGD(Rule):
         checks.float_leaves("params", params)
         checks.scalar("step_size", step_size)
         checks.flag("per_layer", per_layer)
+        size = checks.numbers("step_size", step_size)  # fractions too
         sizes = jax.tree.map(
-            lambda w: jnp.full(() if per_layer else np.shape(w), step_size, w.dtype), params
+            lambda w: jnp.full(() if per_layer else np.shape(w), size, w.dtype), params
         )
         return cls(sizes, steps, first_order)
 

@@ -42,8 +42,8 @@ def check_model(params: Any, model: Model, dim: int | None, outputs: int | None 
 def check_rule(rule: Rule, params: Any) -> None:
     """A rule that fits the model."""
     checks.instance("rule", rule, Rule)
-    recheck(rule)
-    recheck(getattr(rule, "rule", None))
+    recheck("rule", rule)
+    recheck("rule", getattr(rule, "rule", None))
     rule.check(params)
     leaves = jax.tree.leaves(params)
     dtype = jnp.result_type(*leaves) if leaves else None

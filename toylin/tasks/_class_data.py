@@ -105,7 +105,8 @@ class ClassPoints:
         logits = outputs_of(params, model, self.x)
         if np.shape(logits) != (wanted := (len(self.y), self.classes)):
             raise ValueError(
-                f"model must have one output for each of classes={self.classes} classes, shape "
-                f"{wanted} (points, classes), got outputs of shape {np.shape(logits)}"
+                f"model must, with these params, have one output for each of "
+                f"classes={self.classes} classes, shape {wanted} (points, classes), got outputs of "
+                f"shape {np.shape(logits)}"
             )
         return logits

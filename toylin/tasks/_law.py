@@ -31,7 +31,7 @@ def check_law(tasks: TaskLaw) -> None:
             "tasks must be a law of tasks, a pytree with a method "
             f"sample(key, num_tasks, num_queries), got {tasks!r}"
         )
-    recheck(tasks)
+    recheck("tasks", tasks)
 
 
 def sample_as(

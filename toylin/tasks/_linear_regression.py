@@ -32,7 +32,7 @@ from toylin.tasks._regression_draws import draw_moments, draw_points, moment_row
 def check_regression(tasks: Any) -> None:
     """Linear regression, all of whose numbers are single ones."""
     checks.instance("tasks", tasks, LinearRegression)
-    recheck(tasks)
+    recheck("tasks", tasks)
 
 
 def check_one_output(tasks: Any) -> None:

@@ -102,7 +102,7 @@ def check_nodes(tasks: LinearRegression | BinaryClassification, depth: int, step
             f"exact nodes exist for LinearRegression, not for {type(tasks).__name__}; "
             "sample tasks instead: autodiff.outer_loss(params, tasks.sample(key, num_tasks), rule)"
         )
-    recheck(tasks)
+    recheck("tasks", tasks)
     if tasks.shots is not None and tasks.dim * tasks.outputs > 1:
         raise NoClosedFormError(
             f"exact nodes for {tasks.shots} shots exist for dim=1 and outputs=1, not for "
