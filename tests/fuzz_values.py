@@ -499,6 +499,12 @@ MAY_CHANGE_NOTHING = {
     "tolerance",
     "verify",
     "DeepLinear.init.tasks",  # any that have its dim
+    "DeepLinear.shape.dim",  # which the widths name already
+    "select.classes",  # the images are equal
+    "cifar_fs.size",  # they have the size that is asked for
+    "mini_imagenet.size",
+    "omniglot.size",
+    "omniglot.download",  # nothing is missing
     "MLP.init.tasks",
     "LinNet.init.tasks",
     "Convolutional.init.tasks",

@@ -203,7 +203,9 @@ def _comparable(result: Any) -> tuple[Any, list[Any]] | None:
 
 def _is_ignored(name: str, parameter: str, bad: Any, good: Any, result: Any) -> bool:
     """Whether the result is as without it."""
-    if parameter in values.MAY_CHANGE_NOTHING or f"{name}.{parameter}" in values.MAY_CHANGE_NOTHING:
+    method = name.rpartition(".")[2]
+    known = {parameter, f"{name}.{parameter}", f"{method}.{parameter}"}
+    if known & values.MAY_CHANGE_NOTHING:
         return False
     if inspect.isclass(resolve(name)) or _same(bad, good):
         return False
