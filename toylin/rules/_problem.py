@@ -63,6 +63,7 @@ def check_support(params: Any, support: Data, model: Model = predict) -> None:
 def check_problem(params: Any, tasks: TaskLaw, rule: Rule, model: Model = predict) -> None:
     """A model, a law of tasks and a rule that fit together."""
     check_law(tasks)
+    recheck("tasks", tasks)
     check_model(params, model, getattr(tasks, "dim", None), getattr(tasks, "outputs", None))
     check_rule(rule, params)
     _check_range(tasks, params)
