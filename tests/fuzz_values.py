@@ -513,6 +513,7 @@ MAY_CHANGE_NOTHING = {
 
 # What may be an array of another shape, or of any number of rows.
 ANY_SHAPE = {
+    "band.curves",
     "classes",
     "images",
     "losses",

@@ -99,7 +99,8 @@ def basin_bar(figure: Figure, axes: Any, norm: LogNorm, number: int, label: str)
         label: what the shades are.
     """
     checks.drawable("figure", figure, "a figure")
-    for ax in np.ravel(axes):
+    many = np.ravel(axes) if isinstance(axes, np.ndarray) else axes
+    for ax in many if isinstance(many, np.ndarray | list | tuple) and len(many) else [axes]:
         checks.drawable("axes", ax)
     checks.instance("norm", norm, LogNorm)
     checks.integer("number", number, minimum=1)

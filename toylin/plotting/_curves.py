@@ -64,7 +64,8 @@ def band(
     checks.as_long("x", checks.array("x", x, 1), "every row of curves", rows.shape[1])
     check_colour("colour", colour)
     checks.text("label", label, optional=True)
-    if np.shape(quantiles) != (2,) or not all(0 <= q <= 1 for q in quantiles):
+    shares = checks.array("quantiles", quantiles, 1)
+    if len(shares) != 2 or np.any((shares < 0) | (shares > 1)):
         raise ValueError(f"quantiles must be two numbers from 0 to 1, got {quantiles!r}")
     rows = np.where(np.isfinite(rows), rows, np.inf)
     low, high = quantiles
