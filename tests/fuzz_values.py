@@ -410,6 +410,9 @@ SYNONYMS |= {  # how many axes data have
     )
 }
 
+# A loss is named by what is wrong in it.
+SYNONYMS |= {"meta_train(loss": "rule", "surface(loss": "rule", "joint(loss": "rule"}
+
 FUNCTIONS = {"formula", "grad", "loss", "model", "points_at", "transform"}
 
 BAD: dict[str, Any] = {

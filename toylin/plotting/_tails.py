@@ -22,10 +22,7 @@ def spread(ax: Axes, mean: float, median: float, losses: ArrayLike | None = None
         losses: of sampled tasks, any shape; no histogram if None.
     """
     checks.drawable("ax", ax)
-    for name, level in (("mean", mean), ("median", median)):
-        checks.concrete(name, level)
-        if checks.shape_of(name, level) != ():
-            raise ValueError(f"{name} must be one number, got shape {np.shape(level)}")
+    mean, median = _level("mean", mean), _level("median", median)
     if losses is not None:
         shown = np.ravel(np.asarray(checks.concrete("losses", losses)))
         shown = shown[np.isfinite(shown) & (shown > 0)]
@@ -53,3 +50,11 @@ def spread(ax: Axes, mean: float, median: float, losses: ArrayLike | None = None
             ax.axvline(level, color=colour, linestyle=line, label=f"{name}, {level:.3g}")
     ax.set_xlabel("loss after adaptation")
     ax.legend()
+
+
+def _level(name: str, value: float) -> float:
+    """A loss, which may be infinite."""
+    number = checks.concrete(name, value)
+    if number is None or number.shape != ():
+        raise ValueError(f"{name} must be one number, got shape {np.shape(value)}")
+    return float(number)

@@ -180,7 +180,10 @@ class ANIL(GradientDescent):
     def update(self, grads: Params) -> Params:
         check_step(self, grads=grads)
         part = self._part(grads)
-        moved = super().update(part) if self.rule is None else self.rule.update(part)
+        if self.rule is None:
+            moved = jax.tree.map(lambda g: self.step_size * g, part)
+        else:
+            moved = self.rule.update(part)
         return self._whole(moved, jax.tree.map(jnp.zeros_like, grads))
 
     def adapt(self, params: Params, loss: Loss, remat: bool = False) -> Params:
