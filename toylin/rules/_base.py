@@ -173,11 +173,12 @@ def check_step(rule: Rule, loss: Any = ..., **trees: Params) -> None:
     shapes: dict[str, Any] = {}
     for name, tree in trees.items():
         checks.float_leaves(name, tree)
-        shapes[name] = jax.tree.map(jnp.shape, tree)
+        # Layers in a list are as good as in a tuple.
+        shapes[name] = [jnp.shape(leaf) for leaf in jax.tree.leaves(tree)]
         first = next(iter(shapes))
         if shapes[name] != shapes[first]:
             raise ValueError(
-                f"{name} must have the structure and shapes of {first}, {shapes[first]}, "
+                f"{name} must hold arrays of the shapes of {first}, {shapes[first]}, "
                 f"got {shapes[name]}"
             )
     name = next(iter(trees))
