@@ -517,6 +517,10 @@ MAY_CHANGE_NOTHING = {
 # What may be an array of another shape, or of any number of rows.
 ANY_SHAPE = {
     "band.curves",
+    "depths",
+    "line.loss",
+    "scale_of.values",
+    "training_curve.loss",
     "classes",
     "images",
     "losses",

@@ -53,6 +53,7 @@ def phase(
     if not low < high:
         raise ValueError(f"low must be below high, got low={low!r} and high={high!r}")
     _check_level("bar", bar)
+    low, high = float(low), float(high)
     cells = loss[up.order][:, across.order]
     mesh = ax.pcolormesh(
         across.edges,

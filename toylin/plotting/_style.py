@@ -59,7 +59,7 @@ def new_figure(width: float, height: float) -> Figure:
         height: in inches.
     """
     _check_size(width=width, height=height)
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(float(width), float(height)), layout="constrained")
 
 
 @contextmanager

@@ -68,6 +68,7 @@ def relief(
     if not hasattr(ax, "plot_surface"):
         raise ValueError(f'ax must be axes made with projection="3d", got {ax!r}')
     check_reach(reach)
+    top = float(top)
     w1, w2 = np.meshgrid(first, second, indexing="ij")
     shown = (np.maximum(np.abs(w1), np.abs(w2)) <= reach) & (loss <= top)
     ax.plot_surface(
@@ -139,9 +140,9 @@ def critical_points(ax: Axes, points: ArrayLike, kind: Sequence[str], scale: flo
         scale: of the markers.
     """
     checks.drawable("ax", ax)
-    points = np.asarray(points)
-    if points.size or points.ndim != 2:
+    if len(checks.shape_of("points", points)) != 2 or np.size(points):
         checks.two_variables("points", checks.array("points", points, 2))
+    points = np.asarray(points)
     for name in kind if isinstance(kind, Sequence) else [kind]:
         checks.choice("every kind", name, _MARKERS)
     if len(kind) != len(points):
