@@ -1,7 +1,7 @@
-"""Every public callable with one argument made uncomfortable, and what became of it.
+"""Every public callable with one argument or two made uncomfortable, and what became of it.
 
-Good arguments come from a table by the names of parameters, so that a new function is attacked
-without a test being written for it; a name that the table lacks is an error that says so.
+Good arguments come from a table by the names of parameters, so that a new function or method is
+attacked without a test being written for it; a name that the table lacks is an error that says so.
 """
 
 from __future__ import annotations
@@ -12,20 +12,31 @@ import re
 import signal
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import fuzz_values as values
 import jax
 import numpy as np
-from fuzz_values import BAD, FUNCTIONS, RESULTS, SYNONYMS, good
 
 import toylin as tl
 from toylin import testing
 
 ROOT = str(Path(tl.__file__).parent)
-SECONDS = 20
+SECONDS = 60
+MODULES = {
+    "": tl,
+    "autodiff.": tl.autodiff,
+    "closed_form.": tl.closed_form,
+    "images.": tl.images,
+    "plotting.": tl.plotting,
+    "symbolic.": tl.symbolic,
+    "testing.": testing,
+}
 
 
 class Outcome(NamedTuple):
@@ -33,7 +44,9 @@ class Outcome(NamedTuple):
 
     Attributes:
         kind: "clear" (toylin's own error names the argument), "unnamed" (it does not), "inside"
-            (an error from elsewhere), "silent" (NaN from finite input), "hang" or "accepted".
+            (an error from elsewhere), "silent" (NaN from finite input), "ignored" (the result is
+            that of the good argument), "broadcast" (an array of another shape was taken), "hang" or
+            "accepted".
         call: which callable, argument and value.
         message: of the error.
     """
@@ -43,26 +56,62 @@ class Outcome(NamedTuple):
     message: str = ""
 
 
-def callables() -> Iterator[tuple[str, Callable[..., Any]]]:
-    """Every public function and class that takes arguments, by the name that it is called by."""
-    modules = {"": tl, "autodiff.": tl.autodiff, "closed_form.": tl.closed_form}
-    modules |= {"symbolic.": tl.symbolic, "testing.": testing}
-    for prefix, module in modules.items():
+@cache
+def names() -> tuple[str, ...]:
+    """Every public function, class and method that takes arguments, by what it is called by."""
+    found, seen = [], set()
+    for prefix, module in MODULES.items():
         for name in module.__all__:
-            found = getattr(module, name)
-            if callable(found) and name not in RESULTS and name[0] != "_":
-                yield prefix + name, found
+            thing = getattr(module, name)
+            if callable(thing) and name not in values.RESULTS and name[0] != "_":
+                found.append(prefix + name)
+            if inspect.isclass(thing) and name not in values.NO_METHODS:
+                found += [f"{prefix}{name}.{m}" for m in _methods(thing, seen)]
+    for name, thing in values.MORE_CLASSES.items():
+        found += [f"{name}.{m}" for m in _methods(thing, seen)]
+    return tuple(name for name in found if name not in values.NOT_ATTACKED)
 
 
-def arguments(name: str, function: Callable[..., Any]) -> dict[str, Any]:
-    """Good arguments for it, by its signature."""
-    short, table, found = name.rpartition(".")[2], good(), {}
-    for parameter in inspect.signature(function).parameters.values():
+def _methods(kind: type, seen: set[Any]) -> Iterator[str]:
+    """Methods with arguments that it does not share with a class before it."""
+    for name in dir(kind):
+        method = inspect.unwrap(getattr(kind, name)) if name[0] != "_" or name == "__call__" else 0
+        method = getattr(method, "__func__", method)
+        if not inspect.isfunction(method) or not method.__module__.startswith("toylin"):
+            continue
+        static = isinstance(inspect.getattr_static(kind, name), staticmethod)
+        if method not in seen and len(inspect.signature(method).parameters) > (not static):
+            seen.add(method)
+            yield name
+
+
+def resolve(name: str) -> Callable[..., Any]:
+    """The callable of that name; a method of the instance in the table."""
+    owner, _, method = name.rpartition(".")
+    if owner and f"{owner}." not in MODULES:
+        return getattr(instance(owner), method)
+    return getattr(MODULES[f"{owner}." if owner else ""], method)
+
+
+@cache
+def instance(name: str) -> Any:
+    """One of that class: what the table makes, or else made of good arguments."""
+    made = values.made().get(name)
+    return resolve(name)(**arguments(name)) if made is None else made()
+
+
+@cache
+def _parameters(name: str) -> dict[str, Any]:
+    """Each parameter with where its good value stands in the table."""
+    table, found = {**values.good(), **values.fresh()}, {}
+    parts = name.split(".")
+    for parameter in inspect.signature(resolve(name)).parameters.values():
         if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             continue
-        for key in (f"{short}.{parameter.name}", parameter.name):
+        owners = [*(".".join(parts[start:]) for start in range(len(parts))), parts[0]]
+        for key in [*(f"{owner}.{parameter.name}" for owner in owners), parameter.name]:
             if key in table:
-                found[parameter.name] = table[key]
+                found[parameter.name] = key
                 break
         else:
             raise KeyError(
@@ -71,22 +120,128 @@ def arguments(name: str, function: Callable[..., Any]) -> dict[str, Any]:
     return found
 
 
-def attack(name: str, function: Callable[..., Any], parameter: str, bad: str) -> Outcome:
-    """Call it with one bad argument."""
-    given = arguments(name, function) | {parameter: BAD[bad]}
-    call = f"{name}({parameter}={bad})"
+def arguments(name: str) -> dict[str, Any]:
+    """Good arguments for it, by its signature."""
+    table, fresh = values.good(), values.fresh()
+    return {
+        parameter: fresh[key]() if key in fresh else table[key]
+        for parameter, key in _parameters(name).items()
+    }
+
+
+def single(name: str) -> Iterator[tuple[tuple[str, str], ...]]:
+    """Every argument with every bad value."""
+    for parameter in arguments(name):
+        for bad in [*values.BAD, *values.DISTORTED]:
+            yield ((parameter, bad),)
+
+
+def pairs(name: str) -> Iterator[tuple[tuple[str, str], ...]]:
+    """Every two arguments with every two bad values."""
+    for one, two in combinations(arguments(name), 2):
+        for bad in values.BAD:
+            for worse in values.BAD:
+                yield (one, bad), (two, worse)
+
+
+def label(name: str, changes: tuple[tuple[str, str], ...]) -> str:
+    """The call in words."""
+    return f"{name}({', '.join(f'{parameter}={bad}' for parameter, bad in changes)})"
+
+
+def attack(name: str, changes: tuple[tuple[str, str], ...]) -> Outcome | None:
+    """Call it with bad arguments; None where a distortion leaves an argument as it is."""
+    function, good = resolve(name), arguments(name)
+    bad = {}
+    for parameter, how in changes:
+        bad[parameter] = values.bad(how, good[parameter])
+        if bad[parameter] is None and how not in values.BAD:
+            return None
+    call = label(name, changes)
     try:
-        with _limited(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            result = jax.block_until_ready(function(**given))
+        result = _call(function, good | bad)
     except _TookLongError:
         return Outcome("hang", call)
     except Exception as error:
-        return _judge(call, parameter, error)
-    finite = not bad.startswith(("nan", "inf"))
+        return _judge(name, call, bad, error)
+    finite = not any(how.startswith(("nan", "inf")) for _, how in changes)
     if finite and any(_has_nan(leaf) for leaf in jax.tree.leaves(_without_missing(result))):
         return Outcome("silent", call)
+    if len(changes) == 1:
+        ((parameter, value),) = bad.items()
+        if _is_broadcast(name, parameter, value, good[parameter]):
+            return Outcome("broadcast", call)
+        if _is_ignored(name, parameter, value, good[parameter], result):
+            return Outcome("ignored", call)
     return Outcome("accepted", call)
+
+
+def _call(function: Callable[..., Any], given: Mapping[str, Any]) -> Any:
+    with _limited(), warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        result = jax.block_until_ready(function(**given))
+        for axes in [v for v in given.values() if hasattr(v, "transData")]:
+            axes.figure.draw_without_rendering()
+    return result
+
+
+@cache
+def _good_result(name: str) -> tuple[Any, list[Any]] | None:
+    """What the good arguments give, as arrays; None where there is nothing to compare."""
+    return _comparable(_call(resolve(name), arguments(name)))
+
+
+def _comparable(result: Any) -> tuple[Any, list[Any]] | None:
+    """Its structure and its arrays."""
+    leaves, structure = jax.tree.flatten(result)
+    numbers = [leaf for leaf in leaves if isinstance(leaf, jax.Array | np.ndarray | float | int)]
+    plain = all(jax.dtypes.issubdtype(jax.numpy.result_type(leaf), np.number) for leaf in numbers)
+    if not leaves or len(numbers) < len(leaves) or not plain:
+        return None
+    return structure, [np.asarray(leaf) for leaf in numbers]
+
+
+def _is_ignored(name: str, parameter: str, bad: Any, good: Any, result: Any) -> bool:
+    """Whether the result is as without it."""
+    if _is_listed(name, parameter, values.MAY_CHANGE_NOTHING):
+        return False
+    if inspect.isclass(resolve(name)) or _same(bad, good):
+        return False
+    got, wanted = _comparable(result), _good_result(name)
+    if got is None or wanted is None or got[0] != wanted[0]:
+        return False
+    return all(np.array_equal(a, b) for a, b in zip(got[1], wanted[1], strict=True))
+
+
+def _same(bad: Any, good: Any) -> bool:
+    try:
+        return bool(np.all(np.asarray(bad) == np.asarray(good)))
+    except Exception:
+        return False
+
+
+def _is_broadcast(name: str, parameter: str, bad: Any, good: Any) -> bool:
+    """Whether an array was taken that has another shape than the good one."""
+    kinds = np.ndarray | jax.Array | list
+    if not isinstance(bad, kinds) or not isinstance(good, kinds | int | float):
+        return False
+    if _is_listed(name, parameter, values.ANY_SHAPE) or isinstance(good, bool):
+        return False
+    return _shape(bad) != _shape(good)
+
+
+def _is_listed(name: str, parameter: str, listed: set[str]) -> bool:
+    """Whether a parameter is in a table, by itself or as that of this function or method."""
+    return bool({parameter, f"{name.rpartition('.')[2]}.{parameter}"} & listed) or (
+        f"{name}.{parameter}" in listed
+    )
+
+
+def _shape(value: Any) -> tuple[int, ...] | None:
+    try:
+        return np.shape(value)
+    except ValueError:  # ragged
+        return None
 
 
 def _without_missing(result: Any) -> Any:
@@ -98,14 +253,15 @@ def _without_missing(result: Any) -> Any:
     return result
 
 
-def _judge(call: str, parameter: str, error: Exception) -> Outcome:
+def _judge(name: str, call: str, bad: Mapping[str, Any], error: Exception) -> Outcome:
     message = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-    if call.endswith("=a function)") and parameter in FUNCTIONS:  # what theirs says itself
-        return Outcome("accepted", call, message)
+    if any(value is len and parameter in values.FUNCTIONS for parameter, value in bad.items()):
+        return Outcome("accepted", call, message)  # what theirs says itself
     last = traceback.extract_tb(error.__traceback__)[-1].filename
     if not isinstance(error, ValueError | TypeError | OSError) or not last.startswith(ROOT):
         return Outcome("inside", call, f"{message} [{last[-40:]}]")
-    words = {parameter, parameter.rstrip("s"), SYNONYMS.get(call.partition("=")[0], parameter)}
+    words = {*bad, *(parameter.rstrip("s") for parameter in bad)}
+    words |= {values.SYNONYMS.get(f"{name}({parameter}", parameter) for parameter in bad}
     named = re.search(rf"\b({'|'.join(map(re.escape, words))})\b", message)
     return Outcome("clear" if named else "unnamed", call, message)
 

@@ -272,3 +272,18 @@ def test_a_rule_of_a_wider_type_than_the_parameters(step_size):
     with refused(r"rule\.step_size must not be of a wider type"):
         tl.autodiff.outer_loss(params, batch, tl.MAML(step_size))
     assert tl.autodiff.outer_loss(params, batch, tl.MAML(0.1)).dtype == jnp.float32
+
+
+def test_what_a_transformation_has_put_together_is_checked_again():
+    """Constructors are skipped there: an array where a number belongs was broadcast in silence."""
+    batched = jax.vmap(tl.MAML)(jnp.array([0.1, 0.2]))
+    laws = jax.tree.map(lambda leaf: jnp.array([leaf, leaf]), TASKS)
+    for tasks, rule, name in ((TASKS, batched, "rule"), (laws, RULE, "tasks")):
+        for call in (
+            lambda tasks=tasks, rule=rule: tl.closed_form.outer_loss(PARAMS, tasks, rule),
+            lambda tasks=tasks, rule=rule: tl.estimate(PARAMS, tasks, rule, KEY, 8),
+        ):
+            with refused(rf"^{name} must be made by its constructor: .* got shape \(2,\)"):
+                call()
+    losses = jax.vmap(lambda rule: tl.closed_form.outer_loss(PARAMS, TASKS, rule))(batched)
+    assert losses.shape == (2,)

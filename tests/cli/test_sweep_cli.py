@@ -151,7 +151,7 @@ def test_values():
         1, 2.5, None, (20, 20, 1), True, "word",
     ]  # fmt: skip
     np.testing.assert_allclose(config.parse_values("0.01:100:5:log"), 10.0 ** np.arange(-2, 3))
-    assert config.parse_values("-1:1:3") == [-1.0, 0.0, 1.0]
+    assert config.parse_values("-1:1:3").tolist() == [-1.0, 0.0, 1.0]
 
 
 def test_rules_go_by_the_names_of_the_registry():

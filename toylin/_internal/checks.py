@@ -194,6 +194,8 @@ def float_leaves(name: str, tree: Any) -> None:
         found.add(str(leaf.dtype))
         if not jax.dtypes.issubdtype(leaf.dtype, np.floating):
             raise ValueError(f"{name} must hold arrays of floats, got one of {leaf.dtype}")
+        if 0 in leaf.shape:
+            raise ValueError(f"{name} must hold arrays with entries, got one of {leaf.shape}")
     if len(found) > 1:
         raise ValueError(
             f"{name} must hold arrays of one float type, got {' and '.join(sorted(found))}"
@@ -250,3 +252,37 @@ def key(name: str, value: Any) -> None:
     if not ((typed and shape == ()) or (raw and shape == (2,))):
         what = f"an array of shape {shape} and type {dtype}" if dtype is not None else repr(value)
         raise ValueError(f"{name} must be one JAX random key, jax.random.key(seed), got {what}")
+
+
+def array(name: str, value: Any, axes: int, finite: bool = True) -> np.ndarray:
+    """Real numbers as an array of that many axes, with one entry at least."""
+    found = concrete(name, value)
+    if found is None or found.ndim != axes or not found.size:
+        raise ValueError(
+            f"{name} must be an array of {axes} axes that is not empty, got {shape_of(name, value)}"
+        )
+    if finite and not np.all(np.isfinite(found)):
+        raise ValueError(f"{name} must be finite, got {value!r}")
+    return found
+
+
+def as_long(name: str, value: np.ndarray, other: str, length: int) -> None:
+    """An array with as many entries as another has."""
+    if len(value) != length:
+        raise ValueError(f"{name} must have {length} entries, as {other} has, got {len(value)}")
+
+
+# What tells what matplotlib makes, so that it need not be imported.
+_DRAWABLE = {"axes": "transData", "a figure": "add_subplot", "what has colours": "to_rgba"}
+
+
+def drawable(name: str, value: Any, kind: str = "axes", optional: bool = False) -> None:
+    """Axes of matplotlib, a figure, or what has colours."""
+    if not (hasattr(value, _DRAWABLE[kind]) or (optional and value is None)):
+        raise ValueError(f"{name} must be {kind} of matplotlib, got {value!r}")
+
+
+def text(name: str, value: Any, optional: bool = False) -> None:
+    """A text."""
+    if not (isinstance(value, str) or (optional and value is None)):
+        raise ValueError(f"{name} must be a text, got {value!r}")

@@ -67,3 +67,16 @@ def pytree_dataclass(cls: type[_Class]) -> type[_Class]:
 
     jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
     return cls
+
+
+def recheck(name: str, value: Any) -> None:
+    """Check again what a transformation has put together leaf by leaf, past all constructors.
+
+    An object that ``jax.vmap`` returns or ``jax.tree.map`` makes may hold an array where one number
+    belongs; used as it is, it would be broadcast in silence.
+    """
+    if type(value).__module__.startswith("toylin.") and hasattr(value, "__post_init__"):
+        try:
+            value.__post_init__()
+        except ValueError as error:
+            raise ValueError(f"{name} must be made by its constructor: {error}") from None

@@ -39,8 +39,11 @@ class _Widths(click.ParamType):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, ...]:
         parts = str(value).split(",")
-        if len(parts) < 2 or not all(p.strip().isdecimal() and 0 < int(p) < 2**31 for p in parts):
-            self.fail(f"must be two or more positive integers separated by commas, got {value!r}")
+        good = all(p.strip().isdecimal() and 0 < int(p) < 2**31 for p in parts)
+        if not (good and 1 < len(parts) <= MAX_DEPTH + 1):
+            self.fail(
+                f"must be 2 to {MAX_DEPTH + 1} positive integers separated by commas, got {value!r}"
+            )
         return tuple(map(int, parts))
 
 
@@ -184,11 +187,12 @@ def training_of(settings: dict[str, Any]) -> Training:
         tasks, unseen = (_image_tasks(settings, split) for split in ("train", "test"))
     width = settings["width"] or (_HIDDEN if kind in COLLECTIONS else int(tasks.dim or 1))
     depth, dtype = settings["depth"], jnp.float32 if kind in COLLECTIONS else None
-    network: Any = {
-        "linear": DeepLinear(depth, width, settings["widths"]),
-        "mlp": MLP((width,) * (depth - 1)),
-        "convolutional": Convolutional(depth, width),
-    }[settings["model"]]
+    networks: dict[str, Callable[[], Any]] = {
+        "linear": lambda: DeepLinear(depth, width, settings["widths"]),
+        "mlp": lambda: MLP((width,) * (depth - 1)),
+        "convolutional": lambda: Convolutional(depth, width),
+    }
+    network = networks[settings["model"]]()
     ends = tasks.dim, tasks.outputs
     if (widths := settings["widths"]) and (widths[0], widths[-1]) != ends:
         raise click.UsageError(

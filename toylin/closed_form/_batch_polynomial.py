@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from toylin._internal import checks
-from toylin._internal.pytree import pytree_dataclass, static_field
+from toylin._internal.pytree import pytree_dataclass, recheck, static_field
 from toylin._internal.shapes import Array, Float
 from toylin.closed_form import _scalar
 from toylin.models import Params, check_params
@@ -176,6 +176,7 @@ def polynomial_loss(batch: Batch, rule: Rule, depth: int) -> BatchPolynomial:
     checks.integer("depth", depth, minimum=1)
     checks.instance("batch", batch, Batch)
     checks.instance("rule", rule, Rule)
+    recheck("rule", rule)
     for data in (batch.support, batch.query):
         checks.instance("data in batch", data, (RegressionPoints, RegressionMoments))
     dim = batch.support.dim  # type: ignore[attr-defined]  # known of these kinds of data

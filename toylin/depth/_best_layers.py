@@ -15,7 +15,7 @@ from toylin._internal.showing import shown
 from toylin.depth._best_sum import Sum, best_sum
 from toylin.depth._spectrum import Spectrum, spectrum
 from toylin.models import Params, Scalar
-from toylin.tasks import LinearRegression
+from toylin.tasks import LinearRegression, check_regression
 
 
 @shown
@@ -70,7 +70,7 @@ def best_layers(
     >>> [w.shape for w in best_layers(law, depth=3, step_size=0.1).params]
     [(5, 3), (5, 5), (2, 5)]
     """
-    checks.instance("tasks", tasks, LinearRegression)
+    check_regression(tasks)
     checks.integer("depth", depth, minimum=2)
     checks.positive("step_size", step_size)
     size = checks.concrete("step_size", step_size)

@@ -16,7 +16,7 @@ from toylin._internal.showing import shown
 from toylin.depth._best_product import best_product
 from toylin.depth._spectrum import spectrum
 from toylin.rules import MAML, MetaKFO, MetaSGD, Rule
-from toylin.tasks import LinearRegression, covariance_matrix, semidefinite_root
+from toylin.tasks import LinearRegression, check_regression, covariance_matrix, semidefinite_root
 
 Kind = Literal["scalar", "diagonal", "kronecker", "full"]
 _KINDS = ("scalar", "diagonal", "kronecker", "full")
@@ -94,7 +94,7 @@ def best_preconditioner(
     >>> print(f"{best_preconditioner(LinearRegression(shots=5)).loss:.4f}")  # 1/(K + 2)
     0.1429
     """
-    checks.instance("tasks", tasks, LinearRegression)
+    check_regression(tasks)
     checks.integer("steps", steps, minimum=1)
     checks.choice("kind", kind, _KINDS)
     if steps > 1 and (kind not in ("full", "kronecker") or tasks.shots is not None):

@@ -92,9 +92,25 @@ def _check_complete(
         )
 
 
-@cache
+COLLECTIONS = ("mini-imagenet", "cifar-fs")
+
+
 def published_split(name: str) -> dict[str, tuple[str, ...]]:
-    """The names of the classes of every split: a line each in a text beside this file."""
+    """The names of the classes of every split.
+
+    Args:
+        name: "mini-imagenet" or "cifar-fs".
+
+    Raises:
+        ValueError: another name.
+    """
+    checks.choice("name", name, COLLECTIONS)
+    return dict(_split(name))
+
+
+@cache
+def _split(name: str) -> dict[str, tuple[str, ...]]:
+    """From a text beside this file, a line each."""
     text = resources.files("toylin.images").joinpath(f"{name}.txt").read_text(encoding="utf-8")
     lines = [line.split() for line in text.splitlines() if line]
     return {words[0]: tuple(sorted(words[1:])) for words in lines}

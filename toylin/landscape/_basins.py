@@ -95,6 +95,9 @@ def basins(
             "starts and minima must be rows of equally many variables, got shapes "
             f"{starts.shape} and {minima.shape}"
         )
+    if not starts.size or not minima.size:
+        empty = "minima" if starts.size else "starts"
+        raise ValueError(f"{empty} must hold at least one point, got none")
     checks.positive("radius", radius)
     if takes_key(loss):
         raise ValueError("loss must be a function of a vector alone, got one that samples")

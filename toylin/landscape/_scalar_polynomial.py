@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from toylin._internal import checks
+from toylin._internal.pytree import recheck
 from toylin.landscape._integer_polynomials import Coefficients, trimmed
 from toylin.rules import MAML
 from toylin.tasks import LinearRegression, check_one_output
@@ -84,6 +85,7 @@ def require_maml(rule: MAML) -> None:
     """MAML itself: a class derived from it can take other steps."""
     if type(rule) is not MAML:
         raise ValueError(f"rule must be MAML (of second or first order), got {rule!r}")
+    recheck("rule", rule)
 
 
 def _require_scalar_step(tasks: LinearRegression, rule: MAML) -> None:

@@ -78,9 +78,8 @@ class Surface(NamedTuple):
     def _top(self, top: float | None) -> float:
         if top is None:
             top = 3 * float(np.nanmedian(self.loss))
-        if not top > 0:
-            raise ValueError(f"top must be a positive number, got {top!r}")
-        return top
+        checks.positive("top", top)
+        return float(top)
 
 
 def surface(

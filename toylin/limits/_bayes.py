@@ -10,13 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from toylin._internal import checks
 from toylin._internal.dtypes import float_dtype
 from toylin._internal.errors import NoClosedFormError
 from toylin._internal.shapes import Array, Float
 from toylin.models import Scalar
 from toylin.quadrature import eigenvalue_rule
-from toylin.tasks import LinearRegression, covariance_matrix
+from toylin.tasks import LinearRegression, check_regression, covariance_matrix
 
 # Nodes of a trapezoidal rule, and how far into the tails it reaches: exp(-_TAIL) is left out.
 _NODES = 4096
@@ -48,7 +47,7 @@ def bayes_loss(tasks: LinearRegression, dtype: DTypeLike | None = None) -> Float
         NoClosedFormError: K shots in several dimensions, and a covariance that is a matrix or more
             than 40 shots and dimensions.
     """
-    checks.instance("tasks", tasks, LinearRegression)
+    check_regression(tasks)
     dtype = float_dtype(dtype)
     if tasks.shots is not None and tasks.dim > 1:
         _check_isotropic(tasks)

@@ -13,7 +13,7 @@ from toylin._internal.errors import NoClosedFormError
 from toylin._internal.shapes import Array, Float
 from toylin.landscape import CriticalPoints, require_maml, solve_critical_points
 from toylin.rules import MAML, Rule
-from toylin.tasks import LinearRegression, check_one_output, covariance_matrix
+from toylin.tasks import LinearRegression, check_one_output, check_regression, covariance_matrix
 
 
 def shallow_optimum(
@@ -31,7 +31,7 @@ def shallow_optimum(
     Raises:
         ValueError: tasks of another kind.
     """
-    checks.instance("tasks", tasks, LinearRegression)
+    check_regression(tasks)
     mean = jnp.asarray(tasks.theta_mean, float_dtype(dtype))
     return (jnp.broadcast_to(mean, (tasks.outputs, tasks.dim)),)
 

@@ -12,7 +12,8 @@ from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, Float, PRNGKeyArray
 from toylin.models._linear import Params, init, predict
 
-MAX_DEPTH = 1000  # every layer is compiled
+# Compiling takes a time that grows with the square of the depth: half a minute at 32.
+MAX_DEPTH = 32
 
 
 @pytree_dataclass
@@ -20,13 +21,14 @@ class DeepLinear:
     """A deep linear model by its shape: a function ``model(params, x)`` that knows its start.
 
     Args:
-        depth: L, the number of layers.
+        depth: L, the number of layers, at most 32.
         width: the width of every hidden layer.
         widths: all widths (d_0, ..., d_L) instead; ``depth`` and ``width`` are then ignored.
         scale: the scale of the random start, as in ``init``; a leaf.
 
     Raises:
-        ValueError: a size that is no positive integer, or a bad scale.
+        ValueError: a size that is no positive integer, more than 32 layers (compiling takes a time
+            that grows with the square of their number), or a bad scale.
 
     >>> import toylin as tl
     >>> model = DeepLinear(depth=3, width=4)
@@ -47,12 +49,19 @@ class DeepLinear:
             return
         if not isinstance(self.widths, tuple | list) or len(self.widths) < 2:
             raise ValueError(f"widths must be (d_0, ..., d_L), two at least, got {self.widths!r}")
+        if len(self.widths) - 1 > MAX_DEPTH:
+            raise ValueError(
+                f"widths must be of at most {MAX_DEPTH} layers, got {len(self.widths) - 1}"
+            )
         for width in self.widths:
             checks.integer("every entry of widths", width, minimum=1)
         object.__setattr__(self, "widths", tuple(self.widths))
 
     def shape(self, dim: int | None, outputs: int = 1) -> tuple[int, ...]:
         """(d_0, ..., d_L) for inputs of dimension ``dim`` and that many outputs."""
+        if dim is not None:
+            checks.integer("dim", dim, minimum=1)
+        checks.integer("outputs", outputs, minimum=1)
         if self.widths is None:
             if dim is None:
                 raise ValueError("widths must be given for tasks that do not name their dim")
@@ -63,6 +72,8 @@ class DeepLinear:
 
     def init(self, key: PRNGKeyArray, tasks: Any, dtype: DTypeLike | None = None) -> Params:
         """A random start for these tasks, as ``toylin.init`` draws it."""
+        if self.widths is None and not hasattr(tasks, "dim"):
+            raise ValueError(f"tasks must name the dim of their inputs, got {tasks!r}")
         return init(
             key,
             self.shape(getattr(tasks, "dim", None), getattr(tasks, "outputs", 1)),

@@ -86,6 +86,8 @@ def check_params(params: Params, dim: int | None = None, outputs: int | None = 1
     shapes = [np.shape(w) for w in params]
     if any(len(s) != 2 for s in shapes):
         raise ValueError(f"params must be matrices, W_l of shape (d_l, d_l-1), got shapes {shapes}")
+    if any(0 in s for s in shapes):
+        raise ValueError(f"params must be matrices with entries, got shapes {shapes}")
     for layer, (below, above) in enumerate(pairwise(shapes), start=1):
         if above[1] != below[0]:
             raise ValueError(

@@ -10,7 +10,7 @@ from jax.typing import DTypeLike
 from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, PRNGKeyArray
-from toylin.models._networks import input_shape
+from toylin.models._networks import check_inputs, input_shape, outputs_of
 
 
 @pytree_dataclass
@@ -59,7 +59,7 @@ class LinNet:
     def init(self, key: PRNGKeyArray, tasks: Any, dtype: DTypeLike | None = None) -> dict[str, Any]:
         """The model's own start, and identities."""
         params = self.model.init(key, tasks, dtype)
-        eye = jnp.eye(tasks.outputs, dtype=dtype)
+        eye = jnp.eye(outputs_of(tasks), dtype=dtype)
         below = jnp.eye(input_shape(tasks)[-1], dtype=dtype)
         return {
             "input": (below,) * self.input_layers,
@@ -69,6 +69,15 @@ class LinNet:
 
     def __call__(self, params: dict[str, Any], x: Array) -> Array:
         """The outputs, a row a point; one output is a number."""
+        checks.float_leaves("params", params)
+        if not isinstance(params, dict) or {*params} != {"input", "model", "output"}:
+            raise ValueError(
+                f"params must be a dict of input, model and output, as init makes it, got "
+                f"{params!r}"
+            )
+        if any(jnp.ndim(w) != 2 for w in (*params["input"], *params["output"])):
+            raise ValueError("params must hold matrices in input and output")
+        check_inputs(x)
         for w in params["input"]:
             x = x @ w.T
         x = self.model(params["model"], x)

@@ -51,8 +51,8 @@ class MLP:
         self, key: PRNGKeyArray, tasks: Any, dtype: DTypeLike | None = None
     ) -> tuple[Layer, ...]:
         """A random start for these tasks: weights of variance 2 / fan-in (He), biases zero."""
-        widths = (int(np.prod(input_shape(tasks))), *self.hidden, tasks.outputs)
         checks.key("key", key)
+        widths = (int(np.prod(input_shape(tasks))), *self.hidden, outputs_of(tasks))
         keys = jax.random.split(key, len(widths) - 1)
         return tuple(
             _dense(k, a, b, float_dtype(dtype))
@@ -62,7 +62,9 @@ class MLP:
     def __call__(self, params: tuple[Layer, ...], x: Float[Array, "points ..."]) -> Array:
         """The outputs, a row a point; one output is a number."""
         _check_layers(params, len(self.hidden) + 1)
+        check_inputs(x)
         x = x.reshape(len(x), -1)
+        _check_width(params[0], x)
         for layer in params[:-1]:
             x = jax.nn.relu(_apply(layer, x))
         return _head(params[-1], x)
@@ -118,14 +120,15 @@ class Convolutional:
         ]
         for _ in range(self.depth):
             height, width = _halved(height), _halved(width)
-        return (*blocks, _dense(last, height * width * self.width, tasks.outputs, dtype))
+        return (*blocks, _dense(last, height * width * self.width, outputs_of(tasks), dtype))
 
     def __call__(
         self, params: tuple[Layer, ...], x: Float[Array, "points height width channels"]
     ) -> Array:
         """The outputs, a row a point; one output is a number."""
         _check_layers(params, self.depth + 1)
-        checks.ndim("x", x, 4)
+        check_inputs(x, axes=4)
+        _check_width(params[0], x)
         for block in params[:-1]:
             x = _pool(jax.nn.relu(_normalise(block, _convolve(block["kernel"], x))))
         return _head(params[-1], x.reshape(len(x), -1))
@@ -147,6 +150,43 @@ def input_shape(tasks: Any) -> tuple[int, ...]:
     return shape
 
 
+def outputs_of(tasks: Any) -> int:
+    """How many outputs a model of these tasks has.
+
+    Raises:
+        ValueError: tasks that do not say it.
+    """
+    outputs = getattr(tasks, "outputs", None)
+    if outputs is None:
+        raise ValueError(f"tasks must name the number of their outputs, got {tasks!r}")
+    checks.integer("outputs of tasks", outputs, minimum=1)
+    return int(outputs)
+
+
+def check_inputs(x: Any, axes: int | None = None) -> None:
+    """Points in an array, a row each."""
+    shape = checks.real("x", x)
+    if (
+        not hasattr(x, "reshape")
+        or not shape
+        or 0 in shape
+        or (axes is not None and len(shape) != axes)
+    ):
+        wanted = f"of {axes} axes" if axes else "with a row a point"
+        raise ValueError(f"x must be an array {wanted}, got {shape}")
+
+
+def _check_width(layer: Layer, x: Array) -> None:
+    """A first layer that takes inputs of this width, or images of so many channels."""
+    first = layer.get("weight", layer.get("kernel"))
+    assert first is not None
+    if first.shape[1] != x.shape[-1]:
+        raise ValueError(
+            f"x must have {first.shape[1]} numbers or channels a point, as params take, got shape "
+            f"{x.shape}"
+        )
+
+
 def _dense(key: PRNGKeyArray, fan_in: int, fan_out: int, dtype: np.dtype) -> Layer:
     weight = flat_draws.normal(key, (fan_out, fan_in), dtype) * (2 / fan_in) ** 0.5
     return {"weight": weight, "bias": jnp.zeros(fan_out, dtype)}
@@ -166,6 +206,15 @@ def _check_layers(params: Any, number: int) -> None:
         raise ValueError(
             f"params must be a tuple of {number} layers, as init makes them, got "
             f"{len(params) if isinstance(params, tuple | list) else type(params).__name__}"
+        )
+    checks.float_leaves("params", params)
+    axes = [[np.ndim(leaf) for leaf in jax.tree.leaves(layer)] for layer in params]
+    if not all(isinstance(layer, dict) for layer in params) or axes != [
+        [4, 1, 1] if "kernel" in layer else [1, 2] for layer in params
+    ]:
+        raise ValueError(
+            "params must hold, as init makes them, a dict a layer, of arrays of one to four axes, "
+            f"got {jax.tree.map(jnp.shape, params)}"
         )
 
 

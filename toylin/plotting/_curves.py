@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, is_color_like
 from matplotlib.patheffects import withStroke
 from matplotlib.transforms import blended_transform_factory
 from numpy.typing import ArrayLike
 
+from toylin._internal import checks
 from toylin.plotting._style import DEEP, REFERENCE, SHALLOW
 
 _REDS = LinearSegmentedColormap.from_list("reds", ["#f4a59f", DEEP, "#4a0009"])
@@ -24,6 +25,7 @@ def sequential_colours(number: int) -> list[Any]:
     Args:
         number: how many.
     """
+    checks.integer("number", number, minimum=0, maximum=1000)
     return list(_REDS(np.linspace(0, 1, number) if number > 1 else [0.5]))
 
 
@@ -33,6 +35,8 @@ def depth_colours(depths: ArrayLike) -> list[Any]:
     Args:
         depths: numbers of layers, in the order of the colours.
     """
+    if np.any(checks.array("depths", depths, 1) < 1):
+        raise ValueError(f"depths must be numbers of layers, 1 at least, got {depths!r}")
     deep = iter(sequential_colours(int(np.sum(np.asarray(depths) > 1))))
     return [next(deep) if depth > 1 else SHALLOW for depth in np.asarray(depths)]
 
@@ -55,7 +59,15 @@ def band(
         label: for a legend.
         quantiles: where the band begins and ends; the whole range by default.
     """
-    rows = np.where(np.isfinite(curves), curves, np.inf)
+    checks.drawable("ax", ax)
+    rows = checks.array("curves", curves, 2, finite=False)
+    checks.as_long("x", checks.array("x", x, 1), "every row of curves", rows.shape[1])
+    check_colour("colour", colour)
+    checks.text("label", label, optional=True)
+    shares = checks.array("quantiles", quantiles, 1)
+    if len(shares) != 2 or np.any((shares < 0) | (shares > 1)):
+        raise ValueError(f"quantiles must be two numbers from 0 to 1, got {quantiles!r}")
+    rows = np.where(np.isfinite(rows), rows, np.inf)
     low, high = quantiles
     lower, middle, upper = np.quantile(rows, [low, 0.5, high], axis=0, method="nearest")
     ax.fill_between(x, lower, upper, color=colour, alpha=0.2, linewidth=0)
@@ -80,7 +92,18 @@ def training_curve(
         label: for a legend.
         window: records to average over, for losses that are sampled; those themselves are pale.
     """
-    x, rows = np.asarray(iteration), np.atleast_2d(loss)
+    checks.drawable("ax", ax)
+    axes = 1 if len(checks.shape_of("loss", loss)) == 1 else 2
+    rows = np.atleast_2d(checks.array("loss", loss, axes, finite=False))
+    x = checks.array("iteration", iteration, 1)
+    checks.as_long("iteration", x, "every row of loss", rows.shape[1])
+    check_colour("colour", colour)
+    checks.text("label", label, optional=True)
+    checks.integer("window", window, minimum=1)
+    if window > rows.shape[1]:
+        raise ValueError(
+            f"window must be at most the number of records, {rows.shape[1]}, got {window}"
+        )
     if window > 1:
         if len(rows) == 1:
             ax.plot(x, rows[0], color=colour, alpha=0.25, linewidth=0.6)
@@ -104,6 +127,11 @@ def reference_lines(ax: Axes, levels: Mapping[str, float]) -> None:
         ax: where to draw.
         levels: losses, by the names to write.
     """
+    checks.drawable("ax", ax)
+    checks.instance("levels", levels, Mapping)
+    for name, level in levels.items():
+        checks.text("every name in levels", name)
+        checks.scalar(f"levels[{name!r}]", level)
     ordered = sorted(levels.items(), key=lambda item: item[1])
     where = blended_transform_factory(ax.transAxes, ax.transData)
     for k, (name, level) in enumerate(ordered):
@@ -123,6 +151,12 @@ def reference_lines(ax: Axes, levels: Mapping[str, float]) -> None:
             fontsize=7,
             path_effects=[withStroke(linewidth=2, foreground="white", alpha=0.8)],
         )
+
+
+def check_colour(name: str, value: Any) -> None:
+    """A colour, as matplotlib knows them."""
+    if not is_color_like(value):
+        raise ValueError(f"{name} must be a colour of matplotlib, got {value!r}")
 
 
 def _height(ax: Axes, level: float) -> float:

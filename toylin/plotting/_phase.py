@@ -11,6 +11,7 @@ from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
+from toylin._internal import checks
 from toylin.plotting._scale import Scale
 from toylin.plotting._style import DEEP
 
@@ -38,6 +39,21 @@ def phase(
     Returns:
         What a colour bar is made from.
     """
+    checks.drawable("ax", ax)
+    for name, scale in (("across", across), ("up", up)):
+        checks.instance(name, scale, Scale)
+    loss = checks.array("loss", loss, 2, finite=False)
+    if loss.shape != (len(up.order), len(across.order)):
+        raise ValueError(
+            f"loss must have shape {(len(up.order), len(across.order))}, (up, across), got "
+            f"{loss.shape}"
+        )
+    checks.positive("low", low)
+    checks.scalar("high", high)
+    if not low < high:
+        raise ValueError(f"low must be below high, got low={low!r} and high={high!r}")
+    _check_level("bar", bar)
+    low, high = float(low), float(high)
     cells = loss[up.order][:, across.order]
     mesh = ax.pcolormesh(
         across.edges,
@@ -70,6 +86,7 @@ def hatching_legend(figure: Figure) -> None:
     Args:
         figure: with axes that ``phase`` has drawn on.
     """
+    checks.drawable("figure", figure, "a figure")
     if any(patch.get_hatch() for axes in figure.axes for patch in axes.patches):
         with mpl.rc_context({"hatch.linewidth": 0.5}):
             sample = Patch(facecolor=DEEP, label="no better than not adapting", **_HATCH)
@@ -84,6 +101,10 @@ def line(ax: Axes, across: Scale, loss: np.ndarray) -> None:
         across: the axis, as ``scale_of`` returns it.
         loss: shape (runs, across).
     """
+    checks.drawable("ax", ax)
+    checks.instance("across", across, Scale)
+    loss = checks.array("loss", loss, 2, finite=False)
+    checks.as_long("a row of loss", loss[0], "across", len(across.order))
     rows = np.where(np.isfinite(loss), loss, np.inf)[:, across.order]
     low, middle, high = np.quantile(rows, [0.25, 0.5, 0.75], axis=0, method="nearest")
     style = "-" if across.numbers else "none"
@@ -93,3 +114,10 @@ def line(ax: Axes, across: Scale, loss: np.ndarray) -> None:
     else:
         ax.vlines(across.places, low, high, color=DEEP, alpha=0.4, linewidth=3)
     ax.set_xlim(across.edges[0], across.edges[-1])
+
+
+def _check_level(name: str, value: Any) -> None:
+    """A loss: a number, infinite where no run has one."""
+    number = checks.concrete(name, value)
+    if number is None or number.ndim or np.isnan(number):
+        raise ValueError(f"{name} must be a number, got {value!r}")

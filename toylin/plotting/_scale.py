@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from toylin._internal import checks
+
 _FEW = 8  # values that all get a tick
 
 
@@ -31,6 +33,9 @@ class Scale(NamedTuple):
 
     def apply(self, axis: Any, label: str) -> None:
         """Scale, ticks and label of an ``XAxis`` or ``YAxis`` of matplotlib."""
+        if not hasattr(axis, "set_label_text"):
+            raise ValueError(f"axis must be an axis of matplotlib, ax.xaxis say, got {axis!r}")
+        checks.text("label", label)
         # A logarithmic axis has ticks of its own, and minor ones that would stand between ours.
         axis.set_label_text(label)
         if self.log:
@@ -49,7 +54,15 @@ def scale_of(values: ArrayLike) -> Scale:
     Args:
         values: numbers or words, one a place, no two alike.
     """
+    if len(checks.shape_of("values", values)) != 1 or not np.size(values):
+        raise ValueError(
+            f"values must be numbers or words, one at least, got shape {np.shape(values)}"
+        )
     array = np.asarray(values)
+    if array.dtype.kind not in "fiuUb":
+        raise ValueError(f"values must be real numbers or words, got {values!r}")
+    if np.unique(array).size < array.size or (array.dtype.kind == "f" and np.isnan(array).any()):
+        raise ValueError(f"values must be numbers or words, no two alike, got {values!r}")
     numbers = array.dtype.kind in "fiu" and bool(np.all(np.isfinite(array)))
     order = np.argsort(array, kind="stable") if numbers else np.arange(array.size)
     places = array[order].astype(float) if numbers else np.arange(float(array.size))

@@ -10,6 +10,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from toylin._internal import checks
+
 DEEP = "#c1121f"
 SHALLOW = "#000000"
 REFERENCE = "#6c757d"
@@ -56,7 +58,8 @@ def new_figure(width: float, height: float) -> Figure:
         width: in inches; ``COLUMN`` and ``PAGE`` are those of a paper of two columns.
         height: in inches.
     """
-    return Figure(figsize=(width, height), layout="constrained")
+    _check_size(width=width, height=height)
+    return Figure(figsize=(float(width), float(height)), layout="constrained")
 
 
 @contextmanager
@@ -70,9 +73,20 @@ def drawing(
         size: width and height of a new figure, in inches.
         **options: of new axes, ``projection`` say.
     """
+    checks.drawable("ax", ax, optional=True)
+    if not isinstance(size, tuple | list) or len(size) != 2:
+        raise ValueError(f"size must be a width and a height in inches, got {size!r}")
+    for number in size:
+        _check_size(size=number)
     with style():
         if ax is None:
             import matplotlib.pyplot as plt
 
             ax = plt.figure(figsize=size, layout="constrained").add_subplot(**options)
         yield ax
+
+
+def _check_size(**inches: float) -> None:
+    """Lengths that a figure can have."""
+    for name, value in inches.items():
+        checks.positive(name, value, below=500)

@@ -11,6 +11,8 @@ from matplotlib.colors import Normalize
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
+from toylin._internal import checks
+
 _LEVELS = 29
 # By kind: marker, colour of its face, size.
 _MARKERS: dict[str, tuple[str, str, float]] = {
@@ -34,10 +36,11 @@ def contours(ax: Axes, first: ArrayLike, second: ArrayLike, loss: ArrayLike, top
     Returns:
         What a colour bar is made from.
     """
+    first, second, loss = _plane(ax, first, second, loss, top)
     filled = ax.contourf(
-        np.asarray(first),
-        np.asarray(second),
-        np.asarray(loss).T,
+        first,
+        second,
+        loss.T,
         np.linspace(0.0, top, _LEVELS),
         cmap="Blues",
         norm=Normalize(0.0, top),
@@ -61,8 +64,13 @@ def relief(
         top: where heights and colours end.
         reach: how far from zero the view reaches along either axis.
     """
-    w1, w2 = np.meshgrid(np.asarray(first), np.asarray(second), indexing="ij")
-    shown = (np.maximum(np.abs(w1), np.abs(w2)) <= reach) & (np.asarray(loss) <= top)
+    first, second, loss = _plane(ax, first, second, loss, top)
+    if not hasattr(ax, "plot_surface"):
+        raise ValueError(f'ax must be axes made with projection="3d", got {ax!r}')
+    check_reach(reach)
+    top = float(top)
+    w1, w2 = np.meshgrid(first, second, indexing="ij")
+    shown = (np.maximum(np.abs(w1), np.abs(w2)) <= reach) & (loss <= top)
     ax.plot_surface(
         w1, w2, np.where(shown, loss, np.nan), cmap="Blues", norm=Normalize(0.0, top),
         rcount=100, ccount=100, linewidth=0.1, alpha=0.9, edgecolor=(0.3, 0.3, 0.4, 0.15),
@@ -77,6 +85,27 @@ def relief(
     ax.set_box_aspect((1, 1, 0.62), zoom=1.12)
     for pane in (ax.xaxis, ax.yaxis, ax.zaxis):
         pane.set_pane_color((1, 1, 1, 0))
+
+
+def check_reach(reach: float) -> None:
+    """How far a view reaches: a positive number, or infinity."""
+    number = checks.concrete("reach", reach)
+    if number is None or number.ndim or not number > 0:
+        raise ValueError(f"reach must be a positive number or infinity, got {reach!r}")
+
+
+def _plane(ax: Any, first: Any, second: Any, loss: Any, top: Any) -> tuple[np.ndarray, ...]:
+    """What is drawn over a plane, as arrays that fit each other."""
+    checks.drawable("ax", ax)
+    first, second = (checks.array(n, v, 1) for n, v in (("first", first), ("second", second)))
+    loss = checks.array("loss", loss, 2, finite=False)
+    if loss.shape != (len(first), len(second)) or min(loss.shape) < 2:
+        raise ValueError(
+            f"loss must have shape {(len(first), len(second))}, an entry for each of first and "
+            f"second, two at least, got {loss.shape}"
+        )
+    checks.positive("top", top)
+    return first, second, loss
 
 
 def _inner_ticks(places: np.ndarray) -> np.ndarray:
@@ -94,6 +123,9 @@ def colour_bar(ax: Axes, mappable: Any, label: str) -> None:
         mappable: what it explains, as ``contours`` returns it.
         label: what the colours are.
     """
+    checks.drawable("ax", ax)
+    checks.drawable("mappable", mappable, "what has colours")
+    checks.text("label", label)
     assert ax.figure is not None
     ax.figure.colorbar(mappable, ax=ax, label=label, shrink=0.9, ticks=MaxNLocator(5))
 
@@ -107,8 +139,17 @@ def critical_points(ax: Axes, points: ArrayLike, kind: Sequence[str], scale: flo
         kind: of each, "minimum", "saddle", "maximum" or "degenerate".
         scale: of the markers.
     """
+    checks.drawable("ax", ax)
+    if len(checks.shape_of("points", points)) != 2 or np.size(points):
+        checks.two_variables("points", checks.array("points", points, 2))
+    points = np.asarray(points)
+    for name in kind if isinstance(kind, Sequence) else [kind]:
+        checks.choice("every kind", name, _MARKERS)
+    if len(kind) != len(points):
+        raise ValueError(f"kind must have {len(points)} entries, one a point, got {len(kind)}")
+    checks.positive("scale", scale)
     for name, (marker, face, size) in _MARKERS.items():
-        at = np.asarray(points)[[k == name for k in kind]]
+        at = points[[k == name for k in kind]]
         if not len(at):
             continue
         ax.plot(

@@ -9,7 +9,7 @@ import jax
 from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin.models import Params
-from toylin.rules._base import GradientDescent, Loss, descend_field
+from toylin.rules._base import GradientDescent, Loss, check_step, descend_field
 
 
 @pytree_dataclass
@@ -64,6 +64,7 @@ class AlphaMAML(GradientDescent):
             first_order: whether to drop second derivatives from outer gradients.
             hyper_step_size: the step size of alpha itself; 0 is MAML.
         """
+        checks.float_leaves("params", params)
         return cls(step_size, hyper_step_size, steps, first_order)
 
     @property
@@ -71,4 +72,5 @@ class AlphaMAML(GradientDescent):
         return self.steps <= 1
 
     def next(self, params: Params, grads: Params, loss: Loss) -> AlphaMAML:
+        check_step(self, loss, params=params, grads=grads)
         return descend_field(self, "step_size", self.hyper_step_size, params, grads, loss)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin.models import Params
-from toylin.rules._base import GradientDescent, Loss, Rule
+from toylin.rules._base import GradientDescent, Loss, Rule, check_step
 
 Layers = str | tuple[int | str, ...]
 
@@ -106,6 +106,7 @@ class ANIL(GradientDescent):
             first_order: whether to drop second derivatives from outer gradients.
             layers: which entries of the parameters adapt, as for ``ANIL``.
         """
+        checks.float_leaves("params", params)
         return cls(step_size, steps, first_order, layers)
 
     @property
@@ -177,13 +178,18 @@ class ANIL(GradientDescent):
             self.rule.check(part)
 
     def update(self, grads: Params) -> Params:
+        check_step(self, grads=grads)
         part = self._part(grads)
-        moved = super().update(part) if self.rule is None else self.rule.update(part)
+        if self.rule is None:
+            moved = jax.tree.map(lambda g: self.step_size * g, part)
+        else:
+            moved = self.rule.update(part)
         return self._whole(moved, jax.tree.map(jnp.zeros_like, grads))
 
     def step(self, params: Params, loss: Loss) -> tuple[Params, ANIL]:
         if self.rule is None:
             return super().step(params, loss)
+        check_step(self, loss, params=params)
         part, rule = self.rule.step(
             self._part(params), lambda part: loss(self._whole(part, params))
         )

@@ -51,6 +51,7 @@ class Rule(ABC):
             options: fields of the rule. A rule of ours names those that it takes, see
                 ``make_rule``.
         """
+        checks.float_leaves("params", params)
         return cls(step_size=step_size, steps=steps, **options)  # type: ignore[call-arg]
 
     @abstractmethod
@@ -92,6 +93,7 @@ class Rule(ABC):
             grads: the gradient of the support loss there.
             loss: the support loss, a function of parameters.
         """
+        check_step(self, loss, params=params, grads=grads)
         return self
 
     def step(self: R, params: Params, loss: Loss) -> tuple[Params, R]:
@@ -101,6 +103,7 @@ class Rule(ABC):
             params: the parameters before it.
             loss: the support loss, a function of parameters.
         """
+        check_step(self, loss, params=params)
         grads = jax.grad(loss)(params)
         if self.first_order:
             grads = jax.lax.stop_gradient(grads)
@@ -114,6 +117,8 @@ class Rule(ABC):
             loss: the support loss, a function of parameters.
             remat: recompute steps in the backward pass instead of storing them.
         """
+        check_step(self, loss, params=params)
+        checks.flag("remat", remat)
 
         def step(carry: tuple[Params, Rule]) -> tuple[Params, Rule]:
             weights, rule = carry
@@ -133,6 +138,7 @@ class Rule(ABC):
             adapted: those after it.
             loss: the query loss, a function of parameters.
         """
+        check_step(self, loss, params=params, adapted=adapted)
         return loss(adapted)
 
     def replace(self: R, **fields: Any) -> R:
@@ -159,7 +165,38 @@ class GradientDescent(Rule):
         return True
 
     def update(self, grads: Params) -> Params:
+        check_step(self, grads=grads)
         return jax.tree.map(lambda g: self.step_size * g, grads)
+
+
+def check_step(rule: Rule, loss: Any = ..., **trees: Params) -> None:
+    """Raise a ValueError unless these are pytrees of floats, of one shape, that the rule fits.
+
+    Args:
+        rule: the rule.
+        loss: what should be a function of parameters, where there is one.
+        trees: parameters or gradients, by the names of the arguments that they are.
+    """
+    if loss is not ...:
+        checks.function("loss", loss, "of params")
+    shapes: dict[str, Any] = {}
+    for name, tree in trees.items():
+        checks.float_leaves(name, tree)
+        # Layers in a list are as good as in a tuple.
+        shapes[name] = [jnp.shape(leaf) for leaf in jax.tree.leaves(tree)]
+        first = next(iter(shapes))
+        if shapes[name] != shapes[first]:
+            raise ValueError(
+                f"{name} must hold arrays of the shapes of {first}, {shapes[first]}, "
+                f"got {shapes[name]}"
+            )
+    name = next(iter(trees))
+    try:
+        rule.check(trees[name])
+    except ValueError as error:
+        if name == "params":
+            raise
+        raise ValueError(f"{name} must fit the rule: {error}") from None
 
 
 def subtract(params: Params, updates: Params) -> Params:

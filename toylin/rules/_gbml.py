@@ -10,7 +10,7 @@ import jax
 from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin.models import Params
-from toylin.rules._base import Loss, Rule, descend_field
+from toylin.rules._base import Loss, Rule, check_step, descend_field
 
 
 @pytree_dataclass
@@ -63,6 +63,7 @@ class GBML(Rule):
         checks.flag("adapt_transform", self.adapt_transform)
 
     def check(self, params: Params) -> None:
+        checks.float_leaves("params", params)
         shapes = jax.tree.map(jax.numpy.shape, params)
         result = jax.eval_shape(self.transform, self.transform_params, params)
         got = jax.tree.map(jax.numpy.shape, result)
@@ -73,10 +74,12 @@ class GBML(Rule):
             )
 
     def update(self, grads: Params) -> Params:
+        check_step(self, grads=grads)
         updates = self.transform(self.transform_params, grads)
         return jax.tree.map(lambda u: self.step_size * u, updates)
 
     def next(self, params: Params, grads: Params, loss: Loss) -> GBML:
+        check_step(self, loss, params=params, grads=grads)
         if not self.adapt_transform:
             return self
         return descend_field(self, "transform_params", self.step_size, params, grads, loss)

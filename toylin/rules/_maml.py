@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jax
 
+from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin.models import Params
 from toylin.rules._base import GradientDescent
@@ -56,6 +57,7 @@ class MAML(GradientDescent):
             steps: the number of inner steps T.
             first_order: whether to drop second derivatives from outer gradients.
         """
+        checks.float_leaves("params", params)
         return cls(step_size, steps, first_order)
 
 

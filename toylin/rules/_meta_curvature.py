@@ -8,7 +8,7 @@ from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array
 from toylin.models import Params
-from toylin.rules._base import Rule
+from toylin.rules._base import Rule, check_step
 from toylin.rules._factors import Factors, check_factors, check_fit, identities
 from toylin.rules._leaves import Shape, matrix_shape, named_shapes
 
@@ -81,6 +81,7 @@ class MetaCurvature(Rule):
             steps: the number of inner steps T.
             first_order: whether to drop second derivatives from outer gradients.
         """
+        checks.float_leaves("params", params)
         dtypes = [w.dtype for w in jax.tree.leaves(params)]
         return cls(identities(_shapes(params), dtypes), step_size, steps, first_order)
 
@@ -92,6 +93,7 @@ class MetaCurvature(Rule):
         check_fit(self.factors, params, _shapes(params))
 
     def update(self, grads: Params) -> Params:
+        check_step(self, grads=grads)
         leaves, structure = jax.tree.flatten(grads)
         updates = [_update(entry, g) for entry, g in zip(self.factors, leaves, strict=True)]
         return jax.tree.unflatten(structure, [self.step_size * u for u in updates])

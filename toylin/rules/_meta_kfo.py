@@ -8,7 +8,7 @@ from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array
 from toylin.models import Params
-from toylin.rules._base import Loss, Rule, descend_field
+from toylin.rules._base import Loss, Rule, check_step, descend_field
 from toylin.rules._factors import Factors, check_factors, check_fit, identities
 from toylin.rules._leaves import Shape, map_matrices, matrix_shape, named_shapes
 
@@ -84,6 +84,7 @@ class MetaKFO(Rule):
             psd: whether factors enter as L'L and R'R, or as L and R.
             adapt_transform: whether the factors adapt within a task, too.
         """
+        checks.float_leaves("params", params)
         dtypes = [w.dtype for w in jax.tree.leaves(params)]
         factors = identities(_shapes(params), dtypes)
         options = {"psd": psd, "adapt_transform": adapt_transform}
@@ -97,6 +98,8 @@ class MetaKFO(Rule):
         check_fit(self.factors, params, _shapes(params))
 
     def update(self, grads: Params) -> Params:
+        check_step(self, grads=grads)
+
         def one(pair: tuple[Array, ...], g: Array) -> Array:
             left, right = pair
             if not self.psd:
@@ -106,6 +109,7 @@ class MetaKFO(Rule):
         return map_matrices(one, self.factors, grads)
 
     def next(self, params: Params, grads: Params, loss: Loss) -> MetaKFO:
+        check_step(self, loss, params=params, grads=grads)
         if not self.adapt_transform:
             return self
         return descend_field(self, "factors", self.step_size, params, grads, loss)

@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin.models import Params
-from toylin.rules._base import Rule
+from toylin.rules._base import Rule, check_step
 from toylin.rules._leaves import check_finite, named_shapes
 
 
@@ -60,8 +61,12 @@ class MetaSGD(Rule):
             first_order: whether to drop second derivatives from outer gradients.
             per_layer: whether every array of ``params`` has one step size, or every entry.
         """
+        checks.float_leaves("params", params)
+        checks.scalar("step_size", step_size)
+        checks.flag("per_layer", per_layer)
+        size = checks.numbers("step_size", step_size)  # fractions too
         sizes = jax.tree.map(
-            lambda w: jnp.full(() if per_layer else np.shape(w), step_size, w.dtype), params
+            lambda w: jnp.full(() if per_layer else np.shape(w), size, w.dtype), params
         )
         return cls(sizes, steps, first_order)
 
@@ -87,6 +92,7 @@ class MetaSGD(Rule):
                 )
 
     def update(self, grads: Params) -> Params:
+        check_step(self, grads=grads)
         leaves, structure = jax.tree.flatten(grads)
         sizes = jax.tree.leaves(self.step_sizes)
         return jax.tree.unflatten(structure, [a * g for a, g in zip(sizes, leaves, strict=True)])

@@ -12,7 +12,7 @@ from toylin._internal import checks, flat_draws
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, PRNGKeyArray
 from toylin.models import Params
-from toylin.rules._base import Loss, Rule, descend_field
+from toylin.rules._base import Loss, Rule, check_step, descend_field
 from toylin.rules._leaves import (
     check_entries,
     check_finite,
@@ -97,7 +97,10 @@ class NonlinearKFO(Rule):
             adapt_transform: whether the networks adapt within a task, too.
             key: draws the hidden layers, which decide how it learns; ``jax.random.key(0)`` if None.
         """
+        checks.float_leaves("params", params)
         checks.integer("hidden", hidden, minimum=1)
+        if key is not None:
+            checks.key("key", key)
         arrays, shapes = jax.tree.leaves(params), named_shapes(params)
         keys = jax.random.split(jax.random.key(0) if key is None else key, (len(arrays), 2))
         networks = tuple(
@@ -126,11 +129,13 @@ class NonlinearKFO(Rule):
                     )
 
     def update(self, grads: Params) -> Params:
+        check_step(self, grads=grads)
         return map_matrices(
             lambda pair, g: self.step_size * _both_sides(pair, g), self.networks, grads
         )
 
     def next(self, params: Params, grads: Params, loss: Loss) -> NonlinearKFO:
+        check_step(self, loss, params=params, grads=grads)
         if not self.adapt_transform:
             return self
         return descend_field(self, "networks", self.step_size, params, grads, loss)

@@ -10,6 +10,7 @@ import numpy as np
 
 from toylin._internal import checks
 from toylin._internal.errors import NoClosedFormError
+from toylin._internal.pytree import recheck
 from toylin.models import Model, check_params, predict
 from toylin.rules._base import Rule
 from toylin.tasks import (
@@ -42,6 +43,8 @@ def check_model(params: Any, model: Model, dim: int | None, outputs: int | None 
 def check_rule(rule: Rule, params: Any) -> None:
     """A rule that fits the model."""
     checks.instance("rule", rule, Rule)
+    recheck("rule", rule)
+    recheck("rule", getattr(rule, "rule", None))
     rule.check(params)
     leaves = jax.tree.leaves(params)
     dtype = jnp.result_type(*leaves) if leaves else None
@@ -61,6 +64,7 @@ def check_support(params: Any, support: Data, model: Model = predict) -> None:
 def check_problem(params: Any, tasks: TaskLaw, rule: Rule, model: Model = predict) -> None:
     """A model, a law of tasks and a rule that fit together."""
     check_law(tasks)
+    recheck("tasks", tasks)
     check_model(params, model, getattr(tasks, "dim", None), getattr(tasks, "outputs", None))
     check_rule(rule, params)
     _check_range(tasks, params)

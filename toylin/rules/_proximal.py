@@ -15,7 +15,7 @@ from toylin._internal.loops import repeat
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array
 from toylin.models import Params
-from toylin.rules._base import Loss, Rule
+from toylin.rules._base import Loss, Rule, check_step
 
 Field = Callable[[Array], Array]
 
@@ -69,6 +69,7 @@ class Proximal(Rule):
         )
 
     def step(self, params: Params, loss: Loss) -> tuple[Params, Proximal]:
+        check_step(self, loss, params=params)
         start, unravel = ravel_pytree(params)
 
         def objective(v: Array) -> Array:

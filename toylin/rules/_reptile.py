@@ -6,10 +6,11 @@ from typing import ClassVar
 
 import jax
 
+from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, Float
 from toylin.models import Params
-from toylin.rules._base import GradientDescent, Loss, subtract, with_gradient
+from toylin.rules._base import GradientDescent, Loss, check_step, subtract, with_gradient
 
 
 @pytree_dataclass
@@ -46,7 +47,9 @@ class Reptile(GradientDescent):
             step_size: the inner step size alpha.
             steps: the number of inner steps T.
         """
+        checks.float_leaves("params", params)
         return cls(step_size, steps)
 
     def outer_value(self, params: Params, adapted: Params, loss: Loss) -> Float[Array, ""]:
+        check_step(self, loss, params=params, adapted=adapted)
         return with_gradient(loss(adapted), params, subtract(params, adapted))

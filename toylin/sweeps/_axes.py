@@ -29,13 +29,13 @@ class Field:
     owner: str
     name: str
     label: str
-    values: tuple[Any, ...]
+    values: Sequence[Any] | np.ndarray
     array: np.ndarray | None
 
     def coordinate(self) -> np.ndarray:
         """The values as a coordinate: numbers where they are, labels otherwise."""
-        if self.array is not None and self.array.ndim == 1:
-            return self.array
+        if self.array is not None:
+            return self.array if self.array.ndim == 1 else np.arange(len(self.array))
         if all(v is None or _is_number(v) for v in self.values):
             # None stands for infinitely many (shots, queries).
             return np.array([np.inf if v is None else v for v in self.values])
@@ -129,8 +129,6 @@ def _labels(owner: str, values: Any) -> tuple[str, ...]:
 def _values(name: str, values: Any) -> list[Any]:
     if isinstance(values, str) or not np.iterable(values):
         raise ValueError(f"over[{name!r}] must be a sequence of values, got {values!r}")
-    if isinstance(values, np.ndarray) and values.ndim == 1:
-        values = values.tolist()
     listed = [v.item() if isinstance(v, np.generic) else v for v in values]
     if not listed:
         raise ValueError(f"over[{name!r}] must hold at least one value, got none")
@@ -146,16 +144,18 @@ def _field(name: str, values: Any, known: Mapping[str, Mapping[str, bool]]) -> F
             raise ValueError(f"over[{name!r}] is ambiguous; write {wanted}")
         names = "; ".join(f"{o}: {', '.join(known[o]) or 'none'}" for o in OWNERS)
         raise ValueError(f"over must name fields of the settings ({names}), got {name!r}")
-    listed = _values(name, values)
-    array = None
-    if not known[owners[0]][field]:
-        try:
-            array = np.asarray(listed, dtype=float)
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"over[{name!r}] must hold numbers, or arrays of one shape, got {listed!r}"
-            ) from None
-    return Field(owners[0], field, field, tuple(listed), array)
+    if known[owners[0]][field]:
+        return Field(owners[0], field, field, tuple(_values(name, values)), None)
+    # A million numbers are kept as an array alone: as objects they take four times the memory.
+    plain = isinstance(values, np.ndarray) and values.dtype.kind in "iuf" and values.size
+    listed = values if plain else _values(name, values)
+    try:
+        array = np.asarray(listed, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"over[{name!r}] must hold numbers, or arrays of one shape, got {listed!r}"
+        ) from None
+    return Field(owners[0], field, field, array if plain else tuple(listed), array)
 
 
 def _check_name(name: Any) -> None:

@@ -65,8 +65,7 @@ def parse_values(text: Any) -> Any:
         if how not in ([], ["log"]):
             raise ValueError(how)
         space = np.geomspace if how else np.linspace
-        values: list[Any] = space(float(low), float(high), int(count)).tolist()
-        return values
+        return space(float(low), float(high), int(count))
     except ValueError:
         raise ValueError(
             "an axis must be values 'a,b,c' or a range 'start:stop:count' or "

@@ -87,7 +87,7 @@ def coordinates(plan: Plan) -> dict[str, tuple[tuple[str, ...], np.ndarray, dict
             if field.name == "":
                 values = np.array([label for label, _ in field.values])
             about = {"setting": f"{field.owner}.{field.name}".rstrip(".")}
-            if any(v is None for v in field.values):
+            if field.array is None and any(v is None for v in field.values):
                 about["description"] = "inf stands for infinitely many (the population)"
             found[field.label] = ((dim.name,), values, about)
         if dim.name not in found:

@@ -89,7 +89,7 @@ class Plan:
     def shots(self) -> tuple[int | None, ...]:
         """The numbers of shots in the table, a row each."""
         found = [f.values for _, f in self._fields if (f.owner, f.name) == _SHOTS]
-        return found[0] if found else (self.base.tasks.shots,)
+        return tuple(found[0]) if found else (self.base.tasks.shots,)
 
     @cached_property
     def structures(self) -> tuple[tuple[int, ...], ...]:

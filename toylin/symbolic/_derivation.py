@@ -56,8 +56,7 @@ class Derivation:
         shots)`` and ``adapted_weights`` in plain arithmetic: it runs on numbers, NumPy and JAX
         arrays, and under ``jit``, ``vmap`` and ``grad``.
         """
-        if name not in FORMATS:
-            raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {name!r}")
+        checks.choice("name of the format", name, FORMATS)
         printed: str = getattr(_printing, name)(self)
         return printed
 

@@ -15,7 +15,11 @@ from toylin.tasks._data import Data
 from toylin.tasks._image_classes import ImageClasses
 from toylin.tasks._image_tasks import ImageTasks
 from toylin.tasks._law import TaskLaw, check_law, check_sizes, sample_as
-from toylin.tasks._linear_regression import LinearRegression, check_one_output
+from toylin.tasks._linear_regression import (
+    LinearRegression,
+    check_one_output,
+    check_regression,
+)
 from toylin.tasks._minibatches import FreshMinibatches, Minibatches
 from toylin.tasks._nodes import (
     MAX_NODES,
@@ -50,6 +54,7 @@ __all__ = [
     "check_law",
     "check_nodes",
     "check_one_output",
+    "check_regression",
     "check_sizes",
     "count_nodes",
     "covariance_matrix",

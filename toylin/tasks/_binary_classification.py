@@ -56,6 +56,8 @@ class BinaryClassification:
 
     def population(self, mean: Float[Array, "*tasks dim"]) -> BinaryMoments:
         """The population of the task(s) with class means +-``mean``."""
+        if (shape := checks.real("mean", mean))[-1:] != (self.dim,):
+            raise ValueError(f"mean must have shape (..., {self.dim}), got {shape}")
         mean = jnp.asarray(mean)
         cov = covariance_matrix(self.x_cov, self.dim, mean.dtype)
         return BinaryMoments(mean, jnp.broadcast_to(cov, (*mean.shape[:-1], self.dim, self.dim)))
@@ -72,6 +74,7 @@ class BinaryClassification:
         As ``LinearRegression.sample``, with ``BinaryPoints`` (``BinaryMoments`` where the
         population is meant) and the class means in ``truth``.
         """
+        check_sizes(key, num_tasks, num_queries)
         points = (self.shots or 0) + (num_queries or 0)
         check_sizes(key, num_tasks, num_queries, (self.dim + 1) * points + self.dim)
         return self._sample(key, num_tasks, num_queries, float_dtype(dtype))
@@ -109,6 +112,9 @@ class BinaryClassification:
             truth: the class mean m of every task.
         """
         checks.key("key", key)
+        checks.float_leaves("truth", truth)
+        if (shape := checks.real("truth", truth))[1:] != (self.dim,):
+            raise ValueError(f"truth must have shape (tasks, {self.dim}), got {shape}")
         points = self.shots or 0
         rows = uniform_rows(key, [points * self.dim, points], len(truth), truth.dtype)
         return self._show(self.shots, rows, truth)
@@ -125,6 +131,7 @@ class BinaryClassification:
         Loss and gradient in the parameters have the law that ``sample`` gives them (a support
         point (x, y) enters as y x only), with fewer than half the draws.
         """
+        checks.integer("num_queries", num_queries, minimum=1)
         check_sizes(key, num_tasks, num_queries, (self.shots or 0) * self.dim + num_queries)
         dtype = float_dtype(dtype)
         size = (self.shots or 0) * self.dim

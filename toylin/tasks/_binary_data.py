@@ -13,7 +13,13 @@ from toylin._internal.pytree import pytree_dataclass
 from toylin._internal.shapes import Array, Float
 from toylin.models import Model, Params, end_to_end, predict
 from toylin.quadrature import expected_softplus
-from toylin.tasks._points import check_outputs, check_point_axes, check_points, linear_only
+from toylin.tasks._points import (
+    check_outputs,
+    check_point_axes,
+    check_points,
+    linear_only,
+    outputs_of,
+)
 
 
 @pytree_dataclass
@@ -61,7 +67,7 @@ class BinaryPoints:
         return jnp.mean(0.5 * (1 + jnp.sign(self._margins(params, model))))
 
     def _margins(self, params: Any, model: Model) -> Array:
-        outputs = model(params, self.x)
+        outputs = outputs_of(params, model, self.x)
         check_outputs(outputs, self.y)
         return self.y * outputs
 
@@ -94,6 +100,7 @@ class BinaryMoments:
 
     def check_axes(self, task_axes: int) -> None:
         """Raise a ValueError unless there are that many leading axes of tasks."""
+        checks.integer("task_axes", task_axes, minimum=0)
         checks.ndim("mean", self.mean, task_axes + 1)
 
     @property

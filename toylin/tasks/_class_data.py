@@ -12,7 +12,7 @@ from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, Float, Int
 from toylin.models import Model, predict
-from toylin.tasks._points import check_point_axes, check_points
+from toylin.tasks._points import check_point_axes, check_points, outputs_of
 
 
 def class_after_class(x: Float[Array, "tasks classes points *shape"]) -> ClassPoints:
@@ -102,10 +102,11 @@ class ClassPoints:
         return jnp.sum(jnp.where(self._is_own(), logits, 0), axis=1)
 
     def _logits(self, params: Any, model: Model) -> Array:
-        logits = model(params, self.x)
+        logits = outputs_of(params, model, self.x)
         if np.shape(logits) != (wanted := (len(self.y), self.classes)):
             raise ValueError(
-                f"model must have one output for each of classes={self.classes} classes, shape "
-                f"{wanted} (points, classes), got outputs of shape {np.shape(logits)}"
+                f"model must, with these params, have one output for each of "
+                f"classes={self.classes} classes, shape {wanted} (points, classes), got outputs of "
+                f"shape {np.shape(logits)}"
             )
         return logits

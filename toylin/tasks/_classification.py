@@ -86,8 +86,8 @@ class Classification:
         Raises:
             ValueError: no key, or a number that is no positive integer.
         """
-        points = self.classes * (self.shots + (num_queries or 1) + 1)
         checks.integer("num_queries", num_queries, minimum=1)
+        points = self.classes * (self.shots + num_queries + 1)
         check_sizes(key, num_tasks, num_queries, self.dim * points)
         return self._sample(key, num_tasks, num_queries, float_dtype(dtype))
 

@@ -48,7 +48,7 @@ class ImageClasses:
             counts = np.asarray(checks.concrete("counts", self.counts))
             if counts.shape != (num,):
                 raise ValueError(
-                    f"counts must have shape ({num},), one a class, got {counts.shape}"
+                    f"counts must have shape ({num},), one a class of images, got {counts.shape}"
                 )
             if np.any(counts != np.floor(counts)) or np.any((counts < 1) | (counts > most)):
                 raise ValueError(
@@ -107,6 +107,8 @@ class ImageClasses:
         Raises:
             ValueError: a class that there is not, or twice the same.
         """
+        if not isinstance(classes, Sequence | np.ndarray) or isinstance(classes, str):
+            raise ValueError(f"classes must be a list of numbers or names, got {classes!r}")
         found = [self._index(c) for c in classes]
         if not found or len(set(found)) < len(found):
             raise ValueError(f"classes must be different ones, at least one, got {list(classes)}")

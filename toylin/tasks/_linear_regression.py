@@ -13,7 +13,7 @@ from jax.typing import DTypeLike
 from toylin._internal import checks, flat_draws
 from toylin._internal.dtypes import float_dtype
 from toylin._internal.errors import NoClosedFormError
-from toylin._internal.pytree import pytree_dataclass, static_field
+from toylin._internal.pytree import pytree_dataclass, recheck, static_field
 from toylin._internal.shapes import Array, Float, PRNGKeyArray
 from toylin.quadrature import normals, spare_keys, uniform_rows
 from toylin.tasks._batch import Batch
@@ -29,9 +29,15 @@ from toylin.tasks._regression_data import RegressionMoments, RegressionPoints
 from toylin.tasks._regression_draws import draw_moments, draw_points, moment_rows, point_rows
 
 
+def check_regression(tasks: Any) -> None:
+    """Linear regression, all of whose numbers are single ones."""
+    checks.instance("tasks", tasks, LinearRegression)
+    recheck("tasks", tasks)
+
+
 def check_one_output(tasks: Any) -> None:
     """Linear regression of one output: what the formulas for a vector theta serve."""
-    checks.instance("tasks", tasks, LinearRegression)
+    check_regression(tasks)
     if tasks.outputs > 1:
         raise NoClosedFormError(
             f"tasks must have outputs=1 here, got outputs={tasks.outputs}; "
@@ -107,6 +113,7 @@ class LinearRegression:
         self, theta: Float[Array, "*tasks dim"] | Float[Array, "*tasks outputs dim"]
     ) -> RegressionMoments:
         """The population moments of the task(s) with parameter ``theta``."""
+        self._check_theta("theta", theta)
         theta = jnp.asarray(theta)
         tasks = theta.shape[:-1] if self.outputs == 1 else theta.shape[:-2]
         xx = covariance_matrix(self.x_cov, self.dim, theta.dtype)
@@ -117,6 +124,14 @@ class LinearRegression:
             xe=jnp.zeros_like(theta),
             ee=jnp.broadcast_to(noise, tasks),
         )
+
+    def _check_theta(self, name: str, value: Any, several: bool = False) -> None:
+        """True parameters: of tasks in any number of axes, or in one where there are several."""
+        own = (self.dim,) if self.outputs == 1 else (self.outputs, self.dim)
+        shape = checks.real(name, value)
+        if shape[len(shape) - len(own) :] != own or (several and len(shape) != len(own) + 1):
+            wanted = ", ".join(map(str, ("tasks", *own)))
+            raise ValueError(f"{name} must have shape ({wanted}), got {shape}")
 
     def prior(self, dtype: DTypeLike | None = None) -> Float[Array, "n n"]:
         """The covariance of theta in one vector, row by row: R kron Lambda, n = outputs * dim."""
@@ -142,6 +157,9 @@ class LinearRegression:
         self, z: Float[Array, "tasks numbers"]
     ) -> Float[Array, "tasks dim"] | Float[Array, "tasks outputs dim"]:
         """The true parameters that N(0, 1) numbers stand for, ``outputs * dim`` a task."""
+        numbers = self.outputs * self.dim
+        if (shape := checks.real("z", z))[1:] != (numbers,) or not hasattr(z, "dtype"):
+            raise ValueError(f"z must be an array of shape (tasks, {numbers}), got {shape}")
         mean = jnp.asarray(self.theta_mean, z.dtype)
         if self.outputs == 1:
             return mean + correlate(z, self.theta_cov, self.dim, semidefinite_root)
@@ -171,6 +189,7 @@ class LinearRegression:
             A ``Batch`` of ``RegressionPoints`` (``RegressionMoments`` where the population is
             meant), with the true parameters in ``truth``.
         """
+        check_sizes(key, num_tasks, num_queries)
         points = (self.shots or 0) + (num_queries or 0)
         check_sizes(key, num_tasks, num_queries, (self.dim + 1) * points + self.dim)
         return self._sample(key, num_tasks, num_queries, float_dtype(dtype))
@@ -209,6 +228,8 @@ class LinearRegression:
             truth: the parameter theta of every task.
         """
         checks.key("key", key)
+        checks.float_leaves("truth", truth)
+        self._check_theta("truth", truth, several=True)
         points = self.shots or 0
         counts = point_rows(points, self.dim, self.outputs)
         rows = uniform_rows(key, counts, len(truth), truth.dtype)
@@ -237,6 +258,7 @@ class LinearRegression:
             noiseless: promise that ``noise_std`` is zero, so that no noise need be drawn.
         """
         check_sizes(key, num_tasks, num_queries, 2 * self.dim**2)
+        checks.flag("noiseless", noiseless)
         return self._sample_moments(key, num_tasks, num_queries, float_dtype(dtype), noiseless)
 
     @partial(jax.jit, static_argnames=("num_tasks", "num_queries", "dtype", "noiseless"))

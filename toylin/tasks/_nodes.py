@@ -15,6 +15,7 @@ from jax.typing import DTypeLike
 from toylin._internal import checks
 from toylin._internal.dtypes import float_dtype
 from toylin._internal.errors import NoClosedFormError
+from toylin._internal.pytree import recheck
 from toylin._internal.shapes import Array, Float
 from toylin.quadrature import gauss_gamma, gauss_normal, nodes_for_degree
 from toylin.tasks._batch import Batch
@@ -101,6 +102,7 @@ def check_nodes(tasks: LinearRegression | BinaryClassification, depth: int, step
             f"exact nodes exist for LinearRegression, not for {type(tasks).__name__}; "
             "sample tasks instead: autodiff.outer_loss(params, tasks.sample(key, num_tasks), rule)"
         )
+    recheck("tasks", tasks)
     if tasks.shots is not None and tasks.dim * tasks.outputs > 1:
         raise NoClosedFormError(
             f"exact nodes for {tasks.shots} shots exist for dim=1 and outputs=1, not for "

@@ -24,6 +24,7 @@ def check_points(x: Any, y: Any) -> None:
 
 def check_point_axes(x: Any, y: Any, task_axes: int) -> None:
     """Points with that many leading axes of tasks."""
+    checks.integer("task_axes", task_axes, minimum=0)
     rows, targets = np.shape(x), np.shape(y)
     ahead = task_axes + 1
     fits = len(rows) >= ahead and targets[:ahead] == rows[:ahead]
@@ -33,6 +34,12 @@ def check_point_axes(x: Any, y: Any, task_axes: int) -> None:
             f"x must have shape {axes}, ...), and y shape {axes},) or {axes}, outputs), "
             f"got shapes {rows} and {targets}"
         )
+
+
+def outputs_of(params: Any, model: Model, x: Array) -> Array:
+    """What a model makes of points; parameters of any kind are the model's own to check."""
+    checks.function("model", model, "model(params, x)")
+    return model(params, x)
 
 
 def check_outputs(outputs: Array, y: Array) -> None:

@@ -16,7 +16,13 @@ from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass
 from toylin._internal.shapes import Array, Float
 from toylin.models import Model, Params, end_to_end, predict
-from toylin.tasks._points import check_outputs, check_point_axes, check_points, linear_only
+from toylin.tasks._points import (
+    check_outputs,
+    check_point_axes,
+    check_points,
+    linear_only,
+    outputs_of,
+)
 
 
 @pytree_dataclass
@@ -42,7 +48,7 @@ class RegressionPoints:
 
     def loss(self, params: Any, model: Model = predict) -> Float[Array, ""]:
         """Half the squared error, summed over outputs and averaged over the points."""
-        outputs = model(params, self.x)
+        outputs = outputs_of(params, model, self.x)
         check_outputs(outputs, self.y)
         return 0.5 * jnp.sum((outputs - self.y) ** 2) / self.y.shape[0]
 
@@ -59,6 +65,9 @@ class RegressionPoints:
         self, theta: Float[Array, " dim"] | Float[Array, "outputs dim"]
     ) -> RegressionMoments:
         """The moments of one task's points about a ``theta`` (any one; the loss is equal)."""
+        wanted = (*np.shape(self.y)[1:], self.dim)
+        if (shape := checks.real("theta", theta)) != wanted:
+            raise ValueError(f"theta must have shape {wanted}, as x and y have it, got {shape}")
         noise = self.y - self.x @ theta.T
         points = self.y.shape[0]
         return RegressionMoments(
@@ -119,6 +128,7 @@ class RegressionMoments:
 
     def check_axes(self, task_axes: int) -> None:
         """Raise a ValueError unless there are that many leading axes of tasks."""
+        checks.integer("task_axes", task_axes, minimum=0)
         checks.ndim("theta", self.theta, task_axes + 1 + self._several())
 
     @property

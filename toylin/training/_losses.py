@@ -112,10 +112,12 @@ class SampledLoss:
 
     def on(self, params: Any, batch: Batch) -> Float[Array, ""]:
         """The mean outer loss of the tasks in ``batch``."""
+        checks.instance("batch", batch, Batch)
         return autodiff.outer_loss(params, batch, self.rule, self.model)
 
     def __call__(self, params: Any, key: PRNGKeyArray) -> Float[Array, ""]:
         """The loss on freshly drawn tasks."""
+        checks.float_leaves("params", params)
         return self.on(params, self.draw(key, float_type(params)))
 
     def for_training(self, params: Any, noiseless: bool | None = None) -> ScoredOnce:
@@ -202,6 +204,7 @@ class BatchLoss:
 
     def prepared(self, params: Any) -> BatchLoss | PreparedLoss:
         """The same function for models like ``params``, in the form that evaluates fastest."""
+        checks.float_leaves("params", params)
         data = (self.batch.support, self.batch.query)
         regression = all(isinstance(d, RegressionPoints | RegressionMoments) for d in data)
         if self.model is not predict or not regression or not is_scalar(params):

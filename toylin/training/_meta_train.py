@@ -105,7 +105,7 @@ def meta_train(
     _check_floats(params)
     if keyed and key is None:
         raise ValueError("key must be a JAX random key, since the loss samples; got None")
-    if keyed:
+    if key is not None:
         checks.key("key", key)
     loop = Loop(optimizer, int(num_steps), int(record_every), bool(trajectory))
     _check_records(loop, params)

@@ -42,6 +42,7 @@ def plot(
     """
     from toylin import plotting
 
+    _check_references(references)
     x, rows = _records(run, window)
     colour = plotting.SHALLOW if _layers(run.params) == 1 else plotting.DEEP
     with plotting.drawing(ax) as ax:
@@ -81,6 +82,7 @@ def plot_together(
     """
     from toylin import plotting
 
+    _check_references(references)
     ordered = sorted(runs, key=lambda name: _layers(runs[name].params))
     colours = plotting.depth_colours([_layers(runs[name].params) for name in ordered])
     with plotting.drawing(ax) as ax:
@@ -95,6 +97,15 @@ def plot_together(
         if references:
             plotting.reference_lines(ax, {name: float(v) for name, v in references.items()})
     return ax
+
+
+def _check_references(references: Mapping[str, Any] | None) -> None:
+    """Levels by name, as ``reference_losses`` returns them."""
+    if references is not None:
+        checks.instance("references", references, Mapping)
+        for name, level in references.items():
+            checks.text("every name in references", name)
+            checks.scalar(f"references[{name!r}]", level)
 
 
 def _records(run: Any, window: int) -> tuple[np.ndarray, np.ndarray]:
