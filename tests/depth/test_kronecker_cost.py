@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 import toylin as tl
+from toylin.depth import _best_sum
+from toylin.depth._spectrum import spectrum
 
 KINDS = ("scalar", "diagonal", "kronecker", "full")
 
@@ -183,6 +185,33 @@ def test_layers_close_the_gap_of_one_product(seed):
     assert full + 1e-6 * gap < three < full + 0.5 * gap
     assert abs(four - full) < 1e-12 * full
     assert two > three
+
+
+@pytest.mark.parametrize("layers", [2, 3, 4])
+def test_the_gradient_of_the_search_is_that_of_the_outer_loss(layers):
+    """By autodiff of the loss of the sum, put together as products in the law's own axes."""
+    tasks = law(3, rows=THREE, columns=(3.0, 0.3))
+    problem, start = spectrum(tasks), tl.shallow_optimum(tasks)
+    basis, frame = (jnp.asarray(m) for m in (problem.basis, problem.frame))
+
+    def loss(roots):
+        a, y = roots
+        lefts = [*(a**2), jnp.ones(3)]
+        rights = [jnp.eye(2), *(frame @ root.T @ root @ frame.T for root in y)]
+        products = [
+            jnp.kron((basis * left) @ basis.T, right)
+            for left, right in zip(lefts, rights, strict=True)
+        ]
+        return tl.closed_form.outer_loss(start, tasks, Free(sum(products[1:], products[0])))
+
+    rng = np.random.default_rng(layers)
+    a, y = rng.normal(size=(layers - 1, 3)), rng.normal(size=(layers - 1, 2, 2))
+    value, slope = jax.value_and_grad(loss)((jnp.asarray(a), jnp.asarray(y)))
+    share, gradient = _best_sum._share(np.append(a, y), problem)
+    np.testing.assert_allclose(problem.loss * (1 + share), value, rtol=1e-12)
+    wanted = np.append(*slope) / problem.loss
+    np.testing.assert_allclose(gradient, wanted, rtol=0, atol=1e-12 * np.abs(wanted).max())
+    assert np.abs(wanted).min() > 1e-3
 
 
 def test_few_eigenvalues_need_few_layers():

@@ -66,6 +66,9 @@ RULES = {
     "MetaSGD": lambda p, a, t: tl.MetaSGD(
         tuple(a * (1 + w) for w in normals(1, map(np.shape, p), 0.5)), t
     ),
+    "MetaSGD per step": lambda p, a, t: tl.MetaSGD(
+        tuple(a * (1 + w) for w in normals(6, [(t, *w.shape) for w in p], 0.5)), t, per_step=True
+    ),
     "AlphaMAML": lambda p, a, t: tl.AlphaMAML(a, 0.05, t),
     "MetaCurvature": lambda p, a, t: tl.MetaCurvature(factors_of(2, p), a, t),
     "MetaKFO": lambda p, a, t: tl.MetaKFO(factors_of(3, p), a, t, psd=True),
@@ -336,7 +339,9 @@ def test_the_body_of_a_shallow_model_is_an_error():
         )
 
 
-@pytest.mark.parametrize("name", ["AlphaMAML", "MetaKFO adapting", "NonlinearKFO", "GBML"])
+@pytest.mark.parametrize(
+    "name", ["AlphaMAML", "MetaKFO adapting", "MetaSGD per step", "NonlinearKFO", "GBML"]
+)
 def test_rules_without_a_closed_form_say_so(name):
     params = params_of(0, 2)
     rule = RULES[name](params, 0.1, 2)
