@@ -293,6 +293,8 @@ def test_gbml_with_a_linear_transform_is_meta_kfo():
             "layers must name entries of params, which holds 0, 1",
         ),
         (lambda p: tl.ANIL(0.1, layers=()), "layers must be 'head'"),
+        (lambda p: tl.ANIL(0.1, layers=(1, 1)), "a tuple of distinct indices"),
+        (lambda p: tl.ANIL(0.1, layers=(1, -1)), "layers must name every entry once"),
         (lambda p: tl.ANIL(float("nan")), "step_size must be a finite number"),
         (lambda p: tl.Reptile(0.1, -1), "steps must be an integer of at least 0"),
         (lambda p: tl.AlphaMAML(0.1, float("inf")), "hyper_step_size must be a finite number"),

@@ -13,7 +13,7 @@ from toylin.depth._spectrum import Spectrum
 
 _RANDOM_STARTS = 2  # beside those that are known to be good
 _FLOOR = 1e-13  # of factors, relative to the largest, since layers divide by their roots
-_EXACT = 1e-20  # of the loss: below it an excess is rounding
+_EXACT = 1e-20  # of the loss before a step: below it an excess is rounding
 
 
 class Sum(NamedTuple):
@@ -42,7 +42,7 @@ def best_sum(problem: Spectrum, depth: int) -> Sum:
     found = []
     for known in _known(problem, depth):
         found.append(known)
-        if known.excess(problem) <= _EXACT * problem.loss:
+        if known.excess(problem) <= _EXACT * problem.unadapted:
             return known
     outputs, dim = problem.best.shape
     rng = np.random.default_rng(0)
@@ -152,11 +152,11 @@ def _terms(problem: Spectrum, a: np.ndarray, y: np.ndarray) -> Sum:
 
 
 def _share(x: np.ndarray, problem: Spectrum) -> tuple[float, np.ndarray]:
-    """The excess of the sum with the roots ``x``, as a share of the best loss, and its gradient."""
+    """The excess of the sum with the roots ``x`` over the loss before a step, and its gradient."""
     a, y = _roots(x, problem)
     found = _terms(problem, a, y)
     pull = found.error(problem) * problem.weight[:, None, :]
     pull = (pull + pull.transpose(0, 2, 1)) / 2
     g_a = 2 * a * np.einsum("ijk,ljk->li", pull, found.right[:-1])
     g_y = 2 * y @ np.einsum("li,ijk->ljk", found.left[1:], pull)
-    return found.excess(problem) / problem.loss, np.append(g_a, g_y) / problem.loss
+    return found.excess(problem) / problem.unadapted, np.append(g_a, g_y) / problem.unadapted

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for models, laws of tasks, data and rules, boring values among them."""
+"""Hypothesis strategies for models, laws of tasks and rules, boring values among them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,7 @@ import numpy as np
 from toylin._internal import checks
 from toylin.models import Params
 from toylin.rules import MAML, Rule, make_rule
-from toylin.tasks import (
-    BinaryClassification,
-    BinaryPoints,
-    Classification,
-    ClassPoints,
-    LinearRegression,
-    RegressionPoints,
-)
+from toylin.tasks import BinaryClassification, Classification, LinearRegression
 
 try:
     from hypothesis import strategies as st
@@ -72,9 +65,9 @@ def params(
     checks.integer("depth", depth, minimum=1)
     checks.integer("dim", dim, minimum=1)
     checks.integer("outputs", outputs, minimum=1)
-    size = _size(size)
+    size = check_size(size)
     shapes = [(dim, dim)] * (depth - 1) + [(outputs, dim)]
-    return st.tuples(*(_arrays(shape, size).map(jnp.asarray) for shape in shapes))
+    return st.tuples(*(arrays(shape, size).map(jnp.asarray) for shape in shapes))
 
 
 def covariances(
@@ -105,7 +98,7 @@ def covariances(
         return (product + product.T) / 2
 
     rest = st.lists(others, min_size=dim - 1, max_size=dim - 1)
-    return st.one_of(positive, st.builds(matrix, positive, rest, _arrays((dim, dim), 1.0)))
+    return st.one_of(positive, st.builds(matrix, positive, rest, arrays((dim, dim), 1.0)))
 
 
 def regressions(
@@ -125,13 +118,13 @@ def regressions(
     """
     checks.integer("dim", dim, minimum=1)
     checks.integer("outputs", outputs, minimum=1)
-    size, shots = _size(size, 0.5), _shots(shots)
+    size, shots = check_size(size, 0.5), _shots(shots)
     between: SearchStrategy[Any] = st.none()
     means = [numbers(-size, size)]
     if dim > 1:
-        means.append(_arrays((dim,), size))
+        means.append(arrays((dim,), size))
     if outputs > 1:
-        means.append(_arrays((outputs, dim), size))
+        means.append(arrays((outputs, dim), size))
         between = st.one_of(between, covariances(outputs, 0.1, size**2))
     return st.builds(
         LinearRegression,
@@ -166,7 +159,7 @@ def classifications(
         ValueError: an argument of the wrong kind or size.
     """
     checks.integer("dim", dim, minimum=1)
-    size = _size(size, 0.5)
+    size = check_size(size, 0.5)
     law = {
         "dim": st.just(dim),
         "mean_std": numbers(0.0, size),
@@ -178,69 +171,6 @@ def classifications(
     checks.integer("classes", classes, minimum=2)
     given = st.sampled_from(_shots((1, 4) if shots is None else shots, population=False))
     return st.builds(Classification, **law, classes=st.just(classes), shots=given)
-
-
-def regression_points(
-    points: int = 4, dim: int = 1, outputs: int = 1, size: float = 2.0
-) -> SearchStrategy[RegressionPoints]:
-    """Data of one regression task; points may coincide, be zero, or be fewer than ``dim``.
-
-    Args:
-        points: how many.
-        dim: the dimension of the inputs.
-        outputs: the number of outputs.
-        size: how large an input or a target can be.
-
-    Raises:
-        ValueError: an argument of the wrong kind or size.
-    """
-    checks.integer("outputs", outputs, minimum=1)
-    y = _arrays((points, outputs) if outputs > 1 else (points,), _size(size))
-    return st.builds(RegressionPoints, _inputs(points, dim, size), y.map(jnp.asarray))
-
-
-def binary_points(points: int = 4, dim: int = 1, size: float = 2.0) -> SearchStrategy[BinaryPoints]:
-    """Data of one binary task, labels -1 and +1 in any numbers.
-
-    Args:
-        points: how many.
-        dim: the dimension of the inputs.
-        size: how large an input can be.
-
-    Raises:
-        ValueError: an argument of the wrong kind or size.
-    """
-    return st.builds(BinaryPoints, _inputs(points, dim, size), _labels(points, (1.0, -1.0)))
-
-
-def class_points(
-    points: int = 4, dim: int = 1, classes: int = 3, size: float = 2.0
-) -> SearchStrategy[ClassPoints]:
-    """Data of one task of several classes, which need not all be there.
-
-    Args:
-        points: how many.
-        dim: the dimension of the inputs.
-        classes: the number of classes.
-        size: how large an input can be.
-
-    Raises:
-        ValueError: an argument of the wrong kind or size.
-    """
-    checks.integer("classes", classes, minimum=2)
-    labels = _labels(points, range(classes))
-    return st.builds(ClassPoints, _inputs(points, dim, size), labels, st.just(classes))
-
-
-def _inputs(points: int, dim: int, size: float) -> SearchStrategy[Any]:
-    checks.integer("points", points, minimum=1)
-    checks.integer("dim", dim, minimum=1)
-    return _arrays((points, dim), _size(size)).map(jnp.asarray)
-
-
-def _labels(points: int, values: Sequence[float]) -> SearchStrategy[Any]:
-    found = st.lists(st.sampled_from(values), min_size=points, max_size=points)
-    return found.map(jnp.asarray)
 
 
 def maml_rules(steps: int = 1, low: float = -0.5, high: float = 1.0) -> SearchStrategy[MAML]:
@@ -273,7 +203,7 @@ def learned_rules(
     Raises:
         ValueError: an unknown name, an option that the rule does not take, or a bad value.
     """
-    size = _size(size)
+    size = check_size(size)
     start = make_rule(name, params, 0.1, steps, **options)
     leaves, structure = jax.tree.flatten(start)
 
@@ -281,10 +211,10 @@ def learned_rules(
         pairs = zip(leaves, moves, strict=True)
         return jax.tree.unflatten(structure, [jnp.asarray(x) + move for x, move in pairs])
 
-    return st.tuples(*(_arrays(np.shape(leaf), size) for leaf in leaves)).map(moved)
+    return st.tuples(*(arrays(np.shape(leaf), size) for leaf in leaves)).map(moved)
 
 
-def _size(size: float, minimum: float = 0.0) -> float:
+def check_size(size: float, minimum: float = 0.0) -> float:
     checks.scalar("size", size, minimum=minimum)
     return float(size)
 
@@ -298,7 +228,7 @@ def _shots(shots: Sequence[int | None], population: bool = True) -> tuple[int | 
     return tuple(shots)
 
 
-def _arrays(shape: tuple[int, ...], size: float) -> SearchStrategy[Any]:
+def arrays(shape: tuple[int, ...], size: float) -> SearchStrategy[Any]:
     """Arrays of such numbers, each drawn where they are few; else all by one seed."""
     count = int(np.prod(shape))
     if count <= _FEW:
