@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from toylin import autodiff, closed_form
+from toylin import autodiff
 from toylin.figures._meta_kfo_steps_panels import CONTENDERS
 from toylin.figures._meta_kfo_steps_panels import draw as draw
-from toylin.limits import shallow_optimum
-from toylin.models import Params, add_linear_layers
-from toylin.rules import ANIL, MAML, MetaCurvature, MetaKFO, MetaSGD, Rule
-from toylin.tasks import LinearRegression
+from toylin.figures._meta_kfo_steps_rules import cut, start
+from toylin.limits import shallow_floor
+from toylin.rules import MAML
+from toylin.tasks import Batch, LinearRegression
 from toylin.training import SampledLoss, joint, meta_train
 
 SETTINGS: dict[str, Any] = {
@@ -34,9 +36,28 @@ SETTINGS: dict[str, Any] = {
     "num_tasks": 32,
     "seeds": 3,
     "evaluation_tasks": 4000,
+    "scales": [0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0],
 }
 STEPS = len(CONTENDERS) + 1
-CAPTION = "TODO"
+CAPTION = (
+    "In five inner steps Kronecker factors do as well held as adapting. Linear regression with "
+    "four outputs and four inputs, both anisotropic along axes of their own (eigenvalues 1, 0.3, "
+    "0.1, 0.03), 100 shots with label noise. All start from the same function and the same first "
+    "step, and learn start and rule together, step size included, in 1000 meta-iterations on the "
+    "same sampled tasks, by one optimizer; three seeds. The authors' Meta-KFO adapts its factors "
+    "too, by a gradient step of the same size within every task. Deep is one layer more below the "
+    "head that ANIL adapts and, for MAML, one above it too. (a) The expected loss less label "
+    "noise on 4000 fresh tasks, a mark a seed, over that of the posterior mean (Bayes) on the "
+    "same supports. MAML and Meta-SGD, which cannot mix inputs or outputs, end far above it, even "
+    "with a step size for every parameter at every step; whatever mixes them, layers included, "
+    "ends within 11 percent. One would expect adapting factors to help with five steps; they do "
+    "not, and held ones are the most even. (b) The same after each step, the median seed; before "
+    "the first it is the loss without adaptation. (c) What adapting leaves of that loss where "
+    "every theta is larger or smaller than in training by the factor on the axis, the noise being "
+    "the same. Rules that are linear in the gradient serve any size. Factors that adapt and deep "
+    "MAML are not linear: at 2 or 3 times the size some tasks diverge and carry the mean away."
+)
+_AT_ONCE = 2  # of the contenders, most of whose time goes into compiling
 
 
 def _covariance(seed: int) -> jax.Array:
@@ -60,66 +81,46 @@ def _law() -> LinearRegression:
     )
 
 
-def _start(name: str) -> tuple[Params, Rule]:
-    """The same function and the same first step for all: zero, and identities below or above."""
-    shallow = (jnp.zeros((SETTINGS["outputs"], SETTINGS["dim"])),)
-    params = shallow
-    if name.startswith("deep"):
-        params = add_linear_layers(shallow, 1, position=0)
-    if name == "deep_maml":
-        params = add_linear_layers(params, 1, position=2)
-    size, steps = SETTINGS["step_size"], SETTINGS["inner_steps"]
-    match name.partition("_")[2]:
-        case "meta_sgd":
-            return params, MetaSGD.identity(params, size, steps, per_step=True)
-        case "meta_curvature":
-            return params, MetaCurvature.identity(params, size, steps)
-        case "held_kfo":
-            return params, MetaKFO.identity(params, size, steps)
-        case "meta_kfo":
-            return params, MetaKFO.identity(params, size, steps, adapt_transform=True)
-        case "anil_kfo":
-            head = MetaKFO.identity(params[-1:], size, steps, adapt_transform=True)
-            return params, ANIL(rule=head)
-    return params, MAML(size, steps)
-
-
-def _cut(rule: Rule, steps: int) -> Rule:
-    """The rule, stopped after so many of its steps."""
-    if not steps:
-        return MAML(0.0, 0)
-    if isinstance(rule, MetaSGD):
-        return rule.replace(step_sizes=tuple(a[:steps] for a in rule.step_sizes), steps=steps)
-    return rule.replace(steps=steps)
-
-
 def _train(name: str, tasks: LinearRegression) -> tuple[jax.Array, jax.Array]:
-    """The loss along meta-training, and that after every inner step at its end; a row a seed."""
+    """After meta-training the loss after every inner step, and on scaled tasks; a row a seed."""
     import optax
 
-    params, rule = _start(name)
+    params, rule = start(name, SETTINGS)
     loss, pair = joint(SampledLoss(tasks, rule, SETTINGS["num_tasks"], num_queries=None), params)
     rate = optax.cosine_decay_schedule(SETTINGS["learning_rate"], SETTINGS["num_steps"])
     optimizer = optax.chain(optax.clip_by_global_norm(SETTINGS["clip"]), optax.adam(rate))
-    key = jax.random.key(SETTINGS["seeds"])  # of no seed of training
-    unseen = tasks.sample_moments(key, SETTINGS["evaluation_tasks"])
+    unseen, noise = _unseen(tasks), SETTINGS["outputs"] * SETTINGS["noise_std"] ** 2 / 2
 
     def run(key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        done = meta_train(loss, pair, optimizer, SETTINGS["num_steps"], key)
-        params, rule = done.params
+        params, rule = meta_train(loss, pair, optimizer, SETTINGS["num_steps"], key).params
         steps = range(SETTINGS["inner_steps"] + 1)
-        ends = [autodiff.outer_loss(params, unseen, _cut(rule, t)) for t in steps]
-        return done.loss, jnp.stack(ends)
+        after = [autodiff.outer_loss(params, unseen, cut(rule, t)) for t in steps]
+        scaled = jax.vmap(lambda s: autodiff.outer_loss(params, _times(unseen, s), rule))
+        by_scale = scaled(jnp.asarray(SETTINGS["scales"]))
+        return jnp.stack(after) - noise, by_scale - noise
 
     keys = jax.vmap(jax.random.key)(jnp.arange(SETTINGS["seeds"]))  # the same tasks for all
     return jax.jit(jax.vmap(run))(keys)
 
 
+def _unseen(tasks: LinearRegression) -> Batch:
+    """Tasks of a key that no seed of training has."""
+    key = jax.random.key(SETTINGS["seeds"])
+    return tasks.sample_moments(key, SETTINGS["evaluation_tasks"])
+
+
+def _times(batch: Batch, scale: jax.Array) -> Batch:
+    """The same tasks with theta times a number, and the same noise."""
+    support, query = (
+        dataclasses.replace(data, theta=scale * data.theta)  # type: ignore[type-var]
+        for data in (batch.support, batch.query)
+    )
+    return Batch(support, query, batch.truth)
+
+
 def _bayes(tasks: LinearRegression) -> np.ndarray:
     """Half the posterior variance of a query's outputs, over the supports of the evaluation."""
-    support: Any = tasks.sample_moments(
-        jax.random.key(SETTINGS["seeds"]), SETTINGS["evaluation_tasks"]
-    ).support
+    support: Any = _unseen(tasks).support
     of_x = np.asarray(tasks.x_cov)
     seen = np.asarray(support.xx) * SETTINGS["shots"] / SETTINGS["noise_std"] ** 2
     unseen = np.eye(SETTINGS["dim"]) / SETTINGS["theta_cov"]
@@ -129,17 +130,18 @@ def _bayes(tasks: LinearRegression) -> np.ndarray:
 
 
 def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
-    """Losses without label noise: along training, after every inner step, and what is best."""
+    """Losses without label noise: after every inner step, on tasks of other sizes, of Bayes."""
     tasks = _law()
     noise = SETTINGS["outputs"] * SETTINGS["noise_std"] ** 2 / 2
-    start = shallow_optimum(tasks)
     found: dict[str, Any] = {
+        "scales": SETTINGS["scales"],
         "bayes": _bayes(tasks),
-        "no_adaptation": closed_form.outer_loss(start, tasks, MAML(0.0, 0)) - noise,
+        "no_adaptation": shallow_floor(tasks, MAML(0.0, 0)) - noise,
     }
     tick()
-    for name in CONTENDERS:
-        training, ends = _train(name, tasks)
-        found |= {f"training_{name}": training - noise, f"after_{name}": ends - noise}
-        tick()
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        runs = pool.map(lambda name: _train(name, tasks), CONTENDERS)
+        for name, (after, scaled) in zip(CONTENDERS, runs, strict=True):
+            found |= {f"after_{name}": after, f"scaled_{name}": scaled}
+            tick()
     return {name: np.asarray(values) for name, values in found.items()}
