@@ -64,7 +64,7 @@ def _ends(axes: Axes, data: Mapping[str, np.ndarray]) -> None:
     rows = np.arange(len(CONTENDERS), 0, -1)
     for row, (name, (_, colour, _, marker)) in zip(rows, CONTENDERS.items(), strict=True):
         last = data[f"after_{name}"][:, -1] / data["bayes"]
-        look = {"color": colour, "marker": marker, "ms": 5, "ls": "", "alpha": 0.7}
+        look: dict[str, Any] = {"color": colour, "marker": marker, "ms": 5, "ls": "", "alpha": 0.7}
         axes.plot(last, np.full(len(last), row), **look)
     axes.axvline(1.0, color=REFERENCE, ls="--", lw=0.9, zorder=0)
     axes.set(xlim=(0.8, None), ylim=(0.4, len(rows) + 0.6), xlabel="loss over that of Bayes")

@@ -12,10 +12,9 @@ from toylin.rules import ANIL, MAML, MetaCurvature, MetaKFO, MetaSGD, Rule
 
 def start(name: str, settings: dict[str, Any]) -> tuple[Params, Rule]:
     """The same function and the same first step for all: zero, and identities below or above."""
-    shallow = (jnp.zeros((settings["outputs"], settings["dim"])),)
-    params = shallow
+    params: Params = (jnp.zeros((settings["outputs"], settings["dim"])),)
     if name.startswith("deep"):
-        params = add_linear_layers(shallow, 1, position=0)
+        params = add_linear_layers(params, 1, position=0)
     if name == "deep_maml":
         params = add_linear_layers(params, 1, position=2)
     size, steps = settings["step_size"], settings["inner_steps"]

@@ -111,11 +111,11 @@ def _unseen(tasks: LinearRegression) -> Batch:
 
 def _times(batch: Batch, scale: jax.Array) -> Batch:
     """The same tasks with theta times a number, and the same noise."""
-    support, query = (
-        dataclasses.replace(data, theta=scale * data.theta)  # type: ignore[type-var]
-        for data in (batch.support, batch.query)
-    )
-    return Batch(support, query, batch.truth)
+
+    def times(data: Any) -> Any:
+        return dataclasses.replace(data, theta=scale * data.theta)
+
+    return Batch(times(batch.support), times(batch.query), batch.truth)
 
 
 def _bayes(tasks: LinearRegression) -> np.ndarray:

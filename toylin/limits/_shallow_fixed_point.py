@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -63,7 +65,8 @@ def shallow_fixed_point(batch: Batch, rule: Rule) -> tuple[Float[Array, "outputs
             f"the gradient at every step or Proximal, got {type(rule).__name__}; descend instead: "
             "meta_train(BatchLoss(batch, rule), ...)"
         )
-    shape = _outputs(batch.support), batch.support.dim
+    support: Any = batch.support
+    shape = _outputs(support), support.dim
     dtype = jnp.result_type(*jax.tree.leaves(batch))
 
     def slope(start: Array) -> Array:
