@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import ROUTES, assert_close
+from helpers import ROUTES, assert_close, half_as_many
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,34 +20,17 @@ KINDS = ["maml", "meta-sgd", "meta-curvature", "meta-kfo"]
 START = (jnp.zeros((OUTPUTS, DIM)),)
 
 
-def laws(shots=(None,)):
-    return st.builds(
-        tl.LinearRegression,
-        dim=st.just(DIM),
-        outputs=st.just(OUTPUTS),
-        theta_mean=testing.numbers(-2.0, 2.0),
-        theta_cov=testing.covariances(DIM),
-        x_cov=testing.covariances(DIM),
-        noise_std=testing.numbers(0.0, 1.5),
-        output_cov=testing.covariances(OUTPUTS),
-        shots=st.sampled_from(shots),
-    )
-
-
-def weights():
-    entries = st.lists(testing.numbers(-2.0, 2.0), min_size=4, max_size=4)
-    return entries.map(lambda x: (jnp.reshape(jnp.array(x), (OUTPUTS, DIM)),))
-
-
 @jax.jit
 def both(params, tasks, rule):
     return [route.outer_value_and_grad(params, tasks, rule) for route in ROUTES]
 
 
 @pytest.mark.parametrize(("kind", "steps"), [(kind, 1) for kind in KINDS] + [("meta-kfo", 3)])
+@half_as_many
 @given(data=st.data())
 def test_the_population_against_autodiff_on_nodes(kind, steps, data):
-    params, tasks = data.draw(weights()), data.draw(laws())
+    params = data.draw(testing.params(1, DIM, outputs=OUTPUTS))
+    tasks = data.draw(testing.regressions(DIM, (None,), outputs=OUTPUTS))
     rule = data.draw(testing.learned_rules(kind, START, steps, size=0.3))
     assert tl.closed_form.route(params, tasks, rule).name == "quadratic form"
     closed, auto = both(params, tasks, rule)

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 import toylin as tl
+from toylin.depth import _best_sum
+from toylin.depth._spectrum import spectrum
 
 KINDS = ("scalar", "diagonal", "kronecker", "full")
 
@@ -110,6 +112,7 @@ def products_in(matrix, outputs, dim):
     return int(np.sum(sizes > 1e-9 * sizes[0]))
 
 
+OUTPUTS = jnp.diag(jnp.array([2.0, 0.1]))
 THREE, TWO = (2.0, 0.5, 0.05), (2.0, 0.5, 0.5)
 
 
@@ -185,6 +188,33 @@ def test_layers_close_the_gap_of_one_product(seed):
     assert two > three
 
 
+@pytest.mark.parametrize("layers", [2, 3, 4])
+def test_the_gradient_of_the_search_is_that_of_the_outer_loss(layers):
+    """By autodiff of the loss of the sum, put together as products in the law's own axes."""
+    tasks = law(3, rows=THREE, columns=(3.0, 0.3))
+    problem, start = spectrum(tasks), tl.shallow_optimum(tasks)
+    basis, frame = (jnp.asarray(m) for m in (problem.basis, problem.frame))
+
+    def loss(roots):
+        a, y = roots
+        lefts = [*(a**2), jnp.ones(3)]
+        rights = [jnp.eye(2), *(frame @ root.T @ root @ frame.T for root in y)]
+        products = [
+            jnp.kron((basis * left) @ basis.T, right)
+            for left, right in zip(lefts, rights, strict=True)
+        ]
+        return tl.closed_form.outer_loss(start, tasks, Free(sum(products[1:], products[0])))
+
+    rng = np.random.default_rng(layers)
+    a, y = rng.normal(size=(layers - 1, 3)), rng.normal(size=(layers - 1, 2, 2))
+    value, slope = jax.value_and_grad(loss)((jnp.asarray(a), jnp.asarray(y)))
+    share, gradient = _best_sum._share(np.append(a, y), problem)
+    np.testing.assert_allclose(problem.loss + problem.unadapted * share, value, rtol=1e-12)
+    wanted = np.append(*slope) / problem.unadapted
+    np.testing.assert_allclose(gradient, wanted, rtol=0, atol=1e-12 * np.abs(wanted).max())
+    assert np.abs(wanted).min() > 1e-3
+
+
 def test_few_eigenvalues_need_few_layers():
     one_row = law(rows=(0.7, 0.7), columns=(3.0, 1.0, 0.2))
     one_column = law(rows=THREE, columns=(0.5, 0.5))
@@ -192,6 +222,22 @@ def test_few_eigenvalues_need_few_layers():
     for tasks, depth in ((one_row, 2), (one_column, 3), (two_columns, 4), (law(shots=None), 2)):
         full = tl.best_preconditioner(tasks).loss
         np.testing.assert_allclose(tl.best_layers(tasks, depth, 0.1).loss, full, rtol=1e-12)
+
+
+@pytest.mark.parametrize("noise_std", [0.0, 0.3])
+@pytest.mark.parametrize("theta_cov", [0.7, jnp.diag(jnp.array([1.0, 0.0])), jnp.ones((2, 2))])
+def test_the_population_needs_one_product_without_noise_and_in_a_subspace_too(noise_std, theta_cov):
+    tasks = tl.LinearRegression(
+        2, outputs=2, theta_cov=theta_cov, noise_std=noise_std, output_cov=OUTPUTS
+    )
+    found = [tl.best_layers(tasks, depth, 0.1) for depth in (2, 3, 4)]
+    found.append(tl.best_preconditioner(tasks, "kronecker"))
+    for best in found:
+        np.testing.assert_allclose(best.loss, noise_std**2, rtol=1e-12, atol=1e-15)
+        assert np.all(np.isfinite(best.matrix))
+    for best in found[:3]:
+        adapted = tl.autodiff.outer_loss(best.params, tasks, tl.MAML(0.1))
+        np.testing.assert_allclose(adapted, noise_std**2, rtol=1e-9, atol=1e-9)
 
 
 def test_two_layers_are_a_convex_problem_that_is_solved():
@@ -213,8 +259,9 @@ def test_refusals():
     tasks = law()
     with pytest.raises(ValueError, match="theta_mean=0 here"):
         tl.best_layers(law(mean=0.1), 3, 0.1)
-    with pytest.raises(ValueError, match="depth must be an integer of at least 2"):
-        tl.best_layers(tasks, 1, 0.1)
+    for depth, bound in ((1, "least 2"), (10**6, "most 1000")):
+        with pytest.raises(ValueError, match=f"depth must be an integer of at {bound}"):
+            tl.best_layers(tasks, depth, 0.1)
     with pytest.raises(ValueError, match="step_size must be a positive number"):
         tl.best_layers(tasks, 2, 0.0)
     with pytest.raises(ValueError, match="tasks must be a LinearRegression"):

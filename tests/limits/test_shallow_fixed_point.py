@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from fractions import Fraction
 
 import jax
@@ -53,6 +54,29 @@ def test_points_are_least_squares_of_adapted_queries(tasks):
     wanted = np.linalg.lstsq(np.concatenate(rows), np.concatenate(targets))[0]
     (found,) = tl.shallow_fixed_point(batch, tl.MAML(0.2))
     np.testing.assert_allclose(found[0], wanted, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("moments", [False, True])
+def test_several_outputs_rest_one_by_one(moments):
+    """Under a rule that does not mix them, every output's row is that of its own targets."""
+    tasks = tl.LinearRegression(2, outputs=3, noise_std=0.3, shots=4)
+    batch = (tasks.sample_moments if moments else tasks.sample)(jax.random.key(0), 5, 2)
+    sizes = (jnp.array([0.3, 0.1]),)
+    rule = tl.MetaSGD(sizes, 2, per_step=True)
+    (found,) = tl.shallow_fixed_point(batch, rule)
+    assert found.shape == (3, 2)
+    fields = ("theta", "xe") if moments else ("y",)
+    for i, row in enumerate(found):
+        alone = [
+            dataclasses.replace(
+                data,
+                **{f: getattr(data, f)[:, i] if moments else data.y[..., i] for f in fields},
+                **({"ee": jnp.ones(5)} if moments else {}),
+            )
+            for data in (batch.support, batch.query)
+        ]
+        (wanted,) = tl.shallow_fixed_point(tl.Batch(*alone), rule)
+        np.testing.assert_allclose(row, wanted[0], rtol=1e-9)
 
 
 def test_gradient_in_the_step_size():

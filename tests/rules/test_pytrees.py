@@ -74,6 +74,35 @@ def test_meta_sgd_has_a_step_size_for_every_array():
     assert_same(got, by_hand(params, sizes, 2))
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_meta_sgd_has_step_sizes_for_every_step(wrapped):
+    params = network()
+    sizes = {"body": {"w": [0.2, 0.0, 0.5], "b": np.arange(12).reshape(3, 4) / 30}}
+    sizes["head"] = Head(np.arange(12).reshape(3, 1, 4) / 40, [0.3, 0.1, 0.4])
+    sizes = jax.tree.map(jnp.asarray, sizes, is_leaf=lambda x: isinstance(x, list))
+    rule = tl.MetaSGD(sizes, 3, per_step=True)
+    if wrapped:
+        part = tl.MetaSGD(tuple(jax.tree.leaves(sizes)), 3, per_step=True)
+        rule = tl.ANIL(rule=part, layers=("body", "head"))
+    wanted = params
+    for step in range(3):
+        wanted = by_hand(wanted, jax.tree.map(lambda a, t=step: a[t], sizes), 1)
+    assert_same(tl.autodiff.adapt(params, SUPPORT, rule, model), wanted)
+    assert not rule.linear
+    assert rule.affine
+
+
+@pytest.mark.parametrize("per_layer", [False, True])
+def test_one_step_with_step_sizes_of_its_own_has_the_closed_forms(per_layer):
+    params = tl.init(jax.random.key(0), (2, 3, 2))
+    law = tl.LinearRegression(2, outputs=2, noise_std=0.2)
+    rule = tl.MetaSGD.identity(params, 0.1, 1, per_step=True, per_layer=per_layer)
+    want = tl.closed_form.outer_value_and_grad(params, law, tl.MAML(0.1))
+    assert_same(tl.closed_form.outer_value_and_grad(params, law, rule), want)
+    with pytest.raises(tl.NoClosedFormError, match="the same at every step, not for MetaSGD"):
+        tl.closed_form.outer_loss(params, law, tl.MetaSGD.identity(params, 0.1, 2, per_step=True))
+
+
 @pytest.mark.parametrize(
     ("layers", "moving"),
     [
@@ -140,6 +169,19 @@ def test_a_wrapped_rule_has_the_closed_forms_of_its_kind():
         ),
         (lambda: tl.ANIL(0.1, layers=(2,)).check(network()), "layers must name entries of params"),
         (lambda: tl.MetaSGD(0.1).check(network()), "step_sizes must have the structure of params"),
+        (
+            lambda: tl.MetaSGD((jnp.ones((2, 3)),), 3, per_step=True).check((jnp.ones((2, 3)),)),
+            r"must be of shape \(3, 2, 3\) or \(3,\), a step each, got shape \(2, 3\)",
+        ),
+        (lambda: tl.MetaSGD((0.1,), 2, per_step=True).check((jnp.ones((2, 3)),)), "a step each"),
+        (
+            lambda: tl.MetaSGD((jnp.ones(2),), 2).check((jnp.ones((1, 1)),)),
+            "of that shape or one number, got",
+        ),
+        (lambda: tl.MetaSGD((0.1,), 0, per_step=True), "steps must be an integer of at least 1"),
+        (lambda: tl.make_rule("meta-sgd", (jnp.ones((1, 1)),), 0.1, 0, per_step=True), "steps"),
+        (lambda: tl.make_rule("meta-sgd", (jnp.ones((1, 1)),), 0.1, per_step=1), "per_step must"),
+        (lambda: tl.make_rule("meta-sgd", (jnp.ones((1, 1)),), 0.1, per_layer=1), "per_layer must"),
         (
             lambda: tl.MetaKFO.identity({"kernel": jnp.ones((2, 2, 2))}, 0.1),
             r"params\['kernel'\] has shape \(2, 2, 2\); this rule takes biases, matrices and",

@@ -55,6 +55,8 @@ def test_options_reach_the_rule():
     assert tl.make_rule("alpha-maml", PARAMS, 0.1, hyper_step_size=0.3).hyper_step_size == 0.3
     per_layer = tl.make_rule("meta-sgd", PARAMS, 0.1, per_layer=True)
     assert [s.shape for s in per_layer.step_sizes] == [(), ()]
+    per_step = tl.make_rule("meta-sgd", PARAMS, 0.1, 4, per_step=True)
+    assert [s.shape for s in per_step.step_sizes] == [(4, 3, 2), (4, 1, 3)]
     seeds = [0, 1]
     first, second = (
         tl.make_rule("nonlinear-kfo", PARAMS, 0.1, hidden=5, key=jax.random.key(s)) for s in seeds

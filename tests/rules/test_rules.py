@@ -66,6 +66,9 @@ RULES = {
     "MetaSGD": lambda p, a, t: tl.MetaSGD(
         tuple(a * (1 + w) for w in normals(1, map(np.shape, p), 0.5)), t
     ),
+    "MetaSGD per step": lambda p, a, t: tl.MetaSGD(
+        tuple(a * (1 + w) for w in normals(6, [(t, *w.shape) for w in p], 0.5)), t, per_step=True
+    ),
     "AlphaMAML": lambda p, a, t: tl.AlphaMAML(a, 0.05, t),
     "MetaCurvature": lambda p, a, t: tl.MetaCurvature(factors_of(2, p), a, t),
     "MetaKFO": lambda p, a, t: tl.MetaKFO(factors_of(3, p), a, t, psd=True),
@@ -290,6 +293,8 @@ def test_gbml_with_a_linear_transform_is_meta_kfo():
             "layers must name entries of params, which holds 0, 1",
         ),
         (lambda p: tl.ANIL(0.1, layers=()), "layers must be 'head'"),
+        (lambda p: tl.ANIL(0.1, layers=(1, 1)), "a tuple of distinct indices"),
+        (lambda p: tl.ANIL(0.1, layers=(1, -1)), "layers must name every entry once"),
         (lambda p: tl.ANIL(float("nan")), "step_size must be a finite number"),
         (lambda p: tl.Reptile(0.1, -1), "steps must be an integer of at least 0"),
         (lambda p: tl.AlphaMAML(0.1, float("inf")), "hyper_step_size must be a finite number"),
@@ -336,7 +341,9 @@ def test_the_body_of_a_shallow_model_is_an_error():
         )
 
 
-@pytest.mark.parametrize("name", ["AlphaMAML", "MetaKFO adapting", "NonlinearKFO", "GBML"])
+@pytest.mark.parametrize(
+    "name", ["AlphaMAML", "MetaKFO adapting", "MetaSGD per step", "NonlinearKFO", "GBML"]
+)
 def test_rules_without_a_closed_form_say_so(name):
     params = params_of(0, 2)
     rule = RULES[name](params, 0.1, 2)

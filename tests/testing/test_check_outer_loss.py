@@ -165,7 +165,7 @@ def test_numpy_formulas_with_their_gradient():
 @pytest.mark.parametrize(
     ("params", "tasks"),
     [
-        (testing.params(2, dim=2), testing.regressions(dim=2, shots=(None,))),
+        (testing.params(2, dim=2, outputs=2), testing.regressions(2, (None,), outputs=2)),
         (testing.params(1, dim=3), testing.regressions(dim=3, shots=(None, 5))),
     ],
 )
@@ -190,6 +190,19 @@ def test_without_exact_nodes_sampling_judges():
     for formula in (lambda *s: 1.1 * outer_loss(*s), at(shots=lambda k: None)):
         with pytest.raises(testing.WrongFormulaError, match="sampled tasks"):
             testing.check_outer_loss(formula, tasks=tasks, **given)
+
+
+def test_laws_of_several_classes_are_judged_by_sampled_tasks():
+    given = {
+        "params": (jnp.zeros((3, 2)),),
+        "tasks": testing.classifications(2, (2,), classes=3),
+        "rule": tl.MAML(0.0, 0),
+        "max_examples": 2,
+    }
+    chance = lambda classes: lambda p, t, r: jnp.log(classes) + 0.0 * jnp.sum(p[0])  # noqa: E731
+    assert testing.check_outer_loss(chance(3.0), **given).exact == 0
+    with pytest.raises(testing.WrongFormulaError, match="by autodiff on sampled tasks"):
+        testing.check_outer_loss(chance(2.9), **given)
 
 
 def test_bad_arguments():

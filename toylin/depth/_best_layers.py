@@ -14,7 +14,7 @@ from toylin._internal.shapes import Array, Float
 from toylin._internal.showing import shown
 from toylin.depth._best_sum import Sum, best_sum
 from toylin.depth._spectrum import Spectrum, spectrum
-from toylin.models import Params, Scalar
+from toylin.models import MAX_DEPTH, Params, Scalar
 from toylin.tasks import LinearRegression, check_regression
 
 
@@ -71,7 +71,7 @@ def best_layers(
     [(5, 3), (5, 5), (2, 5)]
     """
     check_regression(tasks)
-    checks.integer("depth", depth, minimum=2)
+    checks.integer("depth", depth, minimum=2, maximum=MAX_DEPTH)
     checks.positive("step_size", step_size)
     size = checks.concrete("step_size", step_size)
     if size is None:

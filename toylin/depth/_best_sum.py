@@ -13,7 +13,7 @@ from toylin.depth._spectrum import Spectrum
 
 _RANDOM_STARTS = 2  # beside those that are known to be good
 _FLOOR = 1e-13  # of factors, relative to the largest, since layers divide by their roots
-_EXACT = 1e-20  # of the loss: below it an excess is rounding
+_EXACT = 1e-20  # of the loss before a step: below it an excess is rounding
 
 
 class Sum(NamedTuple):
@@ -42,7 +42,7 @@ def best_sum(problem: Spectrum, depth: int) -> Sum:
     found = []
     for known in _known(problem, depth):
         found.append(known)
-        if known.excess(problem) <= _EXACT * problem.loss:
+        if known.excess(problem) <= _EXACT * problem.unadapted:
             return known
     outputs, dim = problem.best.shape
     rng = np.random.default_rng(0)
@@ -130,22 +130,33 @@ def _descend(problem: Spectrum, left: np.ndarray, right: np.ndarray) -> Sum:
     """From roots of the free factors (those of the left ones, Y with Y'Y of the right ones)."""
     from scipy.optimize import minimize
 
-    def terms(x: np.ndarray) -> tuple[Sum, np.ndarray, np.ndarray]:
-        a, y = x[: left.size].reshape(left.shape), x[left.size :].reshape(right.shape)
-        c = np.vstack([a**2, np.ones(left.shape[1])])
-        return Sum(c, np.concatenate([problem.identity[None], y.transpose(0, 2, 1) @ y])), a, y
-
-    def value_and_grad(x: np.ndarray) -> tuple[float, np.ndarray]:
-        found, a, y = terms(x)
-        pull = found.error(problem) * problem.weight[:, None, :]
-        pull = (pull + pull.transpose(0, 2, 1)) / 2
-        g_a = 2 * a * np.einsum("ijk,ljk->li", pull, found.right[:-1])
-        g_y = 2 * y @ np.einsum("li,ijk->ljk", found.left[1:], pull)
-        return found.excess(problem) / problem.loss, np.append(g_a, g_y) / problem.loss
-
-    options = {"maxiter": 1000, "maxfun": 2000, "ftol": 1e-14, "gtol": 1e-10}
+    # Truncated Newton: L-BFGS stops early in the long valleys, and its threads cost more than it.
+    options = {"maxfun": 5000, "ftol": 1e-15, "gtol": 1e-10, "xtol": 0.0}
     x0 = np.append(left, right)
-    found = terms(minimize(value_and_grad, x0, jac=True, method="L-BFGS-B", options=options).x)[0]
+    end = minimize(_share, x0, (problem,), jac=True, method="TNC", options=options).x
+    found = _terms(problem, *_roots(end, problem))
     size = found.left.max(axis=1)
     size[[0, -1]] = 1.0
     return _floored(problem, found.left / size[:, None], found.right * size[:, None, None])
+
+
+def _roots(x: np.ndarray, problem: Spectrum) -> tuple[np.ndarray, np.ndarray]:
+    outputs, dim = problem.best.shape
+    free = len(x) // (outputs + dim**2)
+    return x[: free * outputs].reshape(free, outputs), x[free * outputs :].reshape(free, dim, dim)
+
+
+def _terms(problem: Spectrum, a: np.ndarray, y: np.ndarray) -> Sum:
+    c = np.vstack([a**2, np.ones(a.shape[1])])
+    return Sum(c, np.concatenate([problem.identity[None], y.transpose(0, 2, 1) @ y]))
+
+
+def _share(x: np.ndarray, problem: Spectrum) -> tuple[float, np.ndarray]:
+    """The excess of the sum with the roots ``x`` over the loss before a step, and its gradient."""
+    a, y = _roots(x, problem)
+    found = _terms(problem, a, y)
+    pull = found.error(problem) * problem.weight[:, None, :]
+    pull = (pull + pull.transpose(0, 2, 1)) / 2
+    g_a = 2 * a * np.einsum("ijk,ljk->li", pull, found.right[:-1])
+    g_y = 2 * y @ np.einsum("li,ijk->ljk", found.left[1:], pull)
+    return found.excess(problem) / problem.unadapted, np.append(g_a, g_y) / problem.unadapted

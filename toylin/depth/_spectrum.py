@@ -26,6 +26,7 @@ class Spectrum(NamedTuple):
     weight: np.ndarray  # shape (outputs, dim)
     best: np.ndarray
     loss: float  # of the best, with the label noise
+    unadapted: float  # the loss before a step, likewise; never zero
 
     def excess(self, diagonal: np.ndarray) -> float:
         """What a preconditioner that is diagonal in the frame, shape (outputs, dim), loses."""
@@ -45,17 +46,24 @@ def spectrum(tasks: LinearRegression) -> Spectrum:
     columns, axes = np.linalg.eigh(root.T @ prior @ root)
     between = 1.0 if tasks.output_cov is None else tasks.output_cov
     rows, basis = np.linalg.eigh(_matrix(between, tasks.outputs))
+    columns = np.maximum(columns, 0.0)  # of a Lambda of lower rank, to rounding
     columns, axes, rows, basis = columns[::-1], axes[:, ::-1], rows[::-1], basis[:, ::-1]
     inverse_shots = 0.0 if tasks.shots is None else 1 / tasks.shots
     noise = float(tasks.noise_std) ** 2
     spread = (rows * columns.sum() + noise) * inverse_shots
     signal = np.outer(rows, columns)
     weight = (1 + inverse_shots) * signal + spread[:, None]
-    best = signal / weight
+    # The population of tasks that do not vary there: any step will do, and most take all of it.
+    idle = weight == 0
+    weight = np.where(idle, np.finfo(float).eps * weight.max(), weight)
+    best = np.where(idle, 1.0, signal / weight)
     loss = 0.5 * (np.sum(signal * (1 - best)) + tasks.outputs * noise)
+    unadapted = 0.5 * (np.sum(signal) + tasks.outputs * noise)
     frame = np.linalg.solve(root.T, axes)
     identity = axes.T @ root.T @ root @ axes
-    return Spectrum(basis, frame, identity, rows, columns, weight, best, float(loss))
+    return Spectrum(
+        basis, frame, identity, rows, columns, weight, best, float(loss), float(unadapted)
+    )
 
 
 def _matrix(cov: Covariance, size: int) -> np.ndarray:

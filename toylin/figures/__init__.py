@@ -32,6 +32,7 @@ FIGURES = (
     "preconditioner",
     "meta_optimizer",
     "kronecker",
+    "meta_kfo_steps",
     "phase_diagram",
     *ON_IMAGES,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -13,7 +15,7 @@ from toylin.rules import Rule
 from toylin.tasks import Batch, Minibatches, RegressionMoments, RegressionPoints
 
 
-def shallow_fixed_point(batch: Batch, rule: Rule) -> tuple[Float[Array, "1 dim"]]:
+def shallow_fixed_point(batch: Batch, rule: Rule) -> tuple[Float[Array, "outputs dim"]]:
     """The start at which the outer gradient of the shallow model is zero, of least norm.
 
     On squared errors an affine rule makes that gradient an affine map G w - z of the start, so that
@@ -22,8 +24,8 @@ def shallow_fixed_point(batch: Batch, rule: Rule) -> tuple[Float[Array, "1 dim"]
     With ``MAML(0.0)``, or no steps, it is joint training: least squares on all queries.
 
     Args:
-        batch: tasks of one output, ``RegressionPoints`` or ``RegressionMoments``, or as supports
-            ``Minibatches`` of them; few tasks with their populations, or samples.
+        batch: tasks of any number of outputs, ``RegressionPoints`` or ``RegressionMoments``, or as
+            supports ``Minibatches`` of them; few tasks with their populations, or samples.
         rule: a rule whose update is one linear map of the gradient, or one that solves for what it
             adapts to (``Proximal``). It may differ from the one that the start is scored by.
 
@@ -63,13 +65,22 @@ def shallow_fixed_point(batch: Batch, rule: Rule) -> tuple[Float[Array, "1 dim"]
             f"the gradient at every step or Proximal, got {type(rule).__name__}; descend instead: "
             "meta_train(BatchLoss(batch, rule), ...)"
         )
-    dim = batch.support.dim  # type: ignore[attr-defined]
+    support: Any = batch.support
+    shape = _outputs(support), support.dim
     dtype = jnp.result_type(*jax.tree.leaves(batch))
 
     def slope(start: Array) -> Array:
-        return autodiff.outer_grad((start[None, :],), batch, rule)[0][0]
+        return autodiff.outer_grad((start.reshape(shape),), batch, rule)[0].ravel()
 
     # By its values, not by its derivative: a first-order rule hides from that what it drops.
-    at_zero = slope(jnp.zeros(dim, dtype))
-    matrix = jax.vmap(slope)(jnp.eye(dim, dtype=dtype)).T - at_zero[:, None]
-    return ((jnp.linalg.pinv(matrix) @ -at_zero)[None, :],)
+    size = shape[0] * shape[1]
+    at_zero = slope(jnp.zeros(size, dtype))
+    matrix = jax.vmap(slope)(jnp.eye(size, dtype=dtype)).T - at_zero[:, None]
+    return ((jnp.linalg.pinv(matrix) @ -at_zero).reshape(shape),)
+
+
+def _outputs(data: RegressionPoints | RegressionMoments) -> int:
+    """Of data with an axis of tasks."""
+    if isinstance(data, RegressionMoments):
+        return 1 if data.theta.ndim == 2 else data.theta.shape[1]
+    return 1 if data.y.ndim == 2 else data.y.shape[2]

@@ -64,10 +64,11 @@ class ANIL(GradientDescent):
         if isinstance(self.layers, str) and self.layers in ("head", "body"):
             return
         names = self.layers if isinstance(self.layers, tuple) else ()
-        if not names or any(isinstance(n, bool) or not isinstance(n, int | str) for n in names):
+        named = all(isinstance(n, int | str) and not isinstance(n, bool) for n in names)
+        if not names or not named or len(set(names)) < len(names):
             raise ValueError(
-                "layers must be 'head', 'body' or a tuple of indices or names of entries of "
-                f"params, got {self.layers!r}"
+                "layers must be 'head', 'body' or a tuple of distinct indices or names of entries "
+                f"of params, got {self.layers!r}"
             )
 
     def _take_loop_of(self, rule: Rule) -> None:
@@ -141,6 +142,8 @@ class ANIL(GradientDescent):
                     f"layers must name entries of params, which holds "
                     f"{', '.join('/'.join(path) for path in paths)}; got {name!r}"
                 )
+        if len(set(chosen)) < len(chosen):
+            raise ValueError(f"layers must name every entry once, got {self.layers!r}")
         return tuple(any(path[: len(e)] == e for e in chosen) for path in paths)
 
     def _entries(self, params: Params) -> tuple[int | str, ...]:

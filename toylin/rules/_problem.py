@@ -98,9 +98,9 @@ def check_linear(rule: Rule) -> None:
     """A rule that closed forms and exact nodes can serve."""
     if not rule.linear:
         raise NoClosedFormError(
-            "closed forms and exact nodes exist for rules whose update is one linear map of the "
-            f"gradient at every step, not for {type(rule).__name__} with steps={rule.steps}; "
-            "sample tasks instead: "
+            "closed forms and exact nodes exist for rules whose update is a linear map of the "
+            f"gradient, the same at every step, not for {type(rule).__name__} with "
+            f"steps={rule.steps}; sample tasks instead: "
             "autodiff.outer_loss(params, tasks.sample(key, num_tasks), rule)"
         )
 

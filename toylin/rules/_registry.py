@@ -68,8 +68,8 @@ def make_rule(
         steps: the number of inner steps T.
         options: what the rule of that name takes beside these, as its ``identity`` does:
             ``first_order`` (all but fomaml and reptile); ``layers`` (anil); ``hyper_step_size``
-            (alpha-maml); ``per_layer`` (meta-sgd); ``psd``, True by default (meta-kfo);
-            ``adapt_transform`` (meta-kfo and nonlinear-kfo); ``hidden`` and ``key``
+            (alpha-maml); ``per_layer`` and ``per_step`` (meta-sgd); ``psd``, True by default, and
+            ``adapt_transform`` (meta-kfo); ``adapt_transform``, ``hidden`` and ``key``
             (nonlinear-kfo).
 
     Raises:

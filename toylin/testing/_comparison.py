@@ -15,7 +15,7 @@ from toylin.rules import MAML
 from toylin.tasks import check_nodes
 from toylin.testing._slips import Setting
 
-_GROUPS, _TASKS = 16, 1000
+_GROUPS, _TASKS, _QUERIES = 16, 1000, 4
 # Standard errors, from 16 groups, that chance exceeds once in a million (Student, 15 degrees).
 _BEYOND = 8.0
 _TINY = float(np.finfo(float).tiny)
@@ -164,9 +164,10 @@ def _exact(params: Any, tasks: Any, rule: Any) -> tuple[Any, Any, Any]:
 
 @jax.jit
 def _sampled(params: Any, tasks: Any, rule: Any, key: Any) -> tuple[Any, Any]:
-    """Loss and gradient of groups of sampled tasks, scored on their population."""
+    """Loss and gradient of groups of sampled tasks, scored on their population if it is known."""
+    queries = None if hasattr(tasks, "population") else _QUERIES
 
     def one(key: Any) -> tuple[Any, Any]:
-        return autodiff.outer_value_and_grad(params, tasks.sample(key, _TASKS), rule)
+        return autodiff.outer_value_and_grad(params, tasks.sample(key, _TASKS, queries), rule)
 
     return jax.lax.map(one, jax.random.split(key, _GROUPS))
