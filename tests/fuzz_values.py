@@ -372,7 +372,7 @@ def good() -> dict[str, Any]:
         "phase.loss": np.ones((2, 2)),
         "line.loss": np.ones((3, 2)),
         "training_curve.loss": np.ones(3),
-        "points": np.ones((1, 2)),
+        "critical_points.points": np.ones((1, 2)),
         "critical_points.kind": ["minimum"],
         "depths": [1, 2, 3],
         "new_figure.width": 3.0,

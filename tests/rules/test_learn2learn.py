@@ -93,10 +93,10 @@ def test_replays_learn2learn(case):
     routes = [by_autodiff]
     if case["kind"] == "regression" and rule.linear:
         routes.append(by_formula)
-    for route in routes:
-        with jax.disable_jit():  # each case is used once
-            found = route(matrices(case["weights"]), batch_of(case), rule)
-        adapted, loss, (grads, rule_grads) = found
+    together = jax.jit(lambda *problem: [route(*problem) for route in routes])
+    for adapted, loss, (grads, rule_grads) in together(
+        matrices(case["weights"]), batch_of(case), rule
+    ):
         for task, wanted in enumerate(case["adapted_weights"]):
             close([w[task] for w in adapted], matrices(wanted))
         close(loss, jnp.asarray(case["outer_loss"]))

@@ -80,15 +80,14 @@ def rule_of(case):
 
 
 def replay(params, batch, rule, model):
-    """Loss, adapted parameters and gradients; uncompiled, since every case is used once."""
+    """Loss, adapted parameters and gradients."""
 
     def loss(params, rule):
         adapted = jax.vmap(lambda s: tl.autodiff.adapt(params, s, rule, model))(batch.support)
         losses = jax.vmap(lambda q, w: q.loss(w, model))(batch.query, adapted)
         return jnp.mean(losses), adapted
 
-    with jax.disable_jit():
-        return jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)(params, rule)
+    return jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))(params, rule)
 
 
 def close(got, wanted):
