@@ -65,8 +65,8 @@ def shallow_fixed_point(batch: Batch, rule: Rule) -> tuple[Float[Array, "outputs
             f"the gradient at every step or Proximal, got {type(rule).__name__}; descend instead: "
             "meta_train(BatchLoss(batch, rule), ...)"
         )
-    support: Any = batch.support
-    shape = _outputs(support), support.dim
+    query: Any = batch.query
+    shape = _outputs(query), query.dim
     dtype = jnp.result_type(*jax.tree.leaves(batch))
 
     def slope(start: Array) -> Array:
