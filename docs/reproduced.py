@@ -1,13 +1,16 @@
 """The pages of published results: their code, what it finds, and the table of all of them.
 
-``python docs/reproduced.py`` runs every page and writes the section's first page.
+``python docs/reproduced.py`` runs every page and writes the section's first page, unless that is
+there and nothing it is made of has changed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 from concurrent.futures import ProcessPoolExecutor
+from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
@@ -97,15 +100,28 @@ def table(every: list[tuple[list[Result], float]]) -> str:
     return "\n".join(rows)
 
 
+def made_of() -> str:
+    """A checksum of all that the table is made of: the pages, toylin, this file, versions."""
+    import toylin
+
+    code = sorted(Path(toylin.__path__[0]).rglob("*.py"))
+    found = hashlib.sha256(" ".join(map(version, ("jax", "optax", "numpy"))).encode())
+    for path in (*PAGES, *code, Path(__file__)):
+        found.update(path.read_bytes())
+    return found.hexdigest()
+
+
 def main() -> None:
     """Write the first page of the section."""
+    first, mark = FOLDER / "index.md", f"% made of {made_of()}"
+    if first.exists() and first.read_text().endswith(f"{mark}\n"):
+        return
     names = "\n".join(page.stem for page in PAGES)
     shown = (
         f"```{{table}}\n:class: reproduced\n:widths: 40 20 20 14 6\n\n{table(everything())}\n```"
     )
     parts = [INTRODUCTION, shown, f"```{{toctree}}\n:hidden:\n\n{names}\n```"]
-    text = "\n\n".join(parts) + "\n"
-    (FOLDER / "index.md").write_text(text)
+    first.write_text("\n\n".join([*parts, mark]) + "\n")
 
 
 if __name__ == "__main__":

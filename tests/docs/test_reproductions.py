@@ -106,3 +106,19 @@ def test_table_has_every_page_and_what_it_found():
         assert f"]({page.name})**, " in named
         assert named.endswith(" | 1.5 |")
         assert found == "| a claim | 1 | 0.99 | exact | |"
+
+
+def test_the_table_is_made_anew_where_something_has_changed(tmp_path, monkeypatch):
+    made = []
+    rows = [([reproduced.Result("a claim", "1", "0.99", "exact")], 1.5)] * len(PAGES)
+    monkeypatch.setattr(reproduced, "FOLDER", tmp_path)
+    monkeypatch.setattr(reproduced, "everything", lambda: made.append(1) or rows)
+    reproduced.main()
+    reproduced.main()
+    assert len(made) == 1
+    assert "a claim" in (tmp_path / "index.md").read_text()
+    page = tmp_path / "changed.md"
+    page.write_text(reproduced.PAGES[0].read_text() + "\n")
+    monkeypatch.setattr(reproduced, "PAGES", [page, *reproduced.PAGES[1:]])
+    reproduced.main()
+    assert len(made) == 2
