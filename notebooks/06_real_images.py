@@ -59,8 +59,8 @@ images = np.stack([pixels[label == digit][:count] for digit in range(10)])
 digits = tl.ImageClasses(
     (images.reshape(10, count, 8, 8, 1) / 16).astype(np.float32), names=tuple("0123456789")
 )
-training = digits.select("012345").with_rotations().flat()
-unseen = digits.select("6789").flat()
+training = digits.select(range(6)).with_rotations().flat()
+unseen = digits.select(range(6, 10)).flat()
 tasks, test_tasks = (tl.ImageTasks(c, ways=3, shots=1) for c in (training, unseen))
 
 task = test_tasks.sample(jax.random.key(0), num_tasks=1, num_queries=4)

@@ -17,8 +17,8 @@ from helpers import run_command
 from toylin.cli import COMMANDS, cli
 
 THOROUGH = os.environ.get("TOYLIN_TESTS") == "thorough"
-EVERY = 1 if THOROUGH else 40
-EVERY_PAIR = 40 if THOROUGH else 4000
+EVERY = 1 if THOROUGH else 80
+EVERY_PAIR = 40 if THOROUGH else 8000
 
 
 def chosen(call: str, every: int = EVERY) -> bool:
