@@ -116,8 +116,8 @@ def test_networks(flags, layers, root, tmp_path, monkeypatch, capsys):
         ("--ways 3", "--ways is for --tasks classification or"),
         ("--root {root}", "--root is for --tasks omniglot or"),
         ("--depth 2 --widths 1,1", "--depth is said by --widths too"),
-        ("--widths 1", "must be two or more positive integers"),
-        ("--widths 1,x", "must be two or more positive integers"),
+        ("--widths 1", "must be 2 to 33 positive integers"),
+        ("--widths 1,x", "must be 2 to 33 positive integers"),
         ("--tasks classification --ways 3 --shots population", "--shots must be a number"),
     ],
 )
