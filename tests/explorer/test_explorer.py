@@ -340,7 +340,7 @@ def test_reset_brings_everything_back(browser, size):
 def test_the_keyboard_reaches_everything_and_focus_is_seen(browser):
     load(browser)
     reached = []
-    for _ in range(18):
+    for _ in range(19):
         ActionChains(browser).send_keys(Keys.TAB).perform()
         element = browser.switch_to.active_element
         reached.append(element.get_attribute("id") or element.tag_name)
@@ -349,11 +349,11 @@ def test_the_keyboard_reaches_everything_and_focus_is_seen(browser):
         assert element.value_of_css_property("outline-style") == "solid"
     assert reached == [
         *("chapter", "next", "present"),  # and "back", where there is something
-        *("alpha", "depth", "shots", "noise", "button", "relief", "map", "play"),
+        *("alpha", "depth", "shots", "noise", "mean", "button", "relief", "map", "play"),
         *("theta", "steps", "updates"),  # and "redraw", where there are points
         *("turn", "moves", "upper", "summary"),  # and another such
     ]
     for name in CANVASES:
         assert len(browser.find_element(By.ID, name).get_attribute("aria-label")) > 40
-    for name in reached[3:7]:
+    for name in reached[3:8]:
         assert browser.find_elements(By.CSS_SELECTOR, f"label[for={name}]")
