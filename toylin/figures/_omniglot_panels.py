@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from toylin.plotting import (
-    DEEP,
-    PAGE,
-    SECOND,
-    SHALLOW,
-    THIRD,
-    band,
-    new_figure,
-    reference_lines,
-    style,
-)
+from toylin.figures._accuracy import Look, draw_accuracy, label_accuracy
+from toylin.plotting import DEEP, PAGE, SECOND, SHALLOW, THIRD, new_figure, style
 
-# Method -> its name in the legend, colour, line, marker.
-METHODS: dict[str, tuple[str, Any, str, str]] = {
-    "one": ("one layer", SHALLOW, "-", "o"),
-    "output": ("+ layer at the output", DEEP, "-.", "s"),
-    "input": ("+ layer at the input", DEEP, ":", "s"),
-    "two": ("two layers", DEEP, "--", "o"),
-    "three": ("three layers", DEEP, "-", "o"),
-    "meta-sgd": ("Meta-SGD", THIRD, "--", "^"),
-    "meta-curvature": ("Meta-Curvature", THIRD, "-", "^"),
-    "meta-kfo": ("Meta-KFO", SECOND, "-", "D"),
-    "nonlinear-kfo": ("Meta-KFO, non-linear", SECOND, "--", "D"),
+METHODS = {
+    "one": Look("one layer", SHALLOW, "-", "o"),
+    "output": Look("+ layer at the output", DEEP, "-.", "s"),
+    "input": Look("+ layer at the input", DEEP, ":", "s"),
+    "two": Look("two layers", DEEP, "--", "o"),
+    "three": Look("three layers", DEEP, "-", "o"),
+    "meta-sgd": Look("Meta-SGD", THIRD, "--", "^"),
+    "meta-curvature": Look("Meta-Curvature", THIRD, "-", "^"),
+    "meta-kfo": Look("Meta-KFO", SECOND, "-", "D"),
+    "nonlinear-kfo": Look("Meta-KFO, non-linear", SECOND, "--", "D"),
 }
 
 
@@ -40,14 +29,12 @@ def draw(data: Mapping[str, np.ndarray]) -> Figure:
         figure = new_figure(PAGE, 2.9)
         along, after = figure.subplots(1, 2, sharey=True)
         at = int(np.flatnonzero(data["step_sizes"] == data["shown"])[0])
-        for name, (label, colour, line, marker) in METHODS.items():
+        for name, look in METHODS.items():
             accuracy = data[f"accuracy_{name}"]
-            band(along, data["iteration"], accuracy[at], colour)
-            band(after, data["step_sizes"], accuracy[:, :, -1].T, colour, label)
-            for axes in (along, after):
-                axes.lines[-1].set(ls=line, marker=marker, ms=3.5)
-        along.set(xlabel="meta-iteration", ylabel="accuracy on unseen alphabets", ylim=(0.16, None))
-        reference_lines(along, {"chance": 1 / float(data["ways"])})
+            draw_accuracy(along, data["iteration"], accuracy[at], look, size=3.5)
+            draw_accuracy(after, data["step_sizes"], accuracy[:, :, -1].T, look, size=3.5)
+        along.set(xlabel="meta-iteration")
+        label_accuracy(along, data)
         along.set_title(f"(a) along training, step size {float(data['shown']):g}", loc="left")
         after.set(xscale="log", xlabel="inner step size")
         after.set_xticks(data["step_sizes"], [f"{a:g}" for a in data["step_sizes"]])

@@ -9,7 +9,7 @@ import numpy as np
 
 from toylin.limits import evaluate
 from toylin.models import Model, predict
-from toylin.rules import ANIL, MAML, Rule
+from toylin.rules import Rule
 from toylin.tasks import ImageClasses, ImageTasks
 from toylin.training import SampledLoss, joint, meta_train
 
@@ -26,9 +26,8 @@ class Contender(NamedTuple):
 
     @property
     def learns_rule(self) -> bool:
-        """Whether the rule learns with the model."""
-        plain = isinstance(self.rule, ANIL) and self.rule.rule is None
-        return not (plain or type(self.rule) is MAML)
+        """Whether the rule, or that which adapts the head, learns with the model."""
+        return (getattr(self.rule, "rule", None) or self.rule).learned
 
 
 def laws(settings: dict[str, Any], train: ImageClasses, test: ImageClasses) -> list[ImageTasks]:

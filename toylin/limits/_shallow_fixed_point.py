@@ -82,5 +82,5 @@ def shallow_fixed_point(batch: Batch, rule: Rule) -> tuple[Float[Array, "outputs
 def _outputs(data: RegressionPoints | RegressionMoments) -> int:
     """Of data with an axis of tasks."""
     if isinstance(data, RegressionMoments):
-        return 1 if data.theta.ndim == 2 else data.theta.shape[1]
+        return data.outputs
     return 1 if data.y.ndim == 2 else data.y.shape[2]
