@@ -49,7 +49,7 @@ const CHAPTERS = [
     title: "Rules that learn how to step",
     hash: "",
     panels: ["map-panel", "directions"],
-    words: "From one start the rules go different ways. Meta-SGD’s arrow is that of MAML; besides, it moves the lengths of the inner step themselves, and so gives one layer what depth gives here. Drag the bold start on the map: the arrows follow.",
+    words: "From one start the rules go different ways. Meta-SGD’s arrow is MAML’s; besides, it learns the lengths of the inner step, and so gives one layer what depth gives. Drag the bold start on the map: the arrows follow.",
     source: `FOMAML: Finn, Abbeel and Levine, ICML 2017. Reptile: Nichol, Achiam and Schulman, 2018. ANIL: Raghu, Raghu, Bengio and Vinyals, ICLR 2020. Meta-SGD: Li, Zhou, Chen and Li, 2017. ${PAPER}, study such meta-optimizers and propose a new one.`,
   },
 ];
