@@ -11,6 +11,7 @@ import numpy as np
 from toylin._internal import checks
 from toylin._internal.dtypes import float_dtype
 from toylin._internal.shapes import Array
+from toylin._internal.solving import solve
 from toylin.landscape._critical_points import CriticalPoints
 
 _ITERATIONS = 60
@@ -77,7 +78,7 @@ def _newton(loss: Callable[[Array], Array], starts: Array) -> tuple[Array, ...]:
     """Where Newton's method ends from each start; there gradient norm, loss and Hessian."""
 
     def step(w: Array, _: None) -> tuple[Array, None]:
-        move = jnp.linalg.solve(jax.hessian(loss)(w), jax.grad(loss)(w))
+        move = solve(jax.hessian(loss)(w), jax.grad(loss)(w))
         # Far from a solution the full step overshoots; near it the step is short anyway.
         return w - move / jnp.maximum(1.0, jnp.linalg.norm(move) / 0.5), None
 

@@ -14,6 +14,7 @@ from toylin._internal.errors import NoClosedFormError
 from toylin._internal.loops import repeat
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array
+from toylin._internal.solving import solve
 from toylin.models import Params
 from toylin.rules._base import Loss, Rule, check_step
 
@@ -82,14 +83,14 @@ class Proximal(Rule):
         """Where Newton's iterations for a zero of ``slope`` end."""
 
         def step(v: Array) -> Array:
-            return v - jnp.linalg.solve(jax.jacfwd(slope)(v), slope(v))
+            return v - solve(jax.jacfwd(slope)(v), slope(v))
 
         return repeat(step, start, self.iterations)
 
 
 def _solve_linear(linear: Field, right: Array) -> Array:
     """The solution of ``linear(v) = right``: derivatives are those of an implicit function."""
-    return jnp.linalg.solve(jax.jacfwd(linear)(right), right)
+    return solve(jax.jacfwd(linear)(right), right)
 
 
 def _solves(objective: Field, start: Array, end: Array) -> Array:
