@@ -14,10 +14,13 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.inspect import stringify_signature
 
 import toylin as tl
+from toylin._internal.compiling import compile_quickly
 
 sys.path.insert(0, str(Path(__file__).parent))
 import formulas
 import generate
+
+compile_quickly()  # here, and in the notebooks' processes
 
 project = "toylin"
 author = "The toylin developers"
@@ -40,7 +43,7 @@ myst_heading_anchors = 3
 
 nb_execution_mode = "cache"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 300
+nb_execution_cache_path = str(Path(__file__).parent / ".jupyter_cache")
 nb_code_prompt_show = "Solution"  # what is folded in the notebooks
 nb_code_prompt_hide = "Fold the solution"
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import reproduced
+
 DERIVED = (
     (1, 1, None, "One layer, the population"),
     (1, 1, "K", "One layer, K shots"),
@@ -30,7 +32,7 @@ def everything(docs: Path, tl: ModuleType) -> None:
     derivations(docs / "mathematics" / "derivations.md", tl)
     closed_forms(docs / "closed-forms.md", tl)
     explorer(docs / "_static" / "explorer.html")
-    reproductions(docs / "reproduced.py")
+    reproduced.write(docs / ".jupyter_cache", sorted((docs / "tutorials").glob("*.ipynb")))
 
 
 def write(path: Path, text: str) -> None:
@@ -232,15 +234,3 @@ def explorer(path: Path) -> None:
     from toylin.explorer import page
 
     write(path, page())
-
-
-def reproductions(script: Path) -> None:
-    """The table of published results, by running their pages (in a process of 64 bits).
-
-    Once is enough: it is made anew where a page or the package has changed since.
-    """
-    pages = [p for p in script.with_name("reproductions").glob("*.md") if p.stem != "index"]
-    made = script.with_name("reproductions") / "index.md"
-    sources = [script, *pages, *(Path(__file__).parents[1] / "toylin").rglob("*.py")]
-    if not made.exists() or made.stat().st_mtime < max(p.stat().st_mtime for p in sources):
-        subprocess.run([sys.executable, str(script)], check=True)

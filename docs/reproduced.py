@@ -1,23 +1,20 @@
-"""The pages of published results: their code, what it finds, and the table of all of them.
-
-``python docs/reproduced.py`` runs every page and writes the section's first page, unless that is
-there and nothing it is made of has changed.
-"""
+"""The pages of published results: their code, what it finds, and the table of all of them."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-import time
-from concurrent.futures import ProcessPoolExecutor
+import shutil
 from importlib.metadata import version
-from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
 FOLDER = Path(__file__).parent / "reproductions"
 PAGES = sorted(page for page in FOLDER.glob("*.md") if page.stem != "index")
-AT_ONCE = 2  # processes: a page each
+# Run after the cells of a page: what it found, and the CPU seconds that it took.
+LAST_CELL = """import json as _json, time as _time
+print(_json.dumps([reproduced, _time.process_time()]))"""
 INTRODUCTION = """# Published results
 
 What papers on meta-learning and on deep linear models claim, computed by a few lines of toylin. A
@@ -67,29 +64,6 @@ def run(source: str, name: str) -> list[Result]:
     return [Result(*row) for row in namespace["reproduced"]]
 
 
-def timed(page: Path) -> tuple[list[Result], float]:
-    """What a page finds, and the CPU seconds that it takes."""
-    start = time.process_time()
-    results = run(code(page), page.stem)
-    return results, time.process_time() - start
-
-
-def _begin() -> None:
-    """A process that draws for no screen and compiles quickly."""
-    import matplotlib as mpl
-
-    from toylin._internal.compiling import compile_quickly
-
-    mpl.use("Agg")
-    compile_quickly()
-
-
-def everything() -> list[tuple[list[Result], float]]:
-    """Every page, run."""
-    with ProcessPoolExecutor(AT_ONCE, get_context("spawn"), _begin) as pool:
-        return list(pool.map(timed, PAGES))
-
-
 def table(every: list[tuple[list[Result], float]]) -> str:
     """What was found: a row that names a page, below it a row a claim."""
     rows = ["| claim | published | toylin | exact or sampled | seconds |", "|---|---|---|---|---|"]
@@ -100,29 +74,33 @@ def table(every: list[tuple[list[Result], float]]) -> str:
     return "\n".join(rows)
 
 
-def made_of() -> str:
-    """A checksum of all that the table is made of: the pages, toylin, this file, versions."""
+def made_of(pages: list[Path]) -> str:
+    """A checksum of all that pages show: their code, toylin, this file, versions."""
     import toylin
 
-    code = sorted(Path(toylin.__path__[0]).rglob("*.py"))
+    package = sorted(Path(toylin.__path__[0]).rglob("*.py"))
     found = hashlib.sha256(" ".join(map(version, ("jax", "optax", "numpy"))).encode())
-    for path in (*PAGES, *code, Path(__file__)):
+    for path in (*pages, *package, Path(__file__)):
         found.update(path.read_bytes())
     return found.hexdigest()
 
 
-def main() -> None:
-    """Write the first page of the section."""
-    first, mark = FOLDER / "index.md", f"% made of {made_of()}"
-    if first.exists() and first.read_text().endswith(f"{mark}\n"):
+def write(cache: Path, notebooks: list[Path]) -> None:
+    """Run all pages and notebooks into a cache, once, and write the first page of the section.
+
+    They are run anew where something that they are made of has changed since.
+    """
+    from executed import execute
+
+    first, mark = FOLDER / "index.md", f"% made of {made_of([*PAGES, *notebooks])}\n"
+    if cache.exists() and first.exists() and first.read_text().endswith(mark):
         return
+    first.unlink(missing_ok=True)
+    shutil.rmtree(cache, ignore_errors=True)
+    printed = execute([*PAGES, *notebooks], dict.fromkeys(PAGES, LAST_CELL), cache)
+    found = [json.loads(printed[page]) for page in PAGES]
+    rows = table([([Result(*row) for row in results], seconds) for results, seconds in found])
     names = "\n".join(page.stem for page in PAGES)
-    shown = (
-        f"```{{table}}\n:class: reproduced\n:widths: 40 20 20 14 6\n\n{table(everything())}\n```"
-    )
-    parts = [INTRODUCTION, shown, f"```{{toctree}}\n:hidden:\n\n{names}\n```"]
-    first.write_text("\n\n".join([*parts, mark]) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+    shown = f"```{{table}}\n:class: reproduced\n:widths: 40 20 20 14 6\n\n{rows}\n```"
+    parts = [INTRODUCTION, shown, f"```{{toctree}}\n:hidden:\n\n{names}\n```", mark]
+    first.write_text("\n\n".join(parts))
