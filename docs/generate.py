@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import executed
 import reproduced
 
 DERIVED = (
@@ -32,7 +33,8 @@ def everything(docs: Path, tl: ModuleType) -> None:
     derivations(docs / "mathematics" / "derivations.md", tl)
     closed_forms(docs / "closed-forms.md", tl)
     explorer(docs / "_static" / "explorer.html")
-    reproduced.write(docs / ".jupyter_cache", sorted((docs / "tutorials").glob("*.ipynb")))
+    notebooks = sorted((docs / "tutorials").glob("*.ipynb"))
+    reproduced.write(docs / ".jupyter_cache", notebooks, executed.execute)
 
 
 def write(path: Path, text: str) -> None:

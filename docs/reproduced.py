@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import shutil
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,9 @@ page a paper: the claim, the equation, the lines, a picture, and assertions: whe
 site is not built. The table was written by what ran when it was: nothing in its column *toylin* was
 typed. What is *derived* follows from the paper's setting by the equations on the page, and is no
 number that the paper prints. *Exact* is to rounding. Seconds are CPU seconds of a page, all in."""
+
+# Of what is run, what is run after it, and the cache, to what the latter printed.
+Execute = Callable[[list[Path], dict[Path, str], Path], dict[Path, str]]
 
 
 class Result(NamedTuple):
@@ -85,13 +89,11 @@ def made_of(pages: list[Path]) -> str:
     return found.hexdigest()
 
 
-def write(cache: Path, notebooks: list[Path]) -> None:
+def write(cache: Path, notebooks: list[Path], execute: Execute) -> None:
     """Run all pages and notebooks into a cache, once, and write the first page of the section.
 
     They are run anew where something that they are made of has changed since.
     """
-    from executed import execute
-
     first, mark = FOLDER / "index.md", f"% made of {made_of([*PAGES, *notebooks])}\n"
     if cache.exists() and first.exists() and first.read_text().endswith(mark):
         return

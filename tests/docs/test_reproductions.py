@@ -108,17 +108,25 @@ def test_table_has_every_page_and_what_it_found():
         assert found == "| a claim | 1 | 0.99 | exact | |"
 
 
-def test_the_table_is_made_anew_where_something_has_changed(tmp_path, monkeypatch):
-    made = []
-    rows = [([reproduced.Result("a claim", "1", "0.99", "exact")], 1.5)] * len(PAGES)
+def test_pages_are_run_anew_where_something_has_changed(tmp_path, monkeypatch):
+    cache, ran = tmp_path / "cache", []
+
+    def execute(paths, last_cells, cache):
+        ran.append(len(paths))
+        cache.mkdir()
+        return dict.fromkeys(last_cells, '[[["a claim", "1", "0.99", "exact"]], 1.5]')
+
     monkeypatch.setattr(reproduced, "FOLDER", tmp_path)
-    monkeypatch.setattr(reproduced, "everything", lambda: made.append(1) or rows)
-    reproduced.main()
-    reproduced.main()
-    assert len(made) == 1
+    notebook = tmp_path / "one.ipynb"
+    notebook.write_text("{}")
+    reproduced.write(cache, [notebook], execute)
+    reproduced.write(cache, [notebook], execute)
+    assert ran == [len(PAGES) + 1]
     assert "a claim" in (tmp_path / "index.md").read_text()
     page = tmp_path / "changed.md"
     page.write_text(reproduced.PAGES[0].read_text() + "\n")
     monkeypatch.setattr(reproduced, "PAGES", [page, *reproduced.PAGES[1:]])
-    reproduced.main()
-    assert len(made) == 2
+    reproduced.write(cache, [notebook], execute)
+    cache.rmdir()  # what is shown is gone, though the table is there
+    reproduced.write(cache, [notebook], execute)
+    assert len(ran) == 3
