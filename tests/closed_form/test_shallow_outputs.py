@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 
 import jax
@@ -36,6 +37,90 @@ def test_the_population_against_autodiff_on_nodes(kind, steps, data):
     closed, auto = both(params, tasks, rule)
     assert_close(closed[0], auto[0], 1e-10)
     assert_close(closed[1], auto[1], 1e-10, scale=float(closed[0]))
+
+
+def nodes_of_one_point(tasks):
+    """A batch that stands for the law, one point each: Gauss nodes for x, theta and the noise.
+
+    The loss has degree 4 in x, and 2 in theta and in the noise.
+    """
+    three, two = (-(3**0.5), 0.0, 3**0.5), (-1.0, 1.0)
+    axes = [three] * DIM + [two] * (OUTPUTS * DIM + OUTPUTS)
+    grid = jnp.asarray([*itertools.product(*axes)])
+    points = jnp.linalg.cholesky(tl.tasks.covariance_matrix(tasks.x_cov, DIM, grid.dtype))
+    x = grid[:, :DIM] @ points.T
+    theta = tasks.theta_of(grid[:, DIM:-OUTPUTS])
+    y = jnp.einsum("nod,nd->no", theta, x) + tasks.noise_std * grid[:, -OUTPUTS:]
+    share = jnp.where(grid[:, :DIM] == 0, 2 / 3, 1 / 6).prod(1) / 2 ** (OUTPUTS * (DIM + 1))
+    support = tl.RegressionPoints(x[:, None], y[:, None])
+    return tl.Batch(support, tasks.population(theta), theta, jnp.log(share))
+
+
+@jax.jit
+def both_of_one_point(params, tasks, rule):
+    plain = tl.autodiff.outer_value_and_grad(params, nodes_of_one_point(tasks), rule)
+    return tl.closed_form.outer_value_and_grad(params, tasks, rule), plain
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@half_as_many
+@given(data=st.data())
+def test_one_shot_against_autodiff_on_nodes_of_the_points(kind, data):
+    params = data.draw(testing.params(1, DIM, outputs=OUTPUTS))
+    tasks = data.draw(testing.regressions(DIM, (1,), outputs=OUTPUTS))
+    rule = data.draw(testing.learned_rules(kind, START, 1, size=0.3))
+    closed, auto = both_of_one_point(params, tasks, rule)
+    assert_close(closed[0], auto[0], 1e-10)
+    assert_close(closed[1], auto[1], 1e-10, scale=float(closed[0]))
+
+
+@pytest.mark.parametrize(("shots", "steps"), [(None, 3), (1, 1), (4, 1)])
+@half_as_many
+@given(data=st.data())
+def test_outputs_in_the_axes_of_their_covariance_are_problems_of_one_output(shots, steps, data):
+    """m = 1 is what was there: u_i'w learns a theta of covariance r_i Lambda, one by one."""
+    (w,) = data.draw(testing.params(1, DIM, outputs=OUTPUTS))
+    tasks = data.draw(testing.regressions(DIM, (shots,), outputs=OUTPUTS))
+    rows, axes = np.linalg.eigh(tasks.between_outputs())
+    rule = tl.MAML(0.3, steps)
+    mean = axes.T @ np.broadcast_to(np.asarray(tasks.theta_mean), (OUTPUTS, DIM))
+    losses, grads = [], []
+    for i in range(OUTPUTS):
+        one = tl.LinearRegression(
+            DIM, mean[i], rows[i] * tasks.theta_cov, tasks.x_cov, tasks.noise_std, shots
+        )
+        loss, (grad,) = value_and_grad((jnp.asarray(axes[:, i] @ w)[None],), one, rule)
+        losses.append(loss)
+        grads.append(grad[0])
+    loss, (grad,) = value_and_grad((w,), tasks, rule)
+    np.testing.assert_allclose(loss, sum(losses), rtol=1e-10)
+    assert_close(grad, jnp.asarray(axes @ np.array(grads)), 1e-10, scale=float(loss))
+
+
+value_and_grad = jax.jit(tl.closed_form.outer_value_and_grad)
+
+
+@pytest.mark.parametrize("shots", [None, 4])
+def test_no_step_leaves_the_loss_as_it_is(shots):
+    w, sigma = jnp.array([[0.5, -1.0], [0.7, 0.2]]), jnp.array([[1.0, 0.3], [0.3, 0.5]])
+    tasks = tl.LinearRegression(
+        2, 0.4, 0.7, sigma, noise_std=0.6, shots=shots, outputs=2, output_cov=1.5
+    )
+    loss, (grad,) = value_and_grad((w,), tasks, tl.MAML(0.3, 0))
+    away = w - 0.4
+    unadapted = jnp.sum(away @ sigma * away) + 0.7 * 1.5 * 2 * jnp.trace(sigma) + 2 * 0.36
+    np.testing.assert_allclose(loss, 0.5 * unadapted, rtol=1e-14)
+    np.testing.assert_allclose(grad, away @ sigma, rtol=1e-13)
+
+
+@pytest.mark.parametrize("kind", ["maml", "meta-kfo"])
+def test_what_a_first_order_rule_learns_goes_by_autodiff(kind):
+    """Of several steps: inner gradients are constants, what is made of them is not."""
+    params = (jnp.array([[0.5, -1.0], [0.7, 0.2]]),)
+    tasks = tl.LinearRegression(2, 0.3, noise_std=0.2, outputs=2, output_cov=1.5)
+    rule = tl.make_rule(kind, params, 0.3, 3).replace(first_order=True)
+    got, want = (jax.grad(route.outer_loss, argnums=2)(params, tasks, rule) for route in ROUTES)
+    assert_close(got, want, 1e-11)
 
 
 def by_wick(w, mean, prior, sigma, p, noise, shots):
@@ -203,3 +288,8 @@ def test_bayes_is_the_posterior_variance_of_all_outputs_together(dim, shots):
     np.testing.assert_allclose(
         tl.bayes_loss(tl.LinearRegression(dim=dim, outputs=2, noise_std=noise)), noise**2
     )
+    ones = [
+        tl.LinearRegression(dim, theta_cov=1.3 * row, x_cov=0.8, noise_std=noise, shots=shots)
+        for row in np.linalg.eigvalsh(outputs)
+    ]
+    np.testing.assert_allclose(tl.bayes_loss(tasks), sum(map(tl.bayes_loss, ones)), rtol=1e-12)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 import toylin as tl
-from toylin.depth import _best_sum
+from toylin.depth import _best_product, _best_sum
 from toylin.depth._spectrum import spectrum
 
 KINDS = ("scalar", "diagonal", "kronecker", "full")
@@ -105,6 +107,20 @@ def test_no_product_that_a_search_finds_is_better(seed):
     assert lowest > best.loss * (1 - 1e-12)
 
 
+def test_the_best_start_of_a_product_is_taken(monkeypatch):
+    """All starts meet in the end; after one iteration they have not."""
+    problem = spectrum(law(rows=(2.0, 0.5, 0.01), columns=(3.0, 0.5, 0.01)))
+
+    def excess(**settings):
+        for name, value in settings.items():
+            monkeypatch.setattr(_best_product, name, value)
+        return problem.excess(np.outer(*_best_product.best_product(problem)))
+
+    end = excess()
+    early = excess(_ITERATIONS=1)
+    assert end < early < 0.999 * excess(_STARTS=1)
+
+
 def products_in(matrix, outputs, dim):
     """How many Kronecker products a matrix is a sum of: the rank of its rearrangement."""
     blocks = np.asarray(matrix).reshape(outputs, dim, outputs, dim)
@@ -188,6 +204,30 @@ def test_layers_close_the_gap_of_one_product(seed):
     assert two > three
 
 
+def least_by_groups(best, weight, count):
+    """The least loss of so many groups of neighbouring rows that share one, by trying them all."""
+    losses = []
+    for cuts in itertools.combinations(range(1, len(best)), count - 1):
+        groups = np.split(np.arange(len(best)), cuts)
+        means = [np.average(best[g], axis=0, weights=weight[g]) for g in groups]
+        apart = [weight[g] * (best[g] - mean) ** 2 for g, mean in zip(groups, means, strict=True)]
+        losses.append(0.5 * sum(np.sum(x) for x in apart))
+    return min(losses)
+
+
+@pytest.mark.parametrize("depth", [2, 3, 4])
+def test_sums_that_take_no_search(depth):
+    """The best groups of outputs and of inputs, and one product: all sums of so many products."""
+    problem = spectrum(law(rows=(3.0, 1.0, 0.3, 0.05), columns=(3.0, 1.0, 0.3, 0.05, 0.01)))
+    best, weight = problem.best, problem.weight
+    wanted = [least_by_groups(best, weight, depth - 1)]
+    if depth > 2:
+        wanted.append(least_by_groups(best.T, weight.T, depth - 2))
+        wanted.append(problem.excess(np.outer(*_best_product.best_product(problem))))
+    found = [terms.excess(problem) for terms in _best_sum._known(problem, depth)]
+    np.testing.assert_allclose(found, wanted, rtol=1e-8)
+
+
 @pytest.mark.parametrize("layers", [2, 3, 4])
 def test_the_gradient_of_the_search_is_that_of_the_outer_loss(layers):
     """By autodiff of the loss of the sum, put together as products in the law's own axes."""
@@ -235,6 +275,8 @@ def test_the_population_needs_one_product_without_noise_and_in_a_subspace_too(no
     for best in found:
         np.testing.assert_allclose(best.loss, noise_std**2, rtol=1e-12, atol=1e-15)
         assert np.all(np.isfinite(best.matrix))
+    # Where theta does not vary any step will do; it is the one that adapts everything.
+    np.testing.assert_allclose(found[3].matrix, tl.best_preconditioner(tasks).matrix, atol=1e-12)
     for best in found[:3]:
         adapted = tl.autodiff.outer_loss(best.params, tasks, tl.MAML(0.1))
         np.testing.assert_allclose(adapted, noise_std**2, rtol=1e-9, atol=1e-9)

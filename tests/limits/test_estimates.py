@@ -14,19 +14,30 @@ SERVED = [
     tl.BinaryClassification(dim=4, mean_std=0.8),
     tl.LinearRegression(dim=4, theta_mean=0.3, theta_cov=0.7, x_cov=0.5, noise_std=0.3),
     tl.LinearRegression(dim=4, theta_mean=0.3, theta_cov=0.7, x_cov=0.5, noise_std=0.3, shots=6),
+    tl.LinearRegression(dim=4, outputs=2, output_cov=1.5, noise_std=2.0, shots=90),
 ]
 
 
 @pytest.mark.parametrize("method", ["qmc", "mc"])
 @pytest.mark.parametrize("tasks", SERVED)
 def test_errors_are_as_large_as_the_standard_error_says(tasks, method):
-    params = tl.init(jax.random.key(0), (4, 1))
+    params = tl.init(jax.random.key(0), (4, tasks.outputs))
     exact = tl.closed_form.outer_loss(params, tasks, RULE)
     keys = jax.random.split(jax.random.key(1), 60)
     found = jax.vmap(lambda k: tl.estimate(params, tasks, RULE, k, 256, method))(keys)
     score = np.asarray((found.mean - exact) / found.stderr)
     assert abs(score.mean()) < 4 / 60**0.5
     assert 0.75 < np.sqrt(np.mean(score**2)) < 1.35
+
+
+def test_any_number_of_shots_is_drawn_at_the_cost_of_their_moments():
+    tasks = tl.LinearRegression(dim=2, outputs=2, noise_std=0.5, shots=10**9)
+    params = tl.init(jax.random.key(0), (2, 3, 2))
+    found = tl.estimate(params, tasks, RULE, jax.random.key(3), 2**14)
+    population = tl.LinearRegression(dim=2, outputs=2, noise_std=0.5)
+    exact = tl.closed_form.outer_loss(params, population, RULE)
+    assert abs(found.mean - exact) < 4 * found.stderr
+    assert found.stderr < 3e-3 * exact
 
 
 def test_quasi_monte_carlo_converges_faster():
@@ -111,8 +122,8 @@ def test_means_over_tasks_are_those_of_numpy_whatever_the_blocks(num_tasks, monk
 
 
 def test_means_over_tasks_enclose_the_exact_loss_and_gradient():
-    params = tl.init(jax.random.key(0), (4, 1))
     for tasks in SERVED[1:]:
+        params = tl.init(jax.random.key(0), (4, tasks.outputs))
         loss, grads = tl.estimate_value_and_grad(params, tasks, RULE, jax.random.key(5), 25_000)
         exact, slope = tl.closed_form.outer_value_and_grad(params, tasks, RULE)
         in_grad = np.ravel((grads[0].mean - slope[0]) / grads[0].stderr)

@@ -93,6 +93,12 @@ def test_added_layers_change_gradients_alone(model):
     np.testing.assert_allclose(
         wrapped(moved, x), model(params["model"], x) @ head.T, rtol=1e-10, atol=1e-12
     )
+    moved = {**params, "input": shaken(params["input"])}
+    below = x @ moved["input"][0].T
+    np.testing.assert_allclose(
+        wrapped(moved, x), model(params["model"], below), rtol=1e-10, atol=1e-12
+    )
+    assert jnp.abs(wrapped(moved, x) - wrapped(params, x)).max() > 1e-3
     rule = tl.MAML(0.1)
     alone = tl.autodiff.outer_loss(params["model"], batch, rule, model)
     assert abs(tl.autodiff.outer_loss(params, batch, rule, wrapped) - alone) > 1e-4

@@ -87,6 +87,10 @@ def by_formula(params, batch, rule):
     return adapted, value, (tl.closed_form.outer_grad(params, batch, rule), rule_grad)
 
 
+def test_every_case_is_there():
+    assert len(CASES) == len({name(case) for case in CASES}) == 84
+
+
 @pytest.mark.parametrize("case", CASES, ids=name)
 def test_replays_learn2learn(case):
     rule, field = rule_of(case)

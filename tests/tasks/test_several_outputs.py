@@ -81,12 +81,14 @@ def statistics(data):
 def test_drawn_moments_are_those_of_points(shots, num):
     """Fewer points than dimensions, as many, more, and too many (times outputs) for uniforms."""
     tasks = law(shots=shots)
-    drawn = tasks.sample_moments(jax.random.key(2), num).support
     batch = tasks.sample(jax.random.key(3), num)
     counted = jax.vmap(tl.RegressionPoints.moments)(batch.support, batch.truth)
-    a, b = statistics(drawn), statistics(counted)
-    error = np.sqrt(a.var(0) + b.var(0)) / len(a) ** 0.5
-    assert np.all(np.abs(a.mean(0) - b.mean(0)) <= 5 * error + 1e-12)
+    for_truth = tasks.sample_support(jax.random.key(4), batch.truth)
+    np.testing.assert_array_equal(for_truth.theta, batch.truth)
+    for drawn in (tasks.sample_moments(jax.random.key(2), num).support, for_truth):
+        a, b = statistics(drawn), statistics(counted)
+        error = np.sqrt(a.var(0) + b.var(0)) / len(a) ** 0.5
+        assert np.all(np.abs(a.mean(0) - b.mean(0)) <= 5 * error + 1e-12)
 
 
 def test_noiseless_moments_have_no_noise():

@@ -72,7 +72,6 @@ def _moved(p: Array, sigma: Array, rule: Rule) -> Array:
         return jnp.eye(len(sigma), dtype=sigma.dtype) - jnp.linalg.matrix_power(
             contraction, rule.steps
         )
-    contraction = jax.lax.stop_gradient(contraction)
 
     def step(total: Array, _: None) -> tuple[Array, None]:
         return sigma + total @ contraction, None

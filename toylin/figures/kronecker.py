@@ -34,7 +34,7 @@ SETTINGS: dict[str, Any] = {
     "learning_rate": 0.02,
     "num_steps": 2000,
     "num_tasks": 32,
-    "estimate_tasks": 32_000,
+    "estimate_tasks": 320_000,
     "bayes_tasks": 1000,
     "seed": 0,
 }
@@ -51,10 +51,10 @@ CAPTION = (
     "loss of the best free matrix. Two layers can be better or worse than Meta-KFO; three contain "
     "it and close most of the gap; four, one more than the degrees of R, are as good as the free "
     "matrix (a theorem, see the mathematics pages). Crosses: deep MAML as meta-trained from a "
-    "random start on sampled tasks, its loss estimated. (c) Why: how much of each entry of theta "
-    "a step should take at a = 100, outputs down and inputs across (black is all). A strong "
-    "output is worth learning in weak inputs too, and a strong input in weak outputs, but not a "
-    "weak output in weak inputs; a product that has the first two has some of the third."
+    "random start on sampled tasks, its loss estimated to 0.1 percent. (c) Why: how much of each "
+    "entry of theta a step should take at a = 100, outputs down and inputs across (black is all). "
+    "A strong output is worth learning in weak inputs too, and a strong input in weak outputs, but "
+    "not a weak output in weak inputs; a product that has the first two has some of the third."
 )
 _AT_ONCE = 2  # meta-trainings
 _NAMES = {"scalar": "maml", "kronecker": "kfo", "full": "free"}

@@ -76,7 +76,8 @@ def estimate(
 ) -> Estimate:
     """The expected outer loss, by the exact inner loop on drawn tasks, with its 95 % interval.
 
-    Support points are drawn (the population needs none); queries are scored on the population.
+    Supports are drawn (the population needs none), those of regression as the moments through which
+    the loss sees them, whatever the shots; queries are scored on the population.
 
     Args:
         params: the start that all tasks share, (W_1, ..., W_L).
@@ -117,13 +118,20 @@ def estimate(
         raise ValueError(
             f"num_tasks must be {GROUPS} times {wanted} for method {method!r}, got {num_tasks}"
         )
-    check_sizes(key, size, None, (1 + (tasks.shots or 0)) * tasks.dim)
+    check_sizes(key, size, None, _numbers(tasks))
     count = GROUPS if method == "qmc" else num_tasks
     found = _estimate(tuple(params), tasks, rule, key, size, method)
     return Estimate._make((*found, count - 1))
 
 
 _Ours: TypeAlias = LinearRegression | BinaryClassification
+
+
+def _numbers(tasks: _Ours) -> int:
+    """How many numbers are kept of a task, at least."""
+    if isinstance(tasks, LinearRegression):
+        return tasks.outputs * tasks.dim + 2 * tasks.dim**2
+    return (1 + (tasks.shots or 0)) * tasks.dim
 
 
 @partial(jax.jit, static_argnames=("size", "method"))

@@ -26,7 +26,13 @@ from toylin.tasks._covariance import (
 )
 from toylin.tasks._law import check_sizes
 from toylin.tasks._regression_data import RegressionMoments, RegressionPoints
-from toylin.tasks._regression_draws import draw_moments, draw_points, moment_rows, point_rows
+from toylin.tasks._regression_draws import (
+    Theta,
+    draw_moments,
+    draw_points,
+    moment_rows,
+    point_rows,
+)
 
 
 def check_regression(tasks: Any) -> None:
@@ -147,15 +153,13 @@ class LinearRegression:
 
     def sample_theta(
         self, key: PRNGKeyArray, num_tasks: int, dtype: DTypeLike | None = None
-    ) -> Float[Array, "tasks dim"] | Float[Array, "tasks outputs dim"]:
+    ) -> Theta:
         """True parameters of ``num_tasks`` tasks."""
         check_sizes(key, num_tasks, None, self.outputs * self.dim)
         z = flat_draws.normal(key, (num_tasks, self.outputs * self.dim), float_dtype(dtype))
         return self.theta_of(z)
 
-    def theta_of(
-        self, z: Float[Array, "tasks numbers"]
-    ) -> Float[Array, "tasks dim"] | Float[Array, "tasks outputs dim"]:
+    def theta_of(self, z: Float[Array, "tasks numbers"]) -> Theta:
         """The true parameters that N(0, 1) numbers stand for, ``outputs * dim`` a task."""
         numbers = self.outputs * self.dim
         if (shape := checks.real("z", z))[1:] != (numbers,) or not hasattr(z, "dtype"):
@@ -216,24 +220,33 @@ class LinearRegression:
         x, noise = rows
         return draw_points(x, noise, theta, self.x_cov, self.noise_std)
 
-    def sample_support(
-        self,
-        key: PRNGKeyArray,
-        truth: Float[Array, "tasks dim"] | Float[Array, "tasks outputs dim"],
-    ) -> RegressionPoints | RegressionMoments:
-        """Draw what tasks with these true parameters adapt on.
+    def sample_support(self, key: PRNGKeyArray, truth: Theta) -> RegressionMoments:
+        """Draw the moments of what tasks with these true parameters adapt on.
+
+        Equal in law to the moments of ``shots`` points, none of which is drawn: see
+        ``sample_moments``.
 
         Args:
             key: a JAX random key.
             truth: the parameter theta of every task.
+
+        Raises:
+            ValueError: no key, or true parameters of another shape.
         """
         checks.key("key", key)
         checks.float_leaves("truth", truth)
         self._check_theta("truth", truth, several=True)
-        points = self.shots or 0
-        counts = point_rows(points, self.dim, self.outputs)
-        rows = uniform_rows(key, counts, len(truth), truth.dtype)
-        return self._show(self.shots, rows, truth)
+        counts = moment_rows(self.shots, self.dim, self.outputs)
+        key, (spare,) = spare_keys(key, [self.shots and self.shots * self.outputs])
+        inputs, noise = uniform_rows(key, counts, len(truth), truth.dtype)
+        return self._moments(self.shots, inputs, noise, truth, spare)
+
+    def _moments(
+        self, points: int | None, x: Array, noise: Array | None, theta: Theta, key: Any
+    ) -> RegressionMoments:
+        if points is None:
+            return self.population(theta)
+        return draw_moments(x, noise, theta, points, self.x_cov, self.noise_std, key)
 
     def sample_moments(
         self,
@@ -281,10 +294,6 @@ class LinearRegression:
         theta = self.theta_of(normals(u).T)
 
         def draw(i: int, x: Array) -> RegressionMoments:
-            points = sizes[i]
-            if points is None:
-                return self.population(theta)
-            e = None if noiseless else noise[i]
-            return draw_moments(x, e, theta, points, self.x_cov, self.noise_std, spare[i])
+            return self._moments(sizes[i], x, None if noiseless else noise[i], theta, spare[i])
 
         return Batch(draw(0, support), draw(1, query), theta)
