@@ -46,6 +46,20 @@ def make_folder(root, classes=("cat", "dog", "eel"), images=4, side=4):
     return root
 
 
+def test_a_zip_is_read_by_its_name_or_by_that_of_the_folder_that_holds_it(tmp_path):
+    root = make_folder(tmp_path / "pets")
+    (tmp_path / "kept").mkdir()
+    archive = shutil.make_archive(str(tmp_path / "kept" / "pets"), "zip", root)
+    wanted = tl.images.image_folder(root)
+    for path in (archive, tmp_path / "kept"):
+        found = tl.images.image_folder(path)
+        assert found.names == wanted.names
+        np.testing.assert_array_equal(found.images, wanted.images)
+    shutil.copy(archive, tmp_path / "kept" / "other.zip")  # which of them is not known
+    with pytest.raises(ValueError, match="root must hold two folders of images at least"):
+        tl.images.image_folder(tmp_path / "kept")
+
+
 def test_a_folder_is_read_image_for_image(tmp_path):
     root = make_folder(tmp_path / "pets")
     (root / "dog" / "3.png").unlink()

@@ -37,13 +37,17 @@ class Reader(Protocol):
 
 
 def look(path: Path) -> Source:
-    """List what is there.
+    """List what is there. A folder of one zip and no image stands for what is in the zip.
 
     Raises:
         ValueError: neither a folder nor a zip, or one that cannot be read.
     """
     try:
-        return _look_in_zip(path) if path.is_file() else _look_in_folder(path)
+        if path.is_file():
+            return _look_in_zip(path)
+        found = _look_in_folder(path)
+        zips = [] if found.files else sorted(path.glob("*.zip"))
+        return _look_in_zip(zips[0]) if len(zips) == 1 else found
     except (OSError, zipfile.BadZipFile, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ValueError(
