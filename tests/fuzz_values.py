@@ -273,6 +273,7 @@ def good() -> dict[str, Any]:
         "verify": False,
         "settings": {"a": 1},
         "iteration": None,
+        "results": {"test_accuracy": 0.5},
         "extent": 2.0,
         "variables": 2,
         "resolution": 5,

@@ -56,6 +56,20 @@ def test_runs_are_listed_with_what_differs_and_what_they_reached(monkeypatch, ca
     assert "d.npz" in err
 
 
+def test_what_was_measured_on_unseen_tasks_is_listed(monkeypatch, capsys, tmp_path):
+    run = (jnp.zeros((1, 1)),), tl.MAML(0.1), np.ones(3), SETTINGS
+    measured = {"test_accuracy": 0.61254, "test_accuracy_stderr": 0.00421}
+    tl.save_run(tmp_path / "a.npz", *run, results=measured)
+    tl.save_run(tmp_path / "b.npz", *run)
+    tl.save_run(tmp_path / "c.npz", *run, results={"test_accuracy": 0.5})
+    code, out, _ = run_command(monkeypatch, capsys, "runs", str(tmp_path))
+    assert code == 0
+    head, *listed = rows(out)[:-1]
+    column = head.index("test accuracy")
+    assert [row[column] for row in listed] == ["0.6125 +- 0.0042", "-", "0.5"]
+    assert "test loss" not in head
+
+
 def test_a_level_is_reached_from_above():
     levels = {"no adaptation": 0.5, "shallow floor": 0.4, "Bayes": 0.0}
     for loss, wanted in ((0.51, 0), (0.504, 1), (0.406, 1), (0.404, 2), (0.006, 2), (0.004, 3)):

@@ -58,6 +58,17 @@ def test_which_iterations_are_recorded_is_kept(tmp_path):
         tl.save_run(path, PARAMS, tl.MAML(0.1), jnp.ones(3), {}, iteration=which[:2])
 
 
+def test_what_was_measured_is_kept(tmp_path):
+    run = PARAMS, tl.MAML(0.1), jnp.ones(3), {}
+    found = {"test_accuracy": jnp.float32(0.5), "seconds": 3}
+    path = tl.save_run(tmp_path / "run.npz", *run, results=found)
+    assert tl.load_run(path).results == {"test_accuracy": 0.5, "seconds": 3.0}
+    assert tl.load_run(tl.save_run(tmp_path / "none.npz", *run)).results == {}
+    for bad in ({"a": "b"}, {"a": [1.0]}, {"a": float("nan")}, 3, [("a", 1.0)]):
+        with pytest.raises(ValueError, match="results"):
+            tl.save_run(path, *run, results=bad)
+
+
 class Layer(NamedTuple):
     w: jax.Array
     b: jax.Array

@@ -35,10 +35,10 @@ def command(folder: Path, picture: Path | None) -> None:
     """List the saved runs in a folder side by side, and plot them together.
 
     A line a run: the settings in which they differ, the loss over the first and the last tenth of
-    its records, and the levels that the last has reached (within 1 % of the highest and two
-    standard errors): the lowest loss without adaptation, that of any learner (Bayes), and for MAML
-    the floors of one layer and of two scalar layers; for runs of toylin train on regression, where
-    there is a closed form.
+    its records, loss and accuracy on unseen tasks where they were measured, and the levels that the
+    last records have reached (within 1 % of the highest and two standard errors): the lowest loss
+    without adaptation, that of any learner (Bayes), and for MAML the floors of one layer and of two
+    scalar layers; for runs of toylin train on regression, where there is a closed form.
 
     \b
     Examples:
@@ -76,14 +76,27 @@ def _levels(run: SavedRun) -> dict[str, float]:
 
 def _table(runs: dict[str, SavedRun], levels: dict[str, dict[str, float]]) -> list[list[str]]:
     differing = differing_settings(runs)
-    rows = [["run", *differing, "first loss", "last loss", "floors reached"]]
+    tests = {name: _measured(runs, name) for name in ("test_loss", "test_accuracy")}
+    tests = {name: column for name, column in tests.items() if any(column)}
+    heads = [name.replace("_", " ") for name in tests]
+    rows = [["run", *differing, "first loss", "last loss", *heads, "floors reached"]]
     for k, (name, run) in enumerate(runs.items()):
         ends = loss_ends(run.loss)
         settings = [_shown(setting, column[k]) for setting, column in differing.items()]
         reached = levels_reached(ends.last, levels[name], ends.error)
         floors = (", ".join(reached) or "none") if levels[name] else "-"
-        rows.append([name, *settings, f"{ends.first:.4g}", f"{ends.last:.4g}", floors])
+        measured = [column[k] or "-" for column in tests.values()]
+        rows.append([name, *settings, f"{ends.first:.4g}", f"{ends.last:.4g}", *measured, floors])
     return rows
+
+
+def _measured(runs: dict[str, SavedRun], name: str) -> list[str]:
+    """A result of every run with its standard error, or nothing."""
+    found = [(run.results.get(name), run.results.get(f"{name}_stderr")) for run in runs.values()]
+    return [
+        "" if value is None else f"{value:.4g}" if error is None else f"{value:.4f} +- {error:.4f}"
+        for value, error in found
+    ]
 
 
 def _shown(setting: str, value: Any) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from toylin._internal.compiling import keep_programs
 from toylin.cli._common import COUNT, FINITE, SEED, finite, report, use_float64
 from toylin.cli._training_tasks import COLLECTIONS, complete, task_options, training_of
-from toylin.limits import Estimate, Evaluation, evaluate
+from toylin.limits import Evaluation, evaluate
 from toylin.models import Params
 from toylin.rules import RULES, Rule, make_rule, rule_options
 from toylin.training import Run, SampledLoss, joint, loss_ends, meta_train, save_run, separate
@@ -107,13 +107,14 @@ def command(ctx: click.Context, out: Path, as_json: bool, **settings: Any) -> No
         run, found = _train(settings, as_json or sys.stderr.isatty())
         losses = np.asarray(run.loss, float)
         params, rule = run.params
-        written.append(save_run(out, params, rule, losses, settings))
+        results = _results(found)
+        written.append(save_run(out, params, rule, losses, settings, results=results))
         written.append(_plot(out, losses, settings))
         ends = loss_ends(losses)
         if as_json:
-            click.echo(json.dumps(_summary(out, ends, found, settings)))
+            click.echo(json.dumps(_summary(out, ends, results, settings)))
         else:
-            _say(ends, found)
+            _say(ends, results)
     if run.interrupted:
         click.echo(f"stopped after {len(losses)} meta-iterations, which are saved", err=True)
         raise click.Abort
@@ -147,28 +148,31 @@ def _train(settings: dict[str, Any], watched: bool) -> tuple[Run, Evaluation | N
 
 
 def _summary(
-    out: Path, ends: Any, found: Evaluation | None, settings: dict[str, Any]
+    out: Path, ends: Any, results: dict[str, float], settings: dict[str, Any]
 ) -> dict[str, Any]:
-    summary = {"run": str(out), "first_loss": ends.first, "last_loss": ends.last}
-    for name, test in _tests(found).items():
-        summary[f"test_{name}"] = float(test.mean)
-        summary[f"test_{name}_stderr"] = float(test.stderr)
+    summary = {"run": str(out), "first_loss": ends.first, "last_loss": ends.last, **results}
     return {name: finite(value) for name, value in summary.items()} | {"settings": settings}
 
 
-def _say(ends: Any, found: Evaluation | None) -> None:
+def _say(ends: Any, results: dict[str, float]) -> None:
     click.echo(
         f"loss {ends.first:.6g} over the first tenth of the iterations, "
         f"{ends.last:.6g} over the last"
     )
-    for name, test in _tests(found).items():
-        click.echo(f"{name} on unseen tasks {test.mean:.4f} +- {test.stderr:.4f}")
+    for name in ("loss", "accuracy"):
+        if f"test_{name}" in results:
+            stderr = results[f"test_{name}_stderr"]
+            click.echo(f"{name} on unseen tasks {results[f'test_{name}']:.4f} +- {stderr:.4f}")
 
 
-def _tests(found: Evaluation | None) -> dict[str, Estimate]:
-    """What was measured on unseen tasks, by name."""
-    measured = {} if found is None else found._asdict()
-    return {name: test for name, test in measured.items() if test is not None}
+def _results(found: Evaluation | None) -> dict[str, float]:
+    """What was measured on unseen tasks, with standard errors."""
+    results = {}
+    for name, test in ({} if found is None else found._asdict()).items():
+        if test is not None:
+            results[f"test_{name}"] = float(test.mean)
+            results[f"test_{name}_stderr"] = float(test.stderr)
+    return results
 
 
 def _check_finite(run: Run) -> None:

@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -37,6 +38,7 @@ class SavedRun(NamedTuple):
         model: the name of the model, where one was given to ``save_run``; the file does not hold
             the model itself.
         iteration: which iterations are recorded; None for 0, 1, 2, ...
+        results: what was measured of the trained model, by name.
     """
 
     params: Any
@@ -45,6 +47,7 @@ class SavedRun(NamedTuple):
     settings: dict[str, Any]
     model: str | None = None
     iteration: Int[np.ndarray, " records"] | None = None
+    results: Mapping[str, float] = MappingProxyType({})
 
     plot = plot  # type: ignore[misc]  # a method, no field
 
@@ -57,6 +60,7 @@ def save_run(
     settings: Mapping[str, Any],
     model: Any = None,
     iteration: Int[np.ndarray, " records"] | None = None,
+    results: Mapping[str, float] | None = None,
 ) -> Path:
     """Write a meta-training run as one .npz file, readable by ``load_run`` and by NumPy alone.
 
@@ -70,16 +74,23 @@ def save_run(
         settings: what was asked; anything that JSON can hold.
         model: the model that the parameters are of, if not the linear one; its name is written.
         iteration: which iterations are recorded, as ``Run.iteration``; 0, 1, 2, ... if None.
+        results: numbers by name, what was measured of the trained model: ``toylin runs`` shows
+            "test_accuracy", with "test_accuracy_stderr", and "test_loss" likewise.
 
     Raises:
         ValueError: parameters of another kind, a rule that is none of toylin's or holds a function
-            (``GBML``), settings that JSON cannot hold, or a folder that cannot be written.
+            (``GBML``), settings that JSON cannot hold, results that are no numbers, or a folder
+            that cannot be written.
     """
     path = checks.path("path", path)
     checks.instance("rule", rule, Rule)
     checks.instance("settings", settings, Mapping)
     if model is not None:
         checks.function("model", model, "of parameters and inputs")
+    results = {} if results is None else results
+    checks.instance("results", results, Mapping)
+    for name, value in results.items():
+        checks.scalar(f"results[{name!r}]", value)
     arrays: dict[str, np.ndarray] = {"loss": np.atleast_1d(checks.numbers("loss", loss))}
     arrays["iteration"] = _iterations(iteration, arrays["loss"].shape[-1])
     about = {
@@ -87,6 +98,7 @@ def save_run(
         "rule": _write_rule("rule", rule, arrays),
         "settings": dict(settings),
         "model": getattr(model, "__name__", type(model).__name__) if model is not None else None,
+        "results": {str(name): float(value) for name, value in results.items()},
     }
     try:
         text = json.dumps(about)
@@ -177,6 +189,7 @@ def load_run(path: str | Path) -> SavedRun:
             dict(about["settings"]),
             about["model"],
             arrays["iteration"],
+            {name: float(value) for name, value in about.get("results", {}).items()},
         )
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
         raise ValueError(
