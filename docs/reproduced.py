@@ -54,7 +54,7 @@ def authors(page: Path) -> str:
 
 def code(page: Path) -> str:
     """The cells of a page, as one program."""
-    cells = r"^```\{code-cell\} python\n(.*?)^```$"
+    cells = r"^```\{code-cell\} python\n(?::tags: [^\n]*\n)?(.*?)^```$"
     return "\n".join(re.findall(cells, page.read_text(), flags=re.MULTILINE | re.DOTALL))
 
 
