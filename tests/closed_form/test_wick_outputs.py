@@ -139,12 +139,22 @@ def test_sampled_tasks_at_sizes_that_no_cubature_reaches(shape):
     params, tasks = problem(shape, seed=1, scale=0.5)
     theta = theta_of(np.random.default_rng(2).normal(size=(40_000, *shape[:2])), tasks)
     losses = task_losses(*params, theta, tasks, 0.1)
+    along = [np.cos(np.arange(w.size)).reshape(w.shape) for w in params]
+    ahead, behind = (
+        task_losses(*(w + h * d for w, d in zip(params, along, strict=True)), theta, tasks, 0.1)
+        for h in (1e-5, -1e-5)
+    )
+    slopes = (ahead - behind) / 2e-5
     params = tuple(map(jnp.asarray, params))
     loss = tl.closed_form.outer_loss(params, tasks, tl.MAML(0.1))
     stderr = losses.std() / len(losses) ** 0.5
     assert stderr < 0.01 * loss
     assert abs(losses.mean() - loss) < 4 * stderr
     assert abs(loss - tl.closed_form.outer_loss(params, tasks, tl.MAML(0.0))) > 20 * stderr
+    grads = tl.closed_form.outer_grad(params, tasks, tl.MAML(0.1))
+    slope = sum(np.sum(g * d) for g, d in zip(grads, along, strict=True))
+    assert slopes.std() / len(slopes) ** 0.5 < 0.05 * abs(slope)
+    assert abs(slopes.mean() - slope) < 4 * slopes.std() / len(slopes) ** 0.5
 
 
 def test_the_gradient_at_such_sizes_is_the_derivative_and_flows_to_the_law_and_the_step():
