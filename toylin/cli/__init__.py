@@ -29,6 +29,9 @@ COMMANDS = {
 }
 
 
+_LONGEST = 800  # characters of an error
+
+
 class _Commands(Group):
     """Commands found by name: ``command`` in the module that ``COMMANDS`` names."""
 
@@ -101,5 +104,8 @@ def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    click.echo(f"toylin: {' '.join(message.split())}", err=True)
+    line = " ".join(message.split())
+    if len(line) > _LONGEST:  # a value is quoted in it, a long one
+        line = f"{line[: _LONGEST - 100]} ... {line[-100:]}"
+    click.echo(f"toylin: {line}", err=True)
     sys.exit(code)
