@@ -417,6 +417,8 @@ SYNONYMS |= {  # how many axes data have
 
 # A loss is named by what is wrong in it.
 SYNONYMS |= {"meta_train(loss": "rule", "surface(loss": "rule", "joint(loss": "rule"}
+SYNONYMS |= {f"{rule}.step(loss": "rule" for rule in ("ANIL", "AlphaMAML", "Proximal")}
+SYNONYMS["sweep(over"] = "step_size"  # an axis is named by its field
 
 FUNCTIONS = {"formula", "grad", "loss", "model", "points_at", "transform"}
 
@@ -537,5 +539,6 @@ ANY_SHAPE = {
     # Any number of starts, rows, curves, bars.
     *("basins.starts", "subspace_distance.truth", "Tail.plot.losses", "plotting.spread.losses"),
     *("plotting.band.curves", "plotting.line.loss", "plotting.training_curve.loss"),
+    *("plotting.basin_shade.base", "plotting.basin_shade.speed", "surface.extent"),
     *("plotting.depth_colours.depths", "plotting.scale_of.values", "save_run.loss"),
 }

@@ -102,7 +102,7 @@ def test_axes_must_be_those_of_the_sweep():
         with pytest.raises(ValueError, match="y must be one of shots, got"):
             data.toylin.final_loss("depth", wrong)
         with pytest.raises(ValueError, match="over must be one of depth, shots"):
-            data.toylin.training_loss(wrong)
+            data.toylin.plot_training(wrong)
     with pytest.raises(ValueError, match="y must be one of shots, got 'depth'"):
         data.toylin.final_loss("depth", "depth")
     with pytest.raises(ValueError, match="runs must be over at least one axis"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,3 +34,37 @@ def stop_on_interrupt() -> Iterator[threading.Event]:
         yield stop
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def interrupted_once() -> Iterator[None]:
+    """The first Ctrl-C raises, wherever it falls; those after it, as the process ends, do nothing.
+
+    One that falls into a callback of the interpreter's, as many do while modules are imported, is
+    printed by Python and forgotten: it is sent again.
+    """
+    before, hook = signal.getsignal(signal.SIGINT), sys.unraisablehook
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or before is not signal.default_int_handler:
+        yield
+        return
+
+    def handle(*_: Any) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    def forgotten(unraisable: Any) -> None:
+        if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+            hook(unraisable)
+            return
+        signal.signal(signal.SIGINT, handle)
+        threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    signal.signal(signal.SIGINT, handle)
+    sys.unraisablehook = forgotten
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
+        if signal.getsignal(signal.SIGINT) is handle:
+            signal.signal(signal.SIGINT, before)

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from toylin._internal.interrupt import interrupted_once
 from toylin.cli._group import Group
 
 COMMANDS = {
@@ -82,10 +83,11 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.showwarning = _warn
     try:
-        # Outside standalone mode click returns the code of an Exit instead of raising it.
-        if code := cli.main(standalone_mode=False):
-            sys.exit(code)
-    except click.Abort:
+        with interrupted_once():
+            # Outside standalone mode click returns the code of an Exit instead of raising it.
+            if code := cli.main(standalone_mode=False):
+                sys.exit(code)
+    except (click.Abort, KeyboardInterrupt):
         _fail("stopped", 130)
     except click.UsageError as error:
         hint = f" (see {error.ctx.command_path} --help)" if error.ctx else ""

@@ -68,9 +68,10 @@ class SweepPictures:
         """
         from toylin import plotting
 
-        over = self.dims(over)[0] if over is not None else self.dims()[-1]
+        over = over if over is not None else self.dims()[-1]
+        losses = self.training_loss(over)
         with plotting.drawing(ax) as axes:
-            draw_training(axes, self._runs, over, self.training_loss(over))
+            draw_training(axes, self._runs, over, losses)
         return axes
 
     def dims(self, x: str | None = None, y: str | None = None) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from sympy import QQ, ZZ, Rational, ring
 
 from toylin._internal import checks
 from toylin._internal.errors import NoClosedFormError
+from toylin._internal.pytree import recheck
 from toylin.rules import MAML
 from toylin.tasks import LinearRegression, check_one_output
 
@@ -278,6 +279,7 @@ def _check(weights: Sequence[Any], tasks: LinearRegression, rule: MAML) -> None:
             )
     check_one_output(tasks)
     checks.instance("rule", rule, MAML)
+    recheck("rule", rule)
     if tasks.dim != 1:
         raise NoClosedFormError(
             f"exact arithmetic serves dim=1, not dim={tasks.dim}; use closed_form.outer_loss"
