@@ -521,6 +521,8 @@ MAY_CHANGE_NOTHING = {
     "ImageClasses.select.classes",
     *("images.cifar_fs.size", "images.mini_imagenet.size", "images.omniglot.size"),
     "images.omniglot.download",
+    # A number in a row of one, or points of one number each in another shape.
+    *("MLP.__call__.x", "LinNet.__call__.x", "plotting.basin_shade.speed"),
 }
 
 # What may be an array of another shape, or of any number of rows, callable by callable. Why it may:
