@@ -136,9 +136,15 @@ cli.main()
 """
 
 
-@pytest.mark.parametrize("where", ["signal.raise_signal(signal.SIGINT)", "del thing"])
-def test_ctrl_c_twice_is_one_line(where):
+@pytest.mark.parametrize(
+    "where", ["signal.raise_signal(signal.SIGINT)", "del thing", "import interrupting"]
+)
+def test_ctrl_c_twice_is_one_line(where, tmp_path):
     """In a callback Python printed it and went on; the second killed it, or left a traceback."""
+    module = "import signal\ntry: signal.raise_signal(2)\nexcept BaseException: pass\n"
+    (tmp_path / "interrupting.py").write_text(module)
     program = [sys.executable, "-c", INTERRUPTED % where]
-    done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=50)
+    done = subprocess.run(
+        program, capture_output=True, text=True, check=False, timeout=50, cwd=tmp_path
+    )
     assert (done.returncode, done.stderr) == (130, "toylin: stopped\n")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 
@@ -37,11 +37,11 @@ def stop_on_interrupt() -> Iterator[threading.Event]:
 
 
 @contextmanager
-def interrupted_once() -> Iterator[None]:
-    """The first Ctrl-C raises, wherever it falls; those after it, as the process ends, do nothing.
+def interrupted_once(leave: Callable[[], Any]) -> Iterator[None]:
+    """The first Ctrl-C raises, and those after it, as the process ends, do nothing.
 
-    One that falls into a callback of the interpreter's, as many do while modules are imported, is
-    printed by Python and forgotten: it is sent again.
+    Where raising goes wrong the process leaves at once instead: while modules are imported, some of
+    which abort on an exception, and in callbacks of the interpreter's, which print and forget it.
     """
     before, hook = signal.getsignal(signal.SIGINT), sys.unraisablehook
     in_main = threading.current_thread() is threading.main_thread()
@@ -49,16 +49,18 @@ def interrupted_once() -> Iterator[None]:
         yield
         return
 
-    def handle(*_: Any) -> None:
+    def handle(_: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        while frame is not None:
+            if frame.f_code.co_filename.startswith("<frozen importlib"):
+                leave()
+            frame = frame.f_back
         raise KeyboardInterrupt
 
     def forgotten(unraisable: Any) -> None:
-        if not isinstance(unraisable.exc_value, KeyboardInterrupt):
-            hook(unraisable)
-            return
-        signal.signal(signal.SIGINT, handle)
-        threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()
+        if isinstance(unraisable.exc_value, KeyboardInterrupt):
+            leave()
+        hook(unraisable)
 
     signal.signal(signal.SIGINT, handle)
     sys.unraisablehook = forgotten

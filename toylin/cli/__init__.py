@@ -83,7 +83,7 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.showwarning = _warn
     try:
-        with interrupted_once():
+        with interrupted_once(_leave):
             # Outside standalone mode click returns the code of an Exit instead of raising it.
             if code := cli.main(standalone_mode=False):
                 sys.exit(code)
@@ -99,6 +99,11 @@ def main() -> None:
     except (MemoryError, RuntimeError, OverflowError) as error:
         # What was not foreseen: an allocation that fails, or what XLA refuses.
         _fail(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}", 1)
+
+
+def _leave() -> None:
+    os.write(2, b"toylin: stopped\n")
+    os._exit(130)
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
