@@ -203,7 +203,7 @@ def _comparable(result: Any) -> tuple[Any, list[Any]] | None:
 
 def _is_ignored(name: str, parameter: str, bad: Any, good: Any, result: Any) -> bool:
     """Whether the result is as without it."""
-    if _is_listed(name, parameter, values.MAY_CHANGE_NOTHING):
+    if f"{name}.{parameter}" in values.MAY_CHANGE_NOTHING:
         return False
     if inspect.isclass(resolve(name)) or _same(bad, good):
         return False
@@ -214,8 +214,9 @@ def _is_ignored(name: str, parameter: str, bad: Any, good: Any, result: Any) -> 
 
 
 def _same(bad: Any, good: Any) -> bool:
+    """Whether they are equal numbers, of another type perhaps."""
     try:
-        return bool(np.all(np.asarray(bad) == np.asarray(good)))
+        return all(jax.tree.leaves(jax.tree.map(np.array_equal, bad, good)))
     except Exception:
         return False
 
@@ -225,16 +226,9 @@ def _is_broadcast(name: str, parameter: str, bad: Any, good: Any) -> bool:
     kinds = np.ndarray | jax.Array | list
     if not isinstance(bad, kinds) or not isinstance(good, kinds | int | float):
         return False
-    if _is_listed(name, parameter, values.ANY_SHAPE) or isinstance(good, bool):
+    if f"{name}.{parameter}" in values.ANY_SHAPE or isinstance(good, bool):
         return False
     return _shape(bad) != _shape(good)
-
-
-def _is_listed(name: str, parameter: str, listed: set[str]) -> bool:
-    """Whether a parameter is in a table, by itself or as that of this function or method."""
-    return bool({parameter, f"{name.rpartition('.')[2]}.{parameter}"} & listed) or (
-        f"{name}.{parameter}" in listed
-    )
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:

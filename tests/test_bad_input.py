@@ -256,6 +256,24 @@ def test_surface():
         tl.surface(7, PARAMS, (PARAMS, PARAMS), 1.0)
 
 
+@pytest.mark.parametrize("tasks", [None, "x", 1.0, {}])
+def test_a_start_is_for_a_law(tasks):
+    with refused("tasks must be a law of tasks"):
+        tl.DeepLinear(widths=(1, 1)).init(KEY, tasks)
+
+
+@pytest.mark.parametrize("loss", [1.0, [], [[1.0]], "x", [True, "x"]])
+def test_a_saved_loss_is_a_number_a_record(loss, tmp_path):
+    with refused("loss must be"):
+        tl.save_run(tmp_path / "run.npz", PARAMS, RULE, loss, {})
+
+
+@pytest.mark.parametrize("noiseless", [0, "x", np.ones(3)])
+def test_noiseless(noiseless):
+    with refused("noiseless must be a bool"):
+        tl.SampledLoss(TASKS, RULE, 4).for_training(PARAMS, noiseless)
+
+
 def test_quadrature():
     with refused("nodes must be an integer of at least 1, got 0"):
         toylin.quadrature.gauss_normal(0)

@@ -10,6 +10,7 @@ import zlib
 from pathlib import Path
 
 import click
+import fuzz_values
 import fuzzing
 import pytest
 from helpers import run_command
@@ -43,6 +44,14 @@ def test_the_table_has_good_values(tmp_path, monkeypatch):
         given = fuzzing.arguments(name)
         if THOROUGH or chosen(name):
             fuzzing.resolve(name)(**given)
+
+
+def test_exceptions_are_of_what_there_is():
+    """An exception that nothing needs would hide what takes its name next."""
+    known = {
+        f"{name}.{parameter}" for name in fuzzing.names() for parameter in fuzzing.arguments(name)
+    }
+    assert known >= fuzz_values.MAY_CHANGE_NOTHING | fuzz_values.ANY_SHAPE
 
 
 WORDS = ["x", "nan", "inf", "-1", "1e400", "99999999999999999999", "", "0"]

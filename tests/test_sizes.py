@@ -76,9 +76,9 @@ def test_refused_at_once(name):
 
 @pytest.mark.parametrize("num_steps", [1, 99, 100, 101, 1000, 10007, MOST, MOST - 1])
 def test_a_sweep_records_at_most_a_hundred_and_the_last(num_steps):
-    from toylin.sweeps._plan import _check_recipe
+    from toylin.sweeps._recipe import check_recipe
 
-    every = _check_recipe(
+    every = check_recipe(
         loss="exact",
         num_steps=num_steps,
         record_every=None,
@@ -103,6 +103,17 @@ def test_degrees_by_the_recursion():
     assert loss_degrees(1, MOST) == (2, 2 * MOST)
     assert loss_degrees(3, MOST) == (10**12, 10**12)
     assert count_nodes(tl.LinearRegression(dim=64), 1, 1) == 2**64
+
+
+@pytest.mark.parametrize("shots", [None, 5])
+def test_a_rule_too_long_for_one_number_is_refused_at_once(shots):
+    tasks, rule = tl.LinearRegression(shots=shots), tl.MAML(0.1, steps=10)
+    with pytest.raises(ValueError, match=r"steps=10 needs .* nodes.*; sample tasks instead"):
+        tl.quadrature_batch(tasks, depth=2, steps=10)
+    with pytest.raises(ValueError, match=r"steps=10"):
+        tl.closed_form.outer_loss((jnp.ones((1, 1)),) * 2, tasks, rule)
+    with pytest.raises(ValueError, match=r"steps=10 needs .* nodes.*; use loss='sampled'"):
+        tl.sweep(tasks, rule, over={"step_size": [0.1]}, num_steps=2)
 
 
 def degrees_step_by_step(depth, steps):
@@ -151,7 +162,7 @@ def test_an_axis_of_many_values_is_kept_as_an_array():
 
     base = Problem(TASKS, RULE, tl.DeepLinear(), tl.Optimizer(), Sizes(32, 10))
     tracemalloc.start()
-    (dim,) = parse({"step_size": parse_values("0.1:0.9:100000")}, base)
+    (dim,) = parse({"step_size": parse_values("step_size", "0.1:0.9:100000")}, base)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert dim.size == 100_000

@@ -118,3 +118,33 @@ def test_the_help_loads_nothing_heavy():
     )
     assert "  loss     The post-adaptation loss of a scalar model" in answer.stdout
     assert answer.stdout.splitlines()[-1] == "[]"
+
+
+INTERRUPTED = """
+import atexit, signal, time, weakref
+from toylin import cli
+
+def work(**_):
+    thing = type("Thing", (), {})()
+    watched = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+    %s
+    time.sleep(60)
+
+cli.cli.main = work
+atexit.register(signal.raise_signal, signal.SIGINT)  # once more, as it ends
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(
+    "where", ["signal.raise_signal(signal.SIGINT)", "del thing", "import interrupting"]
+)
+def test_ctrl_c_twice_is_one_line(where, tmp_path):
+    """In a callback Python printed it and went on; the second killed it, or left a traceback."""
+    module = "import signal\ntry: signal.raise_signal(2)\nexcept BaseException: pass\n"
+    (tmp_path / "interrupting.py").write_text(module)
+    program = [sys.executable, "-c", INTERRUPTED % where]
+    done = subprocess.run(
+        program, capture_output=True, text=True, check=False, timeout=50, cwd=tmp_path
+    )
+    assert (done.returncode, done.stderr) == (130, "toylin: stopped\n")

@@ -122,7 +122,7 @@ def test_ctrl_c_stops_after_the_chunk_and_resumes(tmp_path):
         (["sweep"], "nothing to sweep"),
         (["sweep", "missing.toml"], "config must be a file, got 'missing.toml'"),
         (["sweep", "--over", "step_size"], "--over must be NAME=VALUE"),
-        (["sweep", "--over", "step_size=0:1"], "an axis must be values 'a,b,c' or a range"),
+        (["sweep", "--over", "step_size=0:1"], "step_size must be values 'a,b,c' or a range"),
         (["sweep", "--over", "depth=1", "--set", "colour=red"], "a setting must be one of"),
         (["sweep", "--over", "depth=1"], "give --store"),
         (["sweep", "depth", "--dry-run"], "takes no settings"),
@@ -147,11 +147,13 @@ def test_bad_input_is_one_line(tmp_path, monkeypatch, args, words):
 
 
 def test_values():
-    assert config.parse_values("1,2.5,population,20-20-1,true,word") == [
+    assert config.parse_values("step_size", "1,2.5,population,20-20-1,true,word") == [
         1, 2.5, None, (20, 20, 1), True, "word",
     ]  # fmt: skip
-    np.testing.assert_allclose(config.parse_values("0.01:100:5:log"), 10.0 ** np.arange(-2, 3))
-    assert config.parse_values("-1:1:3").tolist() == [-1.0, 0.0, 1.0]
+    np.testing.assert_allclose(
+        config.parse_values("step_size", "0.01:100:5:log"), 10.0 ** np.arange(-2, 3)
+    )
+    assert config.parse_values("step_size", "-1:1:3").tolist() == [-1.0, 0.0, 1.0]
 
 
 def test_rules_go_by_the_names_of_the_registry():
@@ -171,11 +173,11 @@ def test_rules_go_by_the_names_of_the_registry():
 @pytest.mark.parametrize(
     ("tables", "words"),
     [
-        ({"rule": {"kind": "MetaKFO"}}, r"name must be one of maml, .*got 'MetaKFO'"),
+        ({"rule": {"kind": "MetaKFO"}}, r"kind in \[rule\] must be one of maml, .*got 'MetaKFO'"),
         ({"rule": {"kind": "maml", "psd": True}}, r"\[rule\] must hold kind, .*got 'psd'"),
         ({"rule": "maml"}, r"config must hold rule as a table, \[rule\], got 'maml'"),
         ({"over": "x"}, r"config must hold over as a table"),
-        ({"tasks": {"kind": "Rule"}}, r"kind in \[tasks\] must be LinearRegression or"),
+        ({"tasks": {"kind": "Rule"}}, r"kind in \[tasks\] must be one of LinearRegression, "),
         ({"optimizer": 3}, r"config must hold optimizer as a table"),
         ({"model": {"widths": -1}}, r"widths must be"),
         ({"colour": 1}, r"got 'colour'"),

@@ -96,5 +96,14 @@ def test_axes_must_be_those_of_the_sweep():
     assert data.toylin.dims(y="depth") == ("shots", "depth")
     with pytest.raises(ValueError, match="x must be one of depth, shots, got 'width'"):
         data.toylin.plot(x="width")
+    for wrong in ("width", 1.5, np.zeros(2)):
+        with pytest.raises(ValueError, match="x must be one of depth, shots"):
+            data.toylin.final_loss(wrong)
+        with pytest.raises(ValueError, match="y must be one of shots, got"):
+            data.toylin.final_loss("depth", wrong)
+        with pytest.raises(ValueError, match="over must be one of depth, shots"):
+            data.toylin.plot_training(wrong)
+    with pytest.raises(ValueError, match="y must be one of shots, got 'depth'"):
+        data.toylin.final_loss("depth", "depth")
     with pytest.raises(ValueError, match="runs must be over at least one axis"):
         runs().toylin.plot()

@@ -187,3 +187,17 @@ def test_a_read_only_folder(tmp_path):
     tmp_path.chmod(0o555)
     with pytest.raises(tl.StoreError, match="choose a folder that can be written"):
         small(store=tmp_path / "a.zarr")
+
+
+def test_a_place_that_cannot_hold_a_folder_is_said_to_be_one(tmp_path, monkeypatch):
+    """A folder that could not be made "was moved or removed", with finished chunks to look for."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(tl.StoreError, match="a file stands where a folder must be"):
+        tl.sweep(over={"depth": [1]}, num_steps=2, store=tmp_path / "file" / "a.zarr")
+
+    def nowhere(*_, **__):
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+    monkeypatch.setattr("toylin.sweeps._store._create", nowhere)
+    with pytest.raises(tl.StoreError, match=r"a\.zarr': No such file or directory$"):
+        tl.sweep(over={"depth": [1]}, num_steps=2, store=tmp_path / "a.zarr")

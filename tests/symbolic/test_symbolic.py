@@ -140,7 +140,9 @@ def test_floats_are_read_as_they_print():
     [
         ([], tl.LinearRegression(), tl.MAML(0.1), "weights must be a sequence of numbers"),
         ([np.nan], tl.LinearRegression(), tl.MAML(0.1), "weights must be a finite number"),
-        ([np.ones(2)], tl.LinearRegression(), tl.MAML(0.1), "weights must be one number"),
+        ([np.ones(2)], tl.LinearRegression(), tl.MAML(0.1), "weights must be numbers"),
+        ([[0.7], [0.9]], tl.LinearRegression(), tl.MAML(0.1), "weights must be numbers"),
+        (np.ones((2, 1)), tl.LinearRegression(), tl.MAML(0.1), "weights must be a sequence"),
         (["a"], tl.LinearRegression(), tl.MAML(0.1), "weights must be a real number"),
         ([1.0], tl.BinaryClassification(), tl.MAML(0.1), "tasks must be a LinearRegression"),
         ([1.0], tl.LinearRegression(dim=2), tl.MAML(0.1), "dim=1, not dim=2"),

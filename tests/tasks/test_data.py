@@ -24,7 +24,7 @@ def batch(y):
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (Y[..., None], r"y must have the shape of the model's outputs, \(4,\)"),
+        (Y[..., None], r"y of support must have the shape of the model's outputs, \(4,\)"),
         (Y[:, :1], r"y shape \(tasks, points,\)"),
         (Y.T, "y must have one row a point"),
         (Y.at[0, 0].set(np.nan), "y must be finite"),
@@ -109,7 +109,7 @@ def test_several_outputs_are_rows():
     loss = tl.autodiff.outer_loss((jnp.concatenate([first, second]),), both, RULE)
     alone = [tl.autodiff.outer_loss((w,), batch(y), RULE) for w, y in ((first, Y), (second, Y**2))]
     np.testing.assert_allclose(loss, sum(alone), rtol=1e-13)
-    with pytest.raises(ValueError, match="y must have the shape of the model's outputs"):
+    with pytest.raises(ValueError, match=r"y of .* must have the shape of the model's outputs"):
         tl.autodiff.outer_loss((jnp.concatenate([first, second]),), batch(Y), RULE)
 
 

@@ -130,3 +130,10 @@ def test_what_does_not_fit_is_refused():
         tl.Batch(tl.Minibatches(BATCH.query), BATCH.query)
     with pytest.raises(tl.NoClosedFormError, match="Minibatches"):
         tl.closed_form.outer_loss(PARAMS, BATCH, tl.MAML(0.1, steps=3))
+
+
+@pytest.mark.parametrize("task_axes", [1.5, -1, True, None, "x"])
+def test_axes_are_counted(task_axes):
+    parts = tl.Minibatches(tl.RegressionPoints(jnp.ones((2, 3, 1)), jnp.ones((2, 3))))
+    with pytest.raises(ValueError, match="task_axes must be an integer"):
+        parts.check_axes(task_axes)

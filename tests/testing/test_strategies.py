@@ -146,6 +146,8 @@ def test_bad_arguments_are_named():
         (lambda: testing.params(1, outputs=0), "outputs"),
         (lambda: testing.regressions(outputs=0), "outputs"),
         (lambda: testing.regression_points(0), "points"),
+        (lambda: testing.regression_points("x"), "points"),
+        (lambda: testing.regression_points(size="x"), "size"),
         (lambda: testing.regression_points(outputs=0), "outputs"),
         (lambda: testing.binary_points(dim=0), "dim"),
         (lambda: testing.class_points(classes=1), "classes"),

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from toylin._internal.interrupt import interrupted_once
 from toylin.cli._group import Group
 
 COMMANDS = {
@@ -27,6 +28,9 @@ COMMANDS = {
     "plot": "toylin.cli.plot",
     "explore": "toylin.cli.explore",
 }
+
+
+_LONGEST = 800  # characters of an error
 
 
 class _Commands(Group):
@@ -79,10 +83,11 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.showwarning = _warn
     try:
-        # Outside standalone mode click returns the code of an Exit instead of raising it.
-        if code := cli.main(standalone_mode=False):
-            sys.exit(code)
-    except click.Abort:
+        with interrupted_once(_leave):
+            # Outside standalone mode click returns the code of an Exit instead of raising it.
+            if code := cli.main(standalone_mode=False):
+                sys.exit(code)
+    except (click.Abort, KeyboardInterrupt):
         _fail("stopped", 130)
     except click.UsageError as error:
         hint = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
@@ -96,10 +101,18 @@ def main() -> None:
         _fail(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}", 1)
 
 
+def _leave() -> None:
+    os.write(2, b"toylin: stopped\n")
+    os._exit(130)
+
+
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
     click.echo(f"toylin: {' '.join(str(message).split())}", err=True)
 
 
 def _fail(message: str, code: int) -> None:
-    click.echo(f"toylin: {' '.join(message.split())}", err=True)
+    line = " ".join(message.split())
+    if len(line) > _LONGEST:  # a value is quoted in it, a long one
+        line = f"{line[: _LONGEST - 100]} ... {line[-100:]}"
+    click.echo(f"toylin: {line}", err=True)
     sys.exit(code)

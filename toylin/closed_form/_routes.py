@@ -24,8 +24,8 @@ from toylin.tasks import (
     BinaryClassification,
     LinearRegression,
     TaskLaw,
-    count_nodes,
     quadrature_batch,
+    too_many_nodes,
 )
 
 Tasks: TypeAlias = TaskLaw | Batch
@@ -95,7 +95,7 @@ def _has_nodes(params: Params, tasks: Tasks, rule: Rule) -> bool:
         and (tasks.shots is None or tasks.dim * tasks.outputs == 1)
         and rule.linear
         and _knows_direction(rule)
-        and count_nodes(tasks, len(params), rule.steps) <= MAX_NODES
+        and not too_many_nodes(tasks, len(params), rule.steps)
     )
 
 
@@ -173,7 +173,7 @@ ROUTES = (
     Route(
         "scalar nodes",
         "LinearRegression; layers of one number each; any depth, steps, shots and noise; any "
-        f"linear rule; up to {MAX_NODES} nodes",
+        f"linear rule; up to {MAX_NODES} nodes, 5000 in one number",
         "rounding: the Gauss rule is exact for the polynomial that the loss is",
         lambda params, tasks, rule: is_scalar(params) and _has_nodes(params, tasks, rule),
         lambda params, tasks, rule, remat: _batch.outer_loss(
@@ -187,7 +187,7 @@ ROUTES = (
         "layered nodes",
         "LinearRegression; any depth and widths; the population in any dimension and of any number "
         "of outputs, K shots in one dimension and of one output; "
-        f"any number of steps of any linear rule; up to {MAX_NODES} nodes",
+        f"any number of steps of any linear rule; up to {MAX_NODES} nodes, 5000 in one number",
         "rounding: the Gauss rule is exact for the polynomial that the loss is",
         _has_nodes,
         lambda params, tasks, rule, remat: _batch.outer_loss(

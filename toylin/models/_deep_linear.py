@@ -72,6 +72,8 @@ class DeepLinear:
 
     def init(self, key: PRNGKeyArray, tasks: Any, dtype: DTypeLike | None = None) -> Params:
         """A random start for these tasks, as ``toylin.init`` draws it."""
+        if not callable(getattr(tasks, "sample", None)):
+            raise ValueError(f"tasks must be a law of tasks, with a method sample, got {tasks!r}")
         if self.widths is None and not hasattr(tasks, "dim"):
             raise ValueError(f"tasks must name the dim of their inputs, got {tasks!r}")
         return init(

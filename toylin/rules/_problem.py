@@ -157,7 +157,7 @@ def _check_data(name: str, data: Any, params: Any, model: Model, task_axes: int)
         needed = rows[: task_axes + 1] + ((outputs,) if outputs > 1 else ())
         if rows != needed:
             raise ValueError(
-                f"y must have the shape of the model's outputs, {needed[task_axes:]} a task, "
-                f"(points,) for one output and (points, outputs) for several; "
-                f"got {rows[task_axes:]}"
+                f"y of {name} must have the shape of the model's outputs, {needed[task_axes:]} a "
+                "task, (points,) for one output and (points, outputs) for several; got "
+                f"{rows[task_axes:]}"
             )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from toylin._internal import checks
 from toylin.sweeps._problem import OWNERS, Problem, fields_of, put
 from toylin.sweeps._program import Result
 from toylin.training._optimizer import Optimizer
@@ -149,13 +150,35 @@ def _field(name: str, values: Any, known: Mapping[str, Mapping[str, bool]]) -> F
     # A million numbers are kept as an array alone: as objects they take four times the memory.
     plain = isinstance(values, np.ndarray) and values.dtype.kind in "iuf" and values.size
     listed = values if plain else _values(name, values)
-    try:
-        array = np.asarray(listed, dtype=float)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"over[{name!r}] must hold numbers, or arrays of one shape, got {listed!r}"
-        ) from None
+    array = rectangle(f"over[{name!r}]", listed)
     return Field(owners[0], field, field, array if plain else tuple(listed), array)
+
+
+def rectangle(name: str, values: Any) -> np.ndarray:
+    """Numbers, or arrays of them of one shape, as one array.
+
+    Raises:
+        ValueError: an entry that is no number, which it names; arrays of several shapes.
+    """
+    for entry in _entries(values):
+        if isinstance(entry, bool) or not isinstance(entry, int | float):
+            checks.concrete(name, str(entry) if entry is None else entry)
+    try:
+        return np.asarray(values, dtype=float)
+    except ValueError:
+        shapes = {str(checks.shape_of(name, v)) for v in values}
+        raise ValueError(
+            f"{name} must hold numbers, or arrays of one shape, got {' and '.join(sorted(shapes))}"
+        ) from None
+
+
+def _entries(values: Any) -> Iterator[Any]:
+    """What lists hold, and the lists in them."""
+    for value in values if isinstance(values, list | tuple) else [values]:
+        if isinstance(value, list | tuple):
+            yield from _entries(value)
+        else:
+            yield value
 
 
 def _check_name(name: Any) -> None:

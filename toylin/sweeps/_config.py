@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from toylin._internal import checks
 from toylin.models import DeepLinear
+from toylin.rules import RULES
+from toylin.sweeps._axes import rectangle
 from toylin.sweeps._problem import NamedRule, fields_of
 from toylin.tasks import BinaryClassification, LinearRegression
 from toylin.training._optimizer import Optimizer
@@ -28,10 +32,29 @@ RUN = (
 )
 
 
-def parse_value(text: Any) -> Any:
-    """A number, true, false, "population" (None), widths such as 20-20-1, or a word."""
-    if not isinstance(text, str):
-        return text
+_LARGEST = 2**63 - 1  # of integers, in arrays as in TOML
+_MOST = 10**7  # values of an axis that are worth their memory
+
+
+def parse_value(name: str, text: Any) -> Any:
+    """A number, true, false, "population" (None), widths such as 20-20-1, or a word; lists of them.
+
+    Raises:
+        ValueError: an entry that is nothing of these, such as a date; it names the setting.
+    """
+    if isinstance(text, list):
+        return [parse_value(name, v) for v in text]
+    value = _parse_word(text) if isinstance(text, str) else text
+    if not isinstance(value, bool | int | float | str | tuple | None):
+        shown = str(value) if isinstance(value, datetime.date | datetime.time) else repr(value)
+        raise ValueError(f"{name} must hold numbers, true, false or words, got {shown}")
+    for number in value if isinstance(value, tuple) else (value,):
+        if isinstance(number, int) and abs(number) > _LARGEST:
+            raise ValueError(f"{name} must hold integers below 2**63, got {number}")
+    return value
+
+
+def _parse_word(text: str) -> Any:
     words = {"population": None, "true": True, "false": False}
     if text.lower() in words:
         return words[text.lower()]
@@ -41,35 +64,34 @@ def parse_value(text: Any) -> Any:
         except ValueError:
             continue
     parts = text.split("-")
-    if len(parts) > 1 and all(p.isdigit() for p in parts):
+    if len(parts) > 1 and all(p.isdecimal() for p in parts):
         return tuple(int(p) for p in parts)
     return text
 
 
-def parse_values(text: Any) -> Any:
+def parse_values(name: str, text: Any) -> Any:
     """Values of an axis: a list; "a,b,c"; or "start:stop:count", evenly spaced (":log": by ratio).
 
     Raises:
-        ValueError: a range that is none.
+        ValueError: a range that is none, or an entry that is no value.
     """
-    if isinstance(text, list):
-        return [parse_value(v) for v in text]
     if isinstance(text, Mapping):
-        return {name: parse_values(values) for name, values in text.items()}
+        return {field: parse_values(f"{name}.{field}", values) for field, values in text.items()}
     if not isinstance(text, str):
-        return [text]
+        return parse_value(name, text if isinstance(text, list) else [text])
     if ":" not in text:
-        return [parse_value(v.strip()) for v in text.split(",")]
+        return [parse_value(name, v.strip()) for v in text.split(",")]
     try:
         low, high, count, *how = text.split(":")
         if how not in ([], ["log"]):
             raise ValueError(how)
         space = np.geomspace if how else np.linspace
+        checks.integer("count", int(count), minimum=1, maximum=_MOST)
         return space(float(low), float(high), int(count))
     except ValueError:
         raise ValueError(
-            "an axis must be values 'a,b,c' or a range 'start:stop:count' or "
-            f"'start:stop:count:log', got {text!r}"
+            f"{name} must be values 'a,b,c' or a range 'start:stop:count' or "
+            f"'start:stop:count:log' of up to {_MOST} values, got {text!r}"
         ) from None
 
 
@@ -117,12 +139,14 @@ def put_setting(tables: dict[str, Any], name: str, value: str) -> None:
 
 def _known(tables: Mapping[str, Any]) -> dict[str, list[str]]:
     """For each table the entries that it takes, by its kind."""
-    kinds = {name: _table(tables, name).get("kind") for name in ("tasks", "rule")}
+    tasks = _table(tables, "tasks").get("kind", "LinearRegression")
+    rule = _table(tables, "rule").get("kind", "maml")
+    checks.choice("kind in [tasks]", tasks, TASKS)
+    checks.choice("kind in [rule]", rule, RULES)
     optimizer = Optimizer(_table(tables, "optimizer").get("name", "adam"))
-    tasks = TASKS.get(kinds["tasks"] or "LinearRegression", LinearRegression)
     return {
-        "tasks": ["kind", *fields_of(tasks())],
-        "rule": ["kind", *list(fields_of(NamedRule(kinds["rule"] or "maml")))[1:]],
+        "tasks": ["kind", *fields_of(TASKS[tasks]())],
+        "rule": ["kind", *list(fields_of(NamedRule(rule)))[1:]],
         "model": [*fields_of(DeepLinear())],
         "optimizer": [*fields_of(optimizer)],
     }
@@ -147,33 +171,31 @@ def arguments(found: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(
             f"config must hold {', '.join((*names, *RUN))}, got {', '.join(map(repr, unknown))}"
         )
-    answer: dict[str, Any] = {k: parse_value(v) for k, v in found.items() if k in RUN}
+    answer: dict[str, Any] = {k: parse_value(k, v) for k, v in found.items() if k in RUN}
     tables = {name: _table(found, name) for name in names}
-    kind = tables["tasks"].get("kind", "LinearRegression")
-    if kind not in TASKS:
-        raise ValueError(f"kind in [tasks] must be {' or '.join(TASKS)}, got {kind!r}")
     for name, known in _known(found).items():
         for entry in tables[name]:
             if entry not in known:
                 raise ValueError(f"[{name}] must hold {', '.join(known)}, got {entry!r}")
     tasks, rule, model, optimizer = (
-        {k: _setting(v) for k, v in tables[name].items() if k != "kind"} for name in names[:-1]
+        {k: _setting(f"{k} in [{name}]", v) for k, v in tables[name].items() if k != "kind"}
+        for name in names[:-1]
     )
     own = {k: rule.pop(k) for k in ("step_size", "steps") if k in rule}
     name = tables["rule"].get("kind", "maml")
-    answer["tasks"] = TASKS[kind](**tasks)
+    answer["tasks"] = TASKS[tables["tasks"].get("kind", "LinearRegression")](**tasks)
     answer["rule"] = NamedRule(name, **own, items=tuple(rule.items()))
     answer["model"] = DeepLinear(**model)
     main = {k: optimizer.pop(k) for k in ("name", "learning_rate") if k in optimizer}
     answer["optimizer"] = Optimizer(**main, options=optimizer)
-    answer["over"] = {axis: parse_values(values) for axis, values in tables["over"].items()}
+    answer["over"] = {axis: parse_values(axis, values) for axis, values in tables["over"].items()}
     return answer
 
 
-def _setting(value: Any) -> Any:
+def _setting(name: str, value: Any) -> Any:
     """A value for a constructor: lists of integers are sizes, other lists are arrays."""
-    value = parse_value(value)
+    value = parse_value(name, value)
     if not isinstance(value, list):
         return value
     sizes = value and all(isinstance(v, int) and not isinstance(v, bool) for v in value)
-    return tuple(value) if sizes else np.asarray(value, float)
+    return tuple(value) if sizes else rectangle(name, value)

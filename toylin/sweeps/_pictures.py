@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray
 
+from toylin._internal import checks
 from toylin._internal.shapes import Float
 
 _FEW = 7  # curves in one picture
@@ -67,19 +68,18 @@ class SweepPictures:
         """
         from toylin import plotting
 
-        over = self.dims(over)[0] if over is not None else self.dims()[-1]
+        over = over if over is not None else self.dims()[-1]
+        losses = self.training_loss(over)
         with plotting.drawing(ax) as axes:
-            draw_training(axes, self._runs, over, self.training_loss(over))
+            draw_training(axes, self._runs, over, losses)
         return axes
 
     def dims(self, x: str | None = None, y: str | None = None) -> tuple[str, ...]:
         """The axes across and up, or across alone where only one is swept."""
-        dims = [d for d in self._runs.final_loss.dims if d != "seed"]
-        if not dims:
-            raise ValueError("runs must be over at least one axis, got none but seeds")
+        dims = self._swept
         for name, asked in (("x", x), ("y", y)):
-            if asked is not None and asked not in dims:
-                raise ValueError(f"{name} must be one of {', '.join(dims)}, got {asked!r}")
+            if asked is not None:
+                checks.choice(name, asked, dims)
         size = self._runs.sizes
         numbers = [d for d in dims if self._runs[d].dtype.kind in "fiu"]
         longest = sorted(numbers, key=lambda d: (d != "step_size", -size[d]))
@@ -88,8 +88,18 @@ class SweepPictures:
         y = y or next(iter(rest), None)
         return (x,) if y is None or y == x else (x, y)
 
+    @property
+    def _swept(self) -> list[str]:
+        dims = [d for d in self._runs.final_loss.dims if d != "seed"]
+        if not dims:
+            raise ValueError("runs must be over at least one axis, got none but seeds")
+        return dims
+
     def final_loss(self, x: str, y: str | None = None) -> Float[np.ndarray, ...]:
         """Shape (y, x), the median over the rest; or (rest, x). Infinite where a run diverged."""
+        checks.choice("x", x, self._swept)
+        if y is not None:
+            checks.choice("y", y, [d for d in self._swept if d != x])
         done = self._done()
         final = self._runs.final_loss.where(~self._runs.diverged, np.inf).where(done)
         if y is None:
@@ -105,6 +115,7 @@ class SweepPictures:
 
     def training_loss(self, over: str) -> Float[np.ndarray, "settings runs records"]:
         """The loss along meta-training for each setting of ``over``."""
+        checks.choice("over", over, self._swept)
         loss = self._runs.loss.where(self._done()).transpose(over, ..., "iteration").values
         return loss.reshape(loss.shape[0], -1, loss.shape[-1])
 

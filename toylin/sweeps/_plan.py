@@ -12,14 +12,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from toylin._internal import checks
-from toylin._internal.dtypes import float_dtype
+from toylin._internal.pytree import recheck
 from toylin._internal.traced_cost import Cost, cost
 from toylin.sweeps._axes import Dimension, Field, parse, telling
 from toylin.sweeps._chunks import Chunk
 from toylin.sweeps._describe import describe
 from toylin.sweeps._problem import OWNERS, Problem, put, put_leaf
 from toylin.sweeps._program import Inputs, Recipe, start, train
+from toylin.sweeps._recipe import check_recipe, check_seeds
 from toylin.sweeps._shots import ShotsTable, shots_table
 from toylin.tasks import LinearRegression
 from toylin.training._losses import is_noiseless
@@ -60,9 +60,13 @@ class Plan:
 
     @cached_property
     def _fields(self) -> list[tuple[int, Field]]:
-        """Every field with its dimension; whole parts first, so that fields go into the right."""
+        """Every field with its dimension, in the order in which they are put into a problem.
+
+        Whole parts first, so that fields go into the right; batched numbers last, since no
+        constructor may see them.
+        """
         fields = [(d, f) for d, dim in enumerate(self.dims) for f in dim.fields]
-        return sorted(fields, key=lambda entry: entry[1].name != "")
+        return sorted(fields, key=lambda entry: (entry[1].name != "", entry[1].array is not None))
 
     def _swept(self, owner: str, name: str) -> bool:
         return any((f.owner, f.name) == (owner, name) for _, f in self._fields)
@@ -233,61 +237,27 @@ def make_plan(
     over: Mapping[str, Any], base: Problem, seeds: Any, recipe: Mapping[str, Any]
 ) -> Plan:
     """Check all that a sweep is made of; ``recipe`` holds the arguments of ``sweep``."""
-    checked = _check_recipe(**recipe)
-    plan = Plan(base, parse(over, base), _seeds(seeds), seeds is not None, checked)
+    checked = check_recipe(**recipe)
+    plan = Plan(base, parse(over, base), check_seeds(seeds), seeds is not None, checked)
     _check_values(plan)
     return plan
-
-
-def _check_recipe(
-    *,
-    loss: str,
-    num_steps: int,
-    record_every: int | None,
-    eval_tasks: int,
-    learn_rule: bool,
-    tolerance: float,
-    dtype: Any,
-) -> Recipe:
-    checks.integer("num_steps", num_steps, minimum=1)
-    checks.integer("eval_tasks", eval_tasks, minimum=1)
-    checks.scalar("tolerance", tolerance, minimum=0.0)
-    checks.flag("learn_rule", learn_rule)
-    if record_every is None:
-        records = next(k for k in range(min(100, num_steps), 0, -1) if not num_steps % k)
-        record_every = num_steps // records
-    checks.integer("record_every", record_every, minimum=1)
-    if num_steps % record_every:
-        raise ValueError(f"record_every must divide num_steps={num_steps}, got {record_every}")
-    checks.choice("loss", loss, ("exact", "sampled"))
-    numbers = (num_steps, record_every, loss, eval_tasks, learn_rule)
-    return Recipe(*numbers, float(tolerance), float_dtype(dtype).name)
-
-
-def _seeds(seeds: Any) -> np.ndarray:
-    if seeds is None:
-        return np.array([0])
-    if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
-        checks.integer("seeds", seeds, minimum=1)
-        return np.arange(seeds)
-    array = checks.numbers("seeds", list(seeds) if np.iterable(seeds) else seeds)
-    if array.ndim != 1 or not array.size or array.dtype.kind not in "iu" or array.min() < 0:
-        raise ValueError(
-            f"seeds must be a number of seeds or a list of integers from 0 up, got {seeds!r}"
-        )
-    if array.max() >= 2**31:
-        raise ValueError(f"seeds must be below 2**31, got {array.max()}")
-    return array
 
 
 def _check_values(plan: Plan) -> None:
     """Every value of every axis passes the checks of the part that it goes into."""
     origin = (0,) * len(plan.shape)
-    plan.at(origin)
+    _recheck(plan.at(origin))
     for number, dim in enumerate(plan.dims):
         for index in telling(dim):
-            plan.at((*origin[:number], index, *origin[number + 1 :]))
+            _recheck(plan.at((*origin[:number], index, *origin[number + 1 :])))
     if plan.recipe.loss == "exact":
         for where in plan.structures:
             if not plan.at(where).linear:
                 raise ValueError("loss='exact' serves the deep linear model; use loss='sampled'")
+
+
+def _recheck(problem: Problem) -> None:
+    """The parts of a problem may have been changed past their constructors."""
+    for owner in OWNERS:
+        recheck(owner, getattr(problem, owner))
+    recheck("rule", getattr(problem.rule, "rule", None))

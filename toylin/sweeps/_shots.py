@@ -10,12 +10,11 @@ import numpy as np
 from toylin._internal.shapes import Array, Float
 from toylin.quadrature import gauss_gamma, gauss_normal, nodes_for_degree
 from toylin.tasks import (
-    MAX_NODES,
     Batch,
     LinearRegression,
-    count_nodes,
     estimate_and_posterior,
     loss_degrees,
+    too_many_nodes,
 )
 
 
@@ -31,14 +30,14 @@ def shots_table(shots: tuple[int | None, ...], depth: int, steps: int) -> ShotsT
     """Nodes that are exact for every one of ``shots``; the population has S = x_cov throughout.
 
     Raises:
-        ValueError: more than ``MAX_NODES`` nodes would be needed.
+        ValueError: more nodes would be needed than an exact expectation may have.
     """
     finite = [k for k in shots if k is not None]
-    nodes = count_nodes(LinearRegression(shots=finite[0] if finite else None), depth, steps)
-    if nodes > MAX_NODES:
+    tasks = LinearRegression(shots=finite[0] if finite else None)
+    if wanted := too_many_nodes(tasks, depth, steps):
         raise ValueError(
-            f"an exact expectation at depth={depth}, steps={steps} needs {nodes:.3g} "
-            f"nodes, more than MAX_NODES = {MAX_NODES}; use loss='sampled'"
+            f"an exact expectation at depth={depth}, steps={steps} needs {wanted}; use "
+            "loss='sampled'"
         )
     num = nodes_for_degree(loss_degrees(depth, steps)[1]) if finite else 1
     points, weights = [], []

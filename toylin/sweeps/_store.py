@@ -170,7 +170,9 @@ class Store:
                 reason += "; finished chunks are safe: make room and run the same command again"
             elif error.errno in _FORBIDDEN:
                 reason += "; choose a folder that can be written"
-            elif isinstance(error, FileNotFoundError):
+            elif error.errno in (errno.EEXIST, errno.ENOTDIR):
+                reason = "a file stands where a folder must be"
+            elif isinstance(error, FileNotFoundError) and hasattr(self, "_lock"):
                 reason = (
                     "it was moved or removed while it was written; finished chunks are where it is "
                     "now: name it there, and run the same command again"

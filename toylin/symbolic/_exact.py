@@ -21,6 +21,7 @@ from sympy import QQ, ZZ, Rational, ring
 
 from toylin._internal import checks
 from toylin._internal.errors import NoClosedFormError
+from toylin._internal.pytree import recheck
 from toylin.rules import MAML
 from toylin.tasks import LinearRegression, check_one_output
 
@@ -271,8 +272,14 @@ def outer_grad(weights: Sequence[Any], tasks: LinearRegression, rule: MAML) -> t
 def _check(weights: Sequence[Any], tasks: LinearRegression, rule: MAML) -> None:
     if not (isinstance(weights, Sequence) or np.ndim(weights) == 1) or len(weights) == 0:
         raise ValueError(f"weights must be a sequence of numbers (w_1, ..., w_L), got {weights!r}")
+    for weight in weights:
+        if checks.shape_of("weights", weight) not in ((), (1, 1)):
+            raise ValueError(
+                f"weights must be numbers, or layers of shape (1, 1), got {weight!r} among them"
+            )
     check_one_output(tasks)
     checks.instance("rule", rule, MAML)
+    recheck("rule", rule)
     if tasks.dim != 1:
         raise NoClosedFormError(
             f"exact arithmetic serves dim=1, not dim={tasks.dim}; use closed_form.outer_loss"

@@ -28,6 +28,7 @@ from toylin.tasks._nodes import (
     estimate_and_posterior,
     loss_degrees,
     quadrature_batch,
+    too_many_nodes,
 )
 from toylin.tasks._regression_data import RegressionMoments, RegressionPoints
 
@@ -65,5 +66,6 @@ __all__ = [
     "quadrature_batch",
     "sample_as",
     "semidefinite_root",
+    "too_many_nodes",
     "weighted_mean",
 ]

@@ -74,6 +74,7 @@ class Minibatches:
 
     def check_axes(self, task_axes: int) -> None:
         """Raise a ValueError unless there are that many axes of tasks, and one of steps."""
+        checks.integer("task_axes", task_axes, minimum=0)
         if hasattr(self.parts, "check_axes"):
             self.parts.check_axes(task_axes + 1)
 

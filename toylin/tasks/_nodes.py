@@ -25,6 +25,7 @@ from toylin.tasks._linear_regression import LinearRegression
 from toylin.tasks._regression_data import RegressionMoments
 
 MAX_NODES = 1_000_000
+_MAX_IN_ONE = 5_000  # of a rule in one number, which takes their cube in time: ten seconds
 _MANY = 10**12
 
 
@@ -50,6 +51,18 @@ def count_nodes(tasks: LinearRegression, depth: int, steps: int) -> int:
     in_theta, in_s = (nodes_for_degree(degree) for degree in loss_degrees(depth, steps))
     # More numbers in theta than 64 are as far beyond ``MAX_NODES``.
     return in_theta ** min(tasks.dim * tasks.outputs, 64) * (1 if tasks.shots is None else in_s)
+
+
+def too_many_nodes(tasks: LinearRegression, depth: int, steps: int) -> str:
+    """What is too much for an exact expectation, in words; nothing where there are nodes."""
+    nodes = count_nodes(tasks, depth, steps)
+    if nodes > MAX_NODES:
+        return f"{min(nodes, 10**300):.3g} nodes, more than MAX_NODES = {MAX_NODES}"
+    used = loss_degrees(depth, steps)[: 1 if tasks.shots is None else 2]
+    longest = max(nodes_for_degree(degree) for degree in used)
+    if longest > _MAX_IN_ONE:
+        return f"{longest} nodes in one number, more than {_MAX_IN_ONE}"
+    return ""
 
 
 def quadrature_batch(
@@ -81,7 +94,7 @@ def quadrature_batch(
     Raises:
         NoClosedFormError: K shots in several dimensions or of several outputs, or tasks that are no
             linear regression.
-        ValueError: more than ``MAX_NODES`` nodes would be needed.
+        ValueError: more than ``MAX_NODES`` nodes would be needed, or 5,000 in one number.
 
     >>> nodes = quadrature_batch(LinearRegression(), depth=2, steps=1)
     >>> [f"{theta:.3f}" for theta in nodes.truth[:, 0]]
@@ -109,13 +122,11 @@ def check_nodes(tasks: LinearRegression | BinaryClassification, depth: int, step
             f"dim={tasks.dim} and outputs={tasks.outputs} with depth={depth} and steps={steps}; "
             "sample tasks instead: autodiff.outer_loss(params, tasks.sample(key, num_tasks), rule)"
         )
-    nodes = count_nodes(tasks, depth, steps)
-    if nodes > MAX_NODES:
+    if wanted := too_many_nodes(tasks, depth, steps):
         raise ValueError(
             f"an exact expectation at dim={tasks.dim}, outputs={tasks.outputs}, depth={depth}, "
-            f"steps={steps} needs {min(nodes, 10**300):.3g} nodes, more than MAX_NODES = "
-            f"{MAX_NODES}; sample tasks instead: autodiff.outer_loss(params, tasks.sample(key, "
-            "num_tasks), rule)"
+            f"steps={steps} needs {wanted}; sample tasks instead: "
+            "autodiff.outer_loss(params, tasks.sample(key, num_tasks), rule)"
         )
 
 

@@ -27,8 +27,9 @@ def regression_points(
         ValueError: an argument of the wrong kind or size.
     """
     checks.integer("outputs", outputs, minimum=1)
-    y = arrays((points, outputs) if outputs > 1 else (points,), check_size(size))
-    return st.builds(RegressionPoints, _inputs(points, dim, size), y.map(jnp.asarray))
+    x = _inputs(points, dim, size)
+    y = arrays((points, outputs) if outputs > 1 else (points,), size).map(jnp.asarray)
+    return st.builds(RegressionPoints, x, y)
 
 
 def binary_points(points: int = 4, dim: int = 1, size: float = 2.0) -> SearchStrategy[BinaryPoints]:

@@ -123,6 +123,8 @@ class SampledLoss:
     def for_training(self, params: Any, noiseless: bool | None = None) -> ScoredOnce:
         """The same in law, for a loop that scores every draw once, at models like ``params``."""
         check_problem(params, self.tasks, self.rule, self.model)
+        if noiseless is not None:
+            checks.flag("noiseless", noiseless)
         quiet = is_noiseless(self.tasks) if noiseless is None else noiseless
         return ScoredOnce(self, float_type(params).name, quiet)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import jax
 
@@ -17,6 +17,11 @@ def check_optimizer(optimizer: Any, name: str = "optimizer") -> None:
     """Raise a ValueError unless this is an optax optimizer."""
     if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
         raise ValueError(f"{name} must be an optax.GradientTransformation, got {optimizer!r}")
+
+
+def _kinds(parameter: inspect.Parameter) -> tuple[Any, ...]:
+    """The types that a parameter may be of."""
+    return (parameter.annotation, *get_args(parameter.annotation), type(parameter.default))
 
 
 @pytree_dataclass
@@ -49,8 +54,12 @@ class Optimizer:
             checks.scalar(f"option {option} of optimizer {self.name!r}", value)
 
     def known_options(self) -> dict[str, bool]:
-        """The numbers that this optimizer takes besides its learning rate; none is structure."""
-        return dict.fromkeys(list(inspect.signature(self._factory()).parameters)[1:], False)
+        """The numbers that this optimizer takes besides its learning rate; none is structure.
+
+        Flags, types and masks of optax's are none: a program cannot vary them from run to run.
+        """
+        parameters = list(inspect.signature(self._factory()).parameters.values())[1:]
+        return {p.name: False for p in parameters if float in _kinds(p)}
 
     def _factory(self) -> Any:
         import optax

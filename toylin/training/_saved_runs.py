@@ -91,7 +91,8 @@ def save_run(
     checks.instance("results", results, Mapping)
     for name, value in results.items():
         checks.scalar(f"results[{name!r}]", value)
-    arrays: dict[str, np.ndarray] = {"loss": np.atleast_1d(checks.numbers("loss", loss))}
+    checks.array("loss", loss, axes=1, finite=False)  # of a run that diverged, not all are finite
+    arrays: dict[str, np.ndarray] = {"loss": np.asarray(checks.numbers("loss", loss))}
     arrays["iteration"] = _iterations(iteration, arrays["loss"].shape[-1])
     about = {
         "params": _write("params", params, arrays),
