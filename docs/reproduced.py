@@ -22,8 +22,8 @@ What papers on meta-learning and on deep linear models claim, computed by a few 
 page a paper: the claim, the equation, the lines, a picture, and assertions: where one fails, this
 site is not built. The table was written by what ran when it was: nothing in its column *toylin* was
 typed. What is *derived* follows from the paper's setting by the equations on the page, and is no
-number that the paper prints. *Exact* is to rounding. Seconds are CPU seconds of a page, all in. What
-is sampled is sampled more where the site is built with `TOYLIN_TESTS=thorough` set: minutes a page."""
+number that the paper prints. *Exact* is to rounding. Seconds are CPU seconds of a page.
+With `TOYLIN_TESTS=thorough` set the site samples more, minutes a page."""
 
 # Of what is run, what is run after it, and the cache, to what the latter printed.
 Execute = Callable[[list[Path], dict[Path, str], Path], dict[Path, str]]

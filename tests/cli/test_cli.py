@@ -87,6 +87,17 @@ def test_an_unwritable_folder_is_refused_before_any_work(monkeypatch, capsys, tm
     assert occupied.read_text() == "mine"
 
 
+@pytest.mark.parametrize("command", ["teaser", "figure basins", "train", "explore", "runs"])
+def test_an_empty_path_is_not_the_current_folder(monkeypatch, capsys, tmp_path, command):
+    """As an unset variable of a shell gives it."""
+    monkeypatch.chdir(tmp_path)
+    flag = [] if command == "runs" else ["--out"]
+    code, _, err = run_command(monkeypatch, capsys, *command.split(), *flag, "")
+    assert code == 2
+    assert "must be a path, got ''" in err
+    assert not list(tmp_path.iterdir())
+
+
 def test_help_names_every_command():
     result = CliRunner().invoke(cli, ["--help"])
     assert result.exit_code == 0

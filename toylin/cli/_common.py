@@ -51,8 +51,18 @@ class _Finite(click.ParamType):
         return number
 
 
+class _Path(click.Path):
+    """A path that is not empty, as an unset variable of a shell is: that is the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("must be a path, got ''", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 FINITE = _Finite()
 SHOTS = _Shots()
+PATH = _Path(path_type=Path)
 SEED = click.IntRange(0, 2**63 - 1)
 COUNT = click.IntRange(1, 2**31 - 1)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from toylin.cli._common import report
+from toylin.cli._common import PATH, report
 
 
 @click.command(name="explore")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=Path("explorer.html"),
     show_default=True,
     help="File to write; its folder is made if it is missing.",

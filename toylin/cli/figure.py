@@ -10,7 +10,7 @@ from threading import Lock
 import click
 
 from toylin._internal.compiling import compile_quickly
-from toylin.cli._common import report, use_float64
+from toylin.cli._common import PATH, report, use_float64
 from toylin.figures import BUDGETS, FIGURES, ON_IMAGES, plan
 
 _AT_ONCE = 2
@@ -50,7 +50,7 @@ def draw(names: Sequence[str], out: Path, root: Path | None = None, budget: str 
 
 out_option = click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=Path("drawn"),
     show_default=True,
     help="Folder to write into; made if it is missing.",
@@ -59,9 +59,7 @@ out_option = click.option(
 
 @click.command(name="figure")
 @click.argument("names", nargs=-1, required=True, type=click.Choice(sorted(FIGURES)))
-@click.option(
-    "--root", type=click.Path(path_type=Path), help="omniglot, convolutional: Omniglot's folder."
-)
+@click.option("--root", type=PATH, help="omniglot, convolutional: Omniglot's folder.")
 @click.option(
     "--budget",
     type=click.Choice(BUDGETS),

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import numpy as np
 
-from toylin.cli._common import report
+from toylin.cli._common import PATH, report
 from toylin.cli._group import Group
 
 
@@ -19,13 +19,13 @@ def command() -> None:
 
 
 @command.command(name="sweep")
-@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("store", type=PATH)
 @click.option("--x", "across", help="Axis across; step_size, or the longest.")
 @click.option("--y", "up", help="Axis up, and of the curves; depth, or the next longest.")
 @click.option("--name", default="sweep", show_default=True, help="Name of the figure.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=Path("drawn"),
     show_default=True,
     help="Folder to write into; made if it is missing.",

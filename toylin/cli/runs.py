@@ -8,7 +8,7 @@ from typing import Any
 import click
 import numpy as np
 
-from toylin.cli._common import report, use_float64
+from toylin.cli._common import PATH, report, use_float64
 from toylin.cli._training_tasks import toy_tasks
 from toylin.limits import levels_reached, reference_losses
 from toylin.rules import MAML
@@ -24,11 +24,11 @@ _WITHOUT_RULE = ("no adaptation", "Bayes")  # levels that no rule of adaptation 
 
 
 @click.command(name="runs")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH)
 @click.option(
     "--plot",
     "picture",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Draw their losses together, into this file: .png, .svg or .pdf.",
 )
 def command(folder: Path, picture: Path | None) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from toylin.cli._common import report, use_float64
+from toylin.cli._common import PATH, report, use_float64
 from toylin.cli._readable_stderr import say_instead
 
 
@@ -17,7 +17,7 @@ from toylin.cli._readable_stderr import say_instead
 @click.argument("config", metavar="CONFIG|depth", required=False)
 @click.option("--over", "axes", multiple=True, metavar="FIELD=VALUES", help="An axis (repeat).")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting (repeat).")
-@click.option("--store", type=click.Path(path_type=Path), help="Folder of the results (Zarr).")
+@click.option("--store", type=PATH, help="Folder of the results (Zarr).")
 @click.option("--memory", default="2GiB", show_default=True, help="What a chunk of runs may need.")
 @click.option("--dry-run", is_flag=True, help="Say what it would take, and run nothing.")
 @click.option(
@@ -36,7 +36,7 @@ from toylin.cli._readable_stderr import say_instead
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=Path("drawn"),
     show_default=True,
     help="Folder of the figure that `toylin sweep depth` draws.",

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from toylin._internal.compiling import keep_programs
-from toylin.cli._common import COUNT, FINITE, SEED, finite, report, use_float64
+from toylin.cli._common import COUNT, FINITE, PATH, SEED, finite, report, use_float64
 from toylin.cli._training_tasks import COLLECTIONS, complete, task_options, training_of
 from toylin.limits import Evaluation, evaluate
 from toylin.models import Params
@@ -71,7 +71,7 @@ def _option(name: str, default: Any, text: str, **more: Any) -> Any:
     type=click.IntRange(2, 2**31 - 1),
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and all else aside.")
-@_option("--out", "runs/run.npz", "File to write.", type=click.Path(path_type=Path))
+@_option("--out", "runs/run.npz", "File to write.", type=PATH)
 @click.pass_context
 def command(ctx: click.Context, out: Path, as_json: bool, **settings: Any) -> None:
     """Meta-train a model and its rule on sampled tasks, and save the run.
