@@ -17,8 +17,10 @@ import toylin as tl
 from toylin._internal.compiling import compile_quickly
 
 sys.path.insert(0, str(Path(__file__).parent))
+import executed
 import formulas
 import generate
+import reproduced
 
 compile_quickly()  # here, and in the notebooks' processes
 
@@ -43,7 +45,8 @@ myst_heading_anchors = 3
 
 nb_execution_mode = "cache"
 nb_execution_raise_on_error = True
-nb_execution_cache_path = str(Path(__file__).parent / ".jupyter_cache")
+DOCS = Path(__file__).parent
+nb_execution_cache_path = str(DOCS / ".jupyter_cache")
 nb_code_prompt_show = "Solution"  # what is folded in the notebooks
 nb_code_prompt_hide = "Fold the solution"
 
@@ -103,8 +106,10 @@ def by_public_name(
 
 
 def setup(app: Sphinx) -> None:
-    """Generate pages before the sources are read."""
-    generate.everything(Path(__file__).parent, tl)
+    """Generate pages, and run those with code, before the sources are read."""
+    generate.everything(DOCS, tl)
+    notebooks = sorted((DOCS / "tutorials").glob("*.ipynb"))
+    reproduced.write(Path(nb_execution_cache_path), notebooks, executed.execute)
     app.connect("autodoc-process-docstring", escape, priority=400)
     app.connect("autodoc-process-signature", signature)
     app.connect("autodoc-skip-member", skip)

@@ -12,9 +12,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import executed
-import reproduced
-
 DERIVED = (
     (1, 1, None, "One layer, the population"),
     (1, 1, "K", "One layer, K shots"),
@@ -33,8 +30,6 @@ def everything(docs: Path, tl: ModuleType) -> None:
     derivations(docs / "mathematics" / "derivations.md", tl)
     closed_forms(docs / "closed-forms.md", tl)
     explorer(docs / "_static" / "explorer.html")
-    notebooks = sorted((docs / "tutorials").glob("*.ipynb"))
-    reproduced.write(docs / ".jupyter_cache", notebooks, executed.execute)
 
 
 def write(path: Path, text: str) -> None:
