@@ -37,6 +37,8 @@ def test_bad_arguments_are_named(name, tmp_path, monkeypatch):
     assert not wrong, "\n".join(map(str, wrong))
 
 
+# The table makes each argument by itself: what is explained is then of another figure.
+@pytest.mark.filterwarnings("ignore:Adding colorbar to a different Figure")
 def test_the_table_has_good_values(tmp_path, monkeypatch):
     """What is called good is: otherwise nothing is attacked but the table."""
     monkeypatch.chdir(tmp_path)
