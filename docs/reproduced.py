@@ -1,4 +1,4 @@
-"""The pages of published results: their code, what it finds, and the table of all of them."""
+"""The pages of published results: what their code finds, and the table of all of them."""
 
 from __future__ import annotations
 
@@ -51,22 +51,6 @@ def authors(page: Path) -> str:
     assert found, page
     first, *others = re.split(", | and ", found[1])
     return f"{first} et al. {found[2]}" if len(others) > 1 else f"{found[1]} {found[2]}"
-
-
-def code(page: Path) -> str:
-    """The cells of a page, as one program."""
-    cells = r"^```\{code-cell\} python\n(?::tags: [^\n]*\n)?(.*?)^```$"
-    return "\n".join(re.findall(cells, page.read_text(), flags=re.MULTILINE | re.DOTALL))
-
-
-def run(source: str, name: str) -> list[Result]:
-    """Run a program; the rows of the table that it leaves in ``reproduced``."""
-    import matplotlib.pyplot as plt
-
-    namespace: dict = {"__name__": name}
-    exec(compile(source, name, "exec", dont_inherit=True), namespace)
-    plt.close("all")
-    return [Result(*row) for row in namespace["reproduced"]]
 
 
 def table(every: list[tuple[list[Result], float]]) -> str:

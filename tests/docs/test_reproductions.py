@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,22 @@ BROKEN = [
 ]
 
 
+def code(page: Path) -> str:
+    """The cells of a page, as one program."""
+    cells = r"^```\{code-cell\} python\n(?::tags: [^\n]*\n)?(.*?)^```$"
+    return "\n".join(re.findall(cells, page.read_text(), flags=re.MULTILINE | re.DOTALL))
+
+
+def run(source: str, name: str) -> list[reproduced.Result]:
+    """Run a program; the rows of the table that it leaves in ``reproduced``."""
+    import matplotlib.pyplot as plt
+
+    namespace: dict = {"__name__": name}
+    exec(compile(source, name, "exec", dont_inherit=True), namespace)
+    plt.close("all")
+    return [reproduced.Result(*row) for row in namespace["reproduced"]]
+
+
 @pytest.fixture(autouse=True)
 def _without_a_screen(monkeypatch):
     monkeypatch.setattr("matplotlib.pyplot.show", lambda: None)
@@ -78,9 +95,9 @@ QUICK = ("collins_landscape", "fallah")
 
 @pytest.mark.parametrize("name", PAGES if THOROUGH else QUICK)
 def test_page_reproduces_what_it_says(name):
-    source = reproduced.code(PAGES[name])
+    source = code(PAGES[name])
     assert "assert" in source
-    rows = reproduced.run(source, name)
+    rows = run(source, name)
     assert rows
     assert not any("nan" in row.found or "|" in "".join(row) for row in rows)
 
@@ -88,10 +105,10 @@ def test_page_reproduces_what_it_says(name):
 @pytest.mark.skipif(not THOROUGH, reason="runs the pages again: TOYLIN_TESTS=thorough")
 @pytest.mark.parametrize(("name", "right", "wrong"), BROKEN)
 def test_page_fails_when_its_claim_is_broken(name, right, wrong):
-    source = reproduced.code(PAGES[name])
+    source = code(PAGES[name])
     assert right in source
     with pytest.raises(AssertionError):
-        reproduced.run(source.replace(right, wrong), name)
+        run(source.replace(right, wrong), name)
 
 
 def test_every_page_is_shown_broken():
