@@ -19,6 +19,7 @@ from toylin.closed_form._inner import refuse_data
 from toylin.models import Params, is_scalar
 from toylin.rules import MAML, Reptile, Rule, check_linear, with_gradient
 from toylin.tasks import (
+    MAX_IN_ONE,
     MAX_NODES,
     Batch,
     BinaryClassification,
@@ -141,6 +142,8 @@ def _nodes(params: Params, tasks: LinearRegression, rule: Rule) -> Batch:
     return quadrature_batch(tasks, len(params), rule.steps, params[0].dtype)
 
 
+_NODES = f"up to {MAX_NODES} nodes, {MAX_IN_ONE} in one number"
+
 ROUTES = (
     Route(
         "quadratic form",
@@ -173,7 +176,7 @@ ROUTES = (
     Route(
         "scalar nodes",
         "LinearRegression; layers of one number each; any depth, steps, shots and noise; any "
-        f"linear rule; up to {MAX_NODES} nodes, 5000 in one number",
+        f"linear rule; {_NODES}",
         "rounding: the Gauss rule is exact for the polynomial that the loss is",
         lambda params, tasks, rule: is_scalar(params) and _has_nodes(params, tasks, rule),
         lambda params, tasks, rule, remat: _batch.outer_loss(
@@ -187,7 +190,7 @@ ROUTES = (
         "layered nodes",
         "LinearRegression; any depth and widths; the population in any dimension and of any number "
         "of outputs, K shots in one dimension and of one output; "
-        f"any number of steps of any linear rule; up to {MAX_NODES} nodes, 5000 in one number",
+        f"any number of steps of any linear rule; {_NODES}",
         "rounding: the Gauss rule is exact for the polynomial that the loss is",
         _has_nodes,
         lambda params, tasks, rule, remat: _batch.outer_loss(

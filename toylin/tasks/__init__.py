@@ -22,6 +22,7 @@ from toylin.tasks._linear_regression import (
 )
 from toylin.tasks._minibatches import FreshMinibatches, Minibatches
 from toylin.tasks._nodes import (
+    MAX_IN_ONE,
     MAX_NODES,
     check_nodes,
     count_nodes,
@@ -33,6 +34,7 @@ from toylin.tasks._nodes import (
 from toylin.tasks._regression_data import RegressionMoments, RegressionPoints
 
 __all__ = [
+    "MAX_IN_ONE",
     "MAX_NODES",
     "Batch",
     "BinaryClassification",

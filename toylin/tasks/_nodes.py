@@ -25,7 +25,7 @@ from toylin.tasks._linear_regression import LinearRegression
 from toylin.tasks._regression_data import RegressionMoments
 
 MAX_NODES = 1_000_000
-_MAX_IN_ONE = 5_000  # of a rule in one number, which takes their cube in time: ten seconds
+MAX_IN_ONE = 5_000  # of a rule in one number, which takes their cube in time: ten seconds
 _MANY = 10**12
 
 
@@ -60,8 +60,8 @@ def too_many_nodes(tasks: LinearRegression, depth: int, steps: int) -> str:
         return f"{min(nodes, 10**300):.3g} nodes, more than MAX_NODES = {MAX_NODES}"
     used = loss_degrees(depth, steps)[: 1 if tasks.shots is None else 2]
     longest = max(nodes_for_degree(degree) for degree in used)
-    if longest > _MAX_IN_ONE:
-        return f"{longest} nodes in one number, more than {_MAX_IN_ONE}"
+    if longest > MAX_IN_ONE:
+        return f"{longest} nodes in one number, more than {MAX_IN_ONE}"
     return ""
 
 
@@ -94,7 +94,7 @@ def quadrature_batch(
     Raises:
         NoClosedFormError: K shots in several dimensions or of several outputs, or tasks that are no
             linear regression.
-        ValueError: more than ``MAX_NODES`` nodes would be needed, or 5,000 in one number.
+        ValueError: more than ``MAX_NODES`` nodes would be needed, or ``MAX_IN_ONE`` in one number.
 
     >>> nodes = quadrature_batch(LinearRegression(), depth=2, steps=1)
     >>> [f"{theta:.3f}" for theta in nodes.truth[:, 0]]
