@@ -104,6 +104,15 @@ def test_added_layers_change_gradients_alone(model):
     assert abs(tl.autodiff.outer_loss(params, batch, rule, wrapped) - alone) > 1e-4
 
 
+@pytest.mark.parametrize(("dim", "outputs"), [(1, 1), (3, 1), (2, 5), (6, 4)])
+def test_hidden_layers_by_default_leave_the_capacity_of_one_layer(dim, outputs):
+    """A deep linear model computes any matrix that one layer does, of any rank."""
+    widths = tl.DeepLinear(depth=3).shape(dim, outputs)
+    params = tl.init(jax.random.key(0), widths)
+    assert np.linalg.matrix_rank(np.atleast_2d(tl.end_to_end(params))) == min(dim, outputs)
+    assert widths == (dim, *[min(dim, outputs)] * 2, outputs)
+
+
 def test_rules_serve_networks_and_added_layers():
     model = tl.LinNet(tl.Convolutional(1, 3), output_layers=1)
     params = model.init(jax.random.key(0), TASKS)

@@ -22,7 +22,8 @@ class DeepLinear:
 
     Args:
         depth: L, the number of layers, at most 32.
-        width: the width of every hidden layer.
+        width: the width of every hidden layer; by default the least that leaves the model what
+            one layer can compute, the smaller of the numbers of its inputs and of its outputs.
         widths: all widths (d_0, ..., d_L) instead; ``depth`` and ``width`` are then ignored.
         scale: the scale of the random start, as in ``init``; a leaf.
 
@@ -34,16 +35,19 @@ class DeepLinear:
     >>> model = DeepLinear(depth=3, width=4)
     >>> [w.shape for w in model.init(jax.random.key(0), tl.LinearRegression(dim=2))]
     [(4, 2), (4, 4), (1, 4)]
+    >>> DeepLinear(depth=3).shape(dim=64, outputs=5)  # of one capacity with (64, 5)
+    (64, 5, 5, 5)
     """
 
     depth: int = static_field(default=2)
-    width: int = static_field(default=1)
+    width: int | None = static_field(default=None)
     widths: tuple[int, ...] | None = static_field(default=None)
     scale: float | jax.Array = 1.0
 
     def __post_init__(self) -> None:
         checks.integer("depth", self.depth, minimum=1, maximum=MAX_DEPTH)
-        checks.integer("width", self.width, minimum=1)
+        if self.width is not None:
+            checks.integer("width", self.width, minimum=1)
         checks.scalar("scale", self.scale, minimum=0.0)
         if self.widths is None:
             return
@@ -65,7 +69,8 @@ class DeepLinear:
         if self.widths is None:
             if dim is None:
                 raise ValueError("widths must be given for tasks that do not name their dim")
-            return (dim, *[self.width] * (self.depth - 1), outputs)
+            width = min(dim, outputs) if self.width is None else self.width
+            return (dim, *[width] * (self.depth - 1), outputs)
         if dim not in (None, self.widths[0]):
             raise ValueError(f"widths must start with the tasks' dim={dim}, got {self.widths}")
         return self.widths
