@@ -12,6 +12,7 @@ from helpers import run_command
 from PIL import Image
 
 import toylin as tl
+from toylin.limits import _evaluate
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,29 @@ def test_images_train_and_are_tested_on_other_classes(root, tmp_path, monkeypatc
     code, text, _ = run_command(monkeypatch, capsys, "runs", str(out.parent))
     assert code == 0
     assert f"{found['test_accuracy']:.4f} +- " in text
+
+
+def test_ctrl_c_while_testing_keeps_what_is_trained(root, tmp_path, monkeypatch, capsys):
+    """Testing shows how far it is; stopped there, the run is saved, what was not measured is not."""
+    out, count = tmp_path / "om.npz", iter(range(100))
+
+    def interrupt(*args):
+        if next(count) == 2:
+            raise KeyboardInterrupt
+        return group(*args)
+
+    group = _evaluate.sample_as
+    monkeypatch.setattr(_evaluate, "sample_as", interrupt)
+    monkeypatch.setattr(_evaluate, "_group", _evaluate._group.__wrapped__)
+    flags = ["--tasks", "omniglot", "--root", str(root), *SMALL.split(), "--widths", "16,2"]
+    flags += ["--test-tasks", "40", "--num-steps", "4", "--json", "--out", str(out)]
+    code, text, error = run_command(monkeypatch, capsys, "train", *flags)
+    assert code == 130
+    assert json.loads(text)["last_loss"] == pytest.approx(tl.load_run(out).loss[-1])
+    assert "test_accuracy" not in text
+    assert tl.load_run(out).results == {}
+    assert "32/40" in error
+    assert "stopped after 4 meta-iterations, which are saved" in error
 
 
 def test_several_classes_and_tests_on_toy_tasks(tmp_path, monkeypatch, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 import sys
@@ -144,7 +145,10 @@ def _train(settings: dict[str, Any], watched: bool) -> tuple[Run, Evaluation | N
     params, rule = run.params
     unseen = training.unseen or training.tasks
     sizes = settings["test_tasks"], settings["num_queries"]
-    return run, evaluate(params, unseen, rule, key, *sizes, training.model)
+    try:
+        return run, evaluate(params, unseen, rule, key, *sizes, training.model, progress=watched)
+    except KeyboardInterrupt:
+        return dataclasses.replace(run, interrupted=True), None  # what is trained is kept
 
 
 def _summary(

@@ -28,7 +28,7 @@ def fetch(address: str, checksum: str, folder: Path) -> Path:
     try:
         found = pooch.retrieve(address, checksum, fname=name, path=folder)
     except Exception as error:  # of requests, urllib3 and pooch
-        reason = str(error).partition("\n")[0]
+        reason = str(error).partition("\n")[0].rstrip(".")
         raise ValueError(
             f"download could not fetch {address}: {reason}; put the file into {str(folder)!r} by "
             "hand"

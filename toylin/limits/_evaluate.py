@@ -9,8 +9,10 @@ import jax
 import jax.numpy as jnp
 
 from toylin._internal import checks
+from toylin._internal.progress import progress_bar
 from toylin._internal.shapes import Array, PRNGKeyArray
 from toylin._internal.showing import shown
+from toylin._internal.tracing import traced
 from toylin.autodiff import _span
 from toylin.autodiff._inner import descend
 from toylin.limits._estimate import Estimate, interval
@@ -43,8 +45,11 @@ def evaluate(
     num_tasks: int = 600,
     num_queries: int = 15,
     model: Model = predict,
+    progress: bool = False,
 ) -> Evaluation:
     """Loss and accuracy after adaptation, the means over fresh tasks, with their 95 % intervals.
+
+    Called from Python it goes sixteen tasks at a time: it can be watched, and Ctrl-C stops it.
 
     Args:
         params: the start that all tasks share.
@@ -54,6 +59,7 @@ def evaluate(
         num_tasks: how many tasks, at least 2.
         num_queries: query points of a task (for classes: of each class).
         model: the model, a function ``model(params, x)``.
+        progress: show the tasks done, their rate and the time left.
 
     Returns:
         An ``Evaluation``. Its standard errors are those of independent tasks.
@@ -72,31 +78,34 @@ def evaluate(
     checks.key("key", key)
     checks.integer("num_tasks", num_tasks, minimum=2)
     checks.integer("num_queries", num_queries, minimum=1)
-    found = _evaluate(params, tasks, rule, key, num_tasks, num_queries, model)
-    loss, accuracy = (e and Estimate._make((*e, num_tasks - 1)) for e in found)
-    return Evaluation(loss, accuracy)
+    checks.flag("progress", progress)
+    together = min(num_tasks, _TOGETHER)
+    keys = jax.random.split(key, -(-num_tasks // together))
+    group = partial(_group, params, tasks, rule, sizes=(together, num_queries), model=model)
+    if traced(params, tasks, rule, key):
+        found = [jax.lax.map(group, keys)]
+    else:
+        found = []
+        with progress_bar(progress, num_tasks, "tasks") as count:
+            for done, key in enumerate(keys):
+                found.append(jax.block_until_ready(group(key)))
+                count(min(together, num_tasks - done * together))
+    means = _means(found, num_tasks)
+    return Evaluation(*(m and Estimate._make((*m, num_tasks - 1)) for m in means))
 
 
-@partial(jax.jit, static_argnames=("num_tasks", "num_queries", "model"))
-def _evaluate(
+@partial(jax.jit, static_argnames=("sizes", "model"))
+def _group(
     params: Any,
     tasks: TaskLaw,
     rule: Rule,
     key: PRNGKeyArray,
-    num_tasks: int,
-    num_queries: int,
+    *,
+    sizes: tuple[int, int],
     model: Model,
-) -> list[tuple[Array, Array, Array, Array] | None]:
-    together, dtype = min(num_tasks, _TOGETHER), jnp.result_type(*jax.tree.leaves(params))
-
-    def group(key: PRNGKeyArray) -> tuple[Array, Array | None]:
-        batch = sample_as(tasks, key, together, num_queries, dtype)
-        if _span.serves(params, batch, rule, model):
-            outputs = _span.query_outputs(params, batch, rule)
-            return jax.vmap(lambda q, z: score(_span.seen(q, z), None, _span.shown))(
-                batch.query, outputs
-            )
-        return jax.vmap(one)(batch.support, batch.query)
+) -> tuple[Array, Array | None]:
+    """Loss and accuracy of each of ``sizes[0]`` tasks with ``sizes[1]`` query points."""
+    batch = sample_as(tasks, key, *sizes, jnp.result_type(*jax.tree.leaves(params)))
 
     def one(support: Any, query: Any) -> tuple[Array, Array | None]:
         return score(query, descend(params, support, rule, model, remat=False), model)
@@ -105,9 +114,24 @@ def _evaluate(
         accuracy = query.accuracy(adapted, model) if hasattr(query, "accuracy") else None
         return query.loss(adapted, model), accuracy
 
-    values = jax.lax.map(group, jax.random.split(key, -(-num_tasks // together)))
-    return [None if v is None else _mean(v.reshape(-1)[:num_tasks]) for v in values]
+    if _span.serves(params, batch, rule, model):
+        outputs = _span.query_outputs(params, batch, rule)
+        return jax.vmap(lambda q, z: score(_span.seen(q, z), None, _span.shown))(
+            batch.query, outputs
+        )
+    return jax.vmap(one)(batch.support, batch.query)
 
 
-def _mean(values: Array) -> tuple[Array, Array, Array, Array]:
-    return interval(jnp.mean(values), jnp.var(values, ddof=1), len(values))
+@partial(jax.jit, static_argnames="count")
+def _means(
+    found: list[tuple[Array, Array | None]], count: int
+) -> list[tuple[Array, Array, Array, Array] | None]:
+    """Means of what the first ``count`` tasks gave, and their intervals."""
+
+    def mean(parts: tuple[Any, ...]) -> tuple[Array, Array, Array, Array] | None:
+        if parts[0] is None:
+            return None
+        values = jnp.stack(parts).reshape(-1)[:count]
+        return interval(jnp.mean(values), jnp.var(values, ddof=1), count)
+
+    return [mean(parts) for parts in zip(*found, strict=True)]

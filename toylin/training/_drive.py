@@ -10,13 +10,13 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from toylin._internal.batching import mapped_size
 from toylin._internal.by_structure import ByStructure
 from toylin._internal.interrupt import stop_on_interrupt
 from toylin._internal.progress import progress_bar
+from toylin._internal.tracing import traced
 from toylin.training._drawing import block_size
 from toylin.training._loop import Carry, Loop, advance, begin
 
@@ -82,13 +82,6 @@ def _structure(tree: Any) -> Any:
         (getattr(x, "shape", ()), getattr(x, "dtype", type(x)), getattr(x, "weak_type", False))
         for x in leaves
     )
-
-
-def traced(*trees: Any) -> bool:
-    """Whether these arguments show a transformation of JAX under way."""
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(trees)):
-        return True
-    return isinstance(jnp.zeros(()), jax.core.Tracer)  # inside jit nothing is concrete
 
 
 def drive(

@@ -1,0 +1,15 @@
+"""Whether JAX is transforming what runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def traced(*trees: Any) -> bool:
+    """Whether these arguments show a transformation of JAX under way."""
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(trees)):
+        return True
+    return isinstance(jnp.zeros(()), jax.core.Tracer)  # inside jit nothing is concrete
