@@ -105,11 +105,26 @@ def by_public_name(
     )
 
 
+def on_site(_app: Sphinx, docname: str, source: list[str]) -> None:
+    """Links through the repository lead to the same on the site; functions named are linked."""
+    text = re.sub(r"\(\.\./notebooks/(\w+\.ipynb)\)", r"(tutorials/\1)", source[0])
+    text = re.sub(r"\(\.\./figures/(\w+)\.png\)", r"(#figure-\1)", text)
+    if docname == "claims":
+        text = re.sub(
+            r"^- functions: .*$",
+            lambda line: re.sub(r"`(\w+)`", r"{py:obj}`\1 <toylin.\1>`", line[0]),
+            text,
+            flags=re.MULTILINE,
+        )
+    source[0] = text
+
+
 def setup(app: Sphinx) -> None:
     """Generate pages, and run those with code, before the sources are read."""
     generate.everything(DOCS, tl)
     notebooks = sorted((DOCS / "tutorials").glob("*.ipynb"))
     reproduced.write(Path(nb_execution_cache_path), notebooks, executed.execute)
+    app.connect("source-read", on_site)
     app.connect("autodoc-process-docstring", escape, priority=400)
     app.connect("autodoc-process-signature", signature)
     app.connect("autodoc-skip-member", skip)

@@ -55,10 +55,12 @@ def gallery(folder: Path, root: Path) -> None:
     ]
     for name in FIGURES:
         caption = json.loads((folder / f"{name}.json").read_text())["caption"]
+        title, _, caption = re.split(r"([.:] )", caption, maxsplit=1)
         root = " --root DIR" if name in ON_IMAGES else ""
         parts.append(
-            f"## {name.replace('_', ' ').capitalize()}\n\n"
-            f"```{{figure}} {name}.png\n:alt: {name.replace('_', ' ')}\n\n{plain(caption)}\n```\n\n"
+            f"(figure-{name})=\n## {plain(title)}\n\n"
+            f"```{{figure}} {name}.png\n:alt: {plain(title)}\n\n"
+            f"{plain(caption[0].upper() + caption[1:])}\n```\n\n"
             f"`toylin figure {name}{root}` · {{download}}`vector graphics <{name}.pdf>` · "
             f"{{download}}`data <{name}.npz>`"
         )

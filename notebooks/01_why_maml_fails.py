@@ -28,7 +28,7 @@
 # Every claim below is followed by a cell that checks it: an `assert` that passes prints nothing.
 
 # %% [markdown]
-# **What you will be able to do** (25 minutes, and as long for the exercises):
+# **What you will be able to do** (25 minutes, and 15 for the exercises):
 #
 # - say why one layer of weights cannot adapt fast, however long it is meta-trained;
 # - read a curve of meta-training against its floors;
@@ -103,8 +103,8 @@ fig.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", n
 plt.show()
 
 # %% [markdown]
-# **Check.** From $w = 0$ the shallow model goes a tenth of the way to every task. The deep model,
-# which starts as the same function, $f(x) = 0$, arrives.
+# **Check.** From $w = 0$ the shallow model goes the share $\alpha$ of the way to every task, a
+# tenth. The deep model, which starts as the same function, $f(x) = 0$, arrives.
 
 # %%
 for theta in thetas:
@@ -121,8 +121,8 @@ assert tl.end_to_end(shallow_start) == tl.end_to_end(deep_start) == 0
 #
 # - *no adaptation*: the loss of the best fixed function;
 # - *shallow floor*: the lowest loss that **any** shallow start can have;
-# - *deep floor*: the same for two layers with one zero weight. It is not zero: a gradient step on
-#   ten points depends on how large those points happen to be;
+# - *deep floor*: the lowest loss that any start of two layers can have. It is not zero: a gradient
+#   step on ten points depends on how large those points happen to be;
 # - *Bayes*: the lowest loss that any learner can have who sees ten points.
 
 # %%
@@ -164,7 +164,7 @@ plt.show()
 
 # %% [markdown]
 # **Check.** No shallow run gets below the floor, and training it longer cannot help: all of them
-# are there already. Every deep run goes far below, down to the deep floor.
+# are there already. Every deep run goes down to the deep floor, at this step size far below.
 
 # %%
 floor, deep_floor, bayes = (references[name] for name in ("shallow floor", "deep floor", "Bayes"))
@@ -211,7 +211,7 @@ np.testing.assert_allclose(floor, 0.5 * (1 - alpha) ** 2, rtol=1e-12, atol=1e-15
 # From the start $(w_1, w_2) = (0, b)$ the gradient reaches $w_1$ through $w_2$, and $w_1$ acts on
 # the output through $w_2$: one step moves the slope by $\alpha b^2$ times the gradient. **The upper
 # weight is a learned step size.** The step is perfect when $\alpha b^2 s^2 = 1$, that is
-# $b = 1/\sqrt{\alpha}$, $\sqrt{10}$ for $\alpha = 0.1$.
+# $b = 1/(s \sqrt{\alpha})$: $\sqrt{10}$ for $\alpha = 0.1$ and $s = 1$.
 
 # %%
 perfect = 1 / np.sqrt(alpha)
@@ -289,7 +289,7 @@ assert linnet[-1] < 0.5 * logr[-1]
 
 # %% [markdown]
 # **Exercise 1.** With $\alpha = 0.1$ one step of the shallow model goes a tenth of the way. After
-# how many steps is it within 1 % of the task?
+# how many steps from $w = 0$ is it within 1 % of the task?
 
 # %% tags=["hide-cell"] jupyter={"source_hidden": true}
 # Each step leaves 0.9 of the error: 0.9 ** T < 0.01, so T = 44.
@@ -304,27 +304,31 @@ assert left[1] < 0.01 < left[0]
 
 # %% [markdown]
 # **Exercise 2.** The inputs now have variance $s^2 = 4$. For which one step size does the shallow
-# model adapt perfectly, from its best start?
+# model adapt perfectly, and from which starts?
 
 # %% tags=["hide-cell"] jupyter={"source_hidden": true}
-# What is left is 1 - alpha s^2, and nothing at alpha = 1/4.
+# What is left is 1 - alpha s^2, and nothing at alpha = 1/4, wherever it starts.
 wide = tl.LinearRegression(x_cov=4.0)
-assert tl.shallow_floor(wide, tl.MAML(0.25)) == 0
+for start in (0.0, 3.0):
+    assert tl.closed_form.outer_loss(model(start), wide, tl.MAML(0.25)) == 0
 assert tl.shallow_floor(wide, tl.MAML(0.1)) > 0.1
 
 # %% [markdown]
-# **Exercise 3.** Three layers, $f(x) = w_3 w_2 w_1 x$, from $(0, b, b)$: for which $b$ is the
-# step perfect?
+# **Exercise 3.** Three layers, $f(x) = w_3 w_2 w_1 x$, from $(0, b, b)$: which weights does the
+# step move, and for which $b$ is it perfect?
 
 # %% tags=["hide-cell"] jupyter={"source_hidden": true}
-# The gradient of w_1 carries b^2, and so does w_1's way to the output: alpha b^4 = 1.
+# Those of w_2 and w_3 carry w_1 = 0: they stay. The gradient of w_1 carries b^2, and so does
+# w_1's way to the output: alpha b^4 = 1.
 third = alpha**-0.25
 three_layers = tl.closed_form.outer_loss(model(0.0, third, third), tasks, rule)
 np.testing.assert_allclose(three_layers, 0, atol=1e-15)
 assert tl.closed_form.outer_loss(model(0.0, 1.1 * third, third), tasks, rule) > 0.01
 
 # %% [markdown]
-# **Try it.** Set `alpha = 1.0` in the second cell of code and run all cells again: the one step
-# size at which the shallow model needs no help (the checks follow it). Then read on: [2. The loss
-# surface](02_loss_surface.ipynb) shows where the deep model's good starts lie and how
-# meta-training gets there.
+# **Try it.** Set `alpha = 1.0` in the second cell of code and run all cells again; the checks
+# follow it. It is the one step size at which the shallow model needs no help, as long as data are
+# unlimited. On ten points it is a little too long, and the deep model, which can shorten it, stays
+# ahead: the best there is about $1/(1 + 2/K) = 0.83$. Then read on: [2. The loss
+# surface](02_loss_surface.ipynb) shows where the deep model's good starts lie and how meta-training
+# gets there.

@@ -19,7 +19,7 @@
 # where? All of it is computed from a formula: nothing here is sampled.
 
 # %% [markdown]
-# **What you will be able to do** (30 minutes, and as long for the exercises):
+# **What you will be able to do** (30 minutes, and 15 for the exercises):
 #
 # - read the loss after adaptation as a landscape over the weights: minima, saddles, basins;
 # - say where its minima lie and how step size, shots and noise move them;
@@ -198,8 +198,9 @@ plt.show()
 
 # %% [markdown]
 # Top row: a larger step brings the minima closer, at distance $1/\sqrt{\alpha}$. Bottom row: fewer
-# shots and more noise raise the floor, and the best upper weight shrinks: with unsure data, step
-# less.
+# shots and more noise raise the floor, and the best upper weight shrinks. The gradient from a few
+# points is larger or smaller as these points happen to be, which no one step size can undo, and
+# noise adds to it: step less.
 #
 # Now your turn (in a running Jupyter; on a static page, the six pictures above have to do).
 

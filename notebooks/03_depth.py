@@ -19,7 +19,7 @@
 # a few compiled programs and returns a labelled array.
 
 # %% [markdown]
-# **What you will be able to do** (25 minutes, and as long for the exercises):
+# **What you will be able to do** (25 minutes, and 15 for the exercises):
 #
 # - run thousands of meta-trainings as one sweep, and read its labelled result;
 # - say what more layers repair, what they do not, and when they stop helping;

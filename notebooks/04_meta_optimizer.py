@@ -19,7 +19,7 @@
 # with a learned preconditioner should do as well. It does: this is the paper's **Meta-KFO**.
 
 # %% [markdown]
-# **What you will be able to do** (30 minutes, and as long for the exercises):
+# **What you will be able to do** (30 minutes, and 20 for the exercises):
 #
 # - say what upper layers do to the gradient of the lower ones: they precondition it;
 # - compare a deep model with a shallow one that learns its preconditioner (Meta-KFO);

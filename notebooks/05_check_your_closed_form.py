@@ -25,7 +25,7 @@
 # 6. compare it with a derivation in exact algebra.
 
 # %% [markdown]
-# **What you will be able to do** (30 minutes, and as long for the exercises):
+# **What you will be able to do** (30 minutes, and 20 for the exercises):
 #
 # - check a formula by a route that shares nothing with it, its gradient too;
 # - choose settings at which a slip shows, or let Hypothesis choose them;

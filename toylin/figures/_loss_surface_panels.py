@@ -51,7 +51,7 @@ def _contours(figure: Figure, cell: Any, data: Mapping[str, np.ndarray]) -> None
         ylim=(-extent, extent),
         xlabel="lower weight $w_1$",
         ylabel="upper weight $w_2$",
-        title="Deep: $f(x)=w_2w_1x$",
+        title=r"Deep: $f(x)=w_2w_1x$, $\infty$ shots",
     )
     bar = figure.colorbar(filled, ax=axes, shrink=0.9, ticks=[0, 0.4, 0.8, 1.2], pad=0.02)
     bar.set_label("post-adaptation loss")

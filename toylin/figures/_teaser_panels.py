@@ -42,7 +42,7 @@ def _draw_regression(axes: Axes, data: Mapping[str, np.ndarray]) -> None:
         ylim=(0, 0.62),
         xlabel="meta-training iteration",
         ylabel="post-adaptation loss",
-        title="Linear regression",
+        title="Linear regression, 10 shots",
     )
     reference_lines(
         axes,
@@ -64,7 +64,7 @@ def _draw_classification(upper: Axes, lower: Axes, data: Mapping[str, np.ndarray
         if score == "loss":
             exact = data["classification_shallow_exact_loss"]
             axes.plot(x, exact, ":", color=THIRD, label=r"LogR, exact for $\infty$ shots")
-    upper.set(ylim=(0, 0.9), xlim=(0, x[-1]), ylabel="loss", title="Binary classification")
+    upper.set(ylim=(0, 0.9), xlim=(0, x[-1]), ylabel="loss", title="Binary classification, 10 shots")
     lower.set(ylim=(0.45, 1.02), xlabel="meta-training iteration", ylabel="accuracy")
     for axes, score, name in (
         (upper, "loss", ""),
