@@ -286,7 +286,7 @@ def good() -> dict[str, Any]:
         "directions": ((one, zero), (zero, one)),
         "over": {"step_size": [0.1]},
         "seeds": None,
-        "eval_tasks": 4,
+        "test_tasks": 4,
         "learn_rule": False,
         "store": None,
         "memory": "1GiB",
@@ -499,7 +499,7 @@ def _is_key(leaf: Any) -> bool:
 # is attacked. Why it may:
 MAY_CHANGE_NOTHING = {
     # Only the truth of the batch is distorted, which losses do not see.
-    *("SampledLoss.on.batch", "polynomial_loss.batch", "shallow_fixed_point.batch"),
+    *("SampledLoss.on.batch", "batch_polynomial.batch", "shallow_fixed_point.batch"),
     # Memory is traded for time.
     *(f"closed_form.{name}.remat" for name in ("adapt", "outer_grad", "outer_loss", "task_losses")),
     *(f"autodiff.{name}.remat" for name in ("adapt", "outer_grad", "outer_loss", "task_losses")),

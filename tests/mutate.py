@@ -38,7 +38,7 @@ TESTS = {
     "closed_form": ["tests/closed_form", "tests/test_routes_agree.py", "tests/test_overflow.py"],
     "training": ["tests/training", "tests/test_any_model.py", "tests/sweeps/test_sweeps.py"],
     "landscape": ["tests/landscape", "tests/limits/test_optima.py"],
-    "limits": ["tests/limits", "tests/test_limits.py"],
+    "limits": ["tests/limits", "tests/test_limiting_cases.py"],
     "depth": ["tests/depth", "tests/test_external_facts.py"],
     "symbolic": ["tests/symbolic"],
     "sweeps": ["tests/sweeps/test_sweeps.py", "tests/sweeps"],

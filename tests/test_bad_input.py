@@ -215,13 +215,13 @@ class TestNoClosedForm:
 def test_polynomial_loss():
     batch = TASKS.sample(KEY, 4)
     with refused("a polynomial loss needs steps=1 and dim=1, got steps=2 and dim=1"):
-        tl.polynomial_loss(batch, tl.MAML(0.1, 2), depth=2)
+        tl.batch_polynomial(batch, tl.MAML(0.1, 2), depth=2)
     with refused("got steps=1 and dim=2"):
-        tl.polynomial_loss(tl.LinearRegression(dim=2).sample(KEY, 4), RULE, depth=2)
+        tl.batch_polynomial(tl.LinearRegression(dim=2).sample(KEY, 4), RULE, depth=2)
     with refused("depth must be an integer of at least 1, got 0"):
-        tl.polynomial_loss(batch, RULE, depth=0)
+        tl.batch_polynomial(batch, RULE, depth=0)
     with refused("data in batch must be a RegressionPoints or RegressionMoments"):
-        tl.polynomial_loss(tl.BinaryClassification(shots=2).sample(KEY, 4), RULE, depth=2)
+        tl.batch_polynomial(tl.BinaryClassification(shots=2).sample(KEY, 4), RULE, depth=2)
 
 
 def test_meta_train():

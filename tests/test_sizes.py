@@ -82,7 +82,7 @@ def test_a_sweep_records_at_most_a_hundred_and_the_last(num_steps):
         loss="exact",
         num_steps=num_steps,
         record_every=None,
-        eval_tasks=1,
+        test_tasks=1,
         learn_rule=False,
         tolerance=1e-6,
         dtype=None,

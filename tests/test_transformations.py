@@ -141,7 +141,7 @@ def test_draws_have_the_type_asked_for(dtype):
         tl.quadrature_batch(FEW, 1, 1),
         tl.ExactLoss(FEW, RULE),
         tl.SampledLoss(BINARY, RULE, 5, None),
-        tl.polynomial_loss(FEW.sample(KEY, 3), tl.MAML(0.1), 2),
+        tl.batch_polynomial(FEW.sample(KEY, 3), tl.MAML(0.1), 2),
     ],
     ids=lambda node: type(node).__name__,
 )

@@ -59,7 +59,7 @@ from .training import SavedRun as SavedRun
 from .training import joint as joint
 from .training import load_run as load_run
 from .training import meta_train as meta_train
-from .training import polynomial_loss as polynomial_loss
+from .training import batch_polynomial as batch_polynomial
 from .training import save_run as save_run
 from .training import separate as separate
 

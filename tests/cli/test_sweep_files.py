@@ -22,7 +22,7 @@ NEVER = {
     "a method": '"__init__"',
 }
 FORMS = ("{}", "[{}]", "[{}, 0.1]", "[1, {}]", "[[{}], [1.0]]")
-ABOVE = "loss num_tasks num_queries num_steps record_every seeds eval_tasks learn_rule tolerance"
+ABOVE = "loss num_tasks num_queries num_steps record_every seeds test_tasks learn_rule tolerance"
 TABLES = {
     "tasks": "kind dim theta_mean theta_cov x_cov noise_std shots outputs",
     "rule": "kind step_size steps first_order",

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import toylin as tl
-from toylin.closed_form._batch_polynomial import polynomial_loss
+from toylin.closed_form._batch_polynomial import batch_polynomial
 
 STEP = 0.1
 
@@ -69,7 +69,7 @@ def value_and_bound(polynomial, params):
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 def test_the_value_is_within_its_bound_of_the_exact_one(dtype, depth, mean, noise_std):
     batch, u = batch_of(dtype, noise_std, mean), Fraction(float(jnp.finfo(dtype).eps) / 2)
-    polynomial = polynomial_loss(batch, tl.MAML(jnp.asarray(STEP, dtype)), depth)
+    polynomial = batch_polynomial(batch, tl.MAML(jnp.asarray(STEP, dtype)), depth)
     assert {x.dtype for x in jax.tree.leaves(polynomial)} == {np.dtype(dtype)}
     support, query = (list(zip(*fractions(d), strict=True)) for d in (batch.support, batch.query))
     step, used = Fraction(float(jnp.asarray(STEP, dtype))), []

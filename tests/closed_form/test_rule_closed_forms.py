@@ -258,7 +258,7 @@ def test_polynomial_losses_serve_rules_of_one_step():
     params = normals(0, [(1, 1)] * 3)
     batch = tl.LinearRegression(shots=4, noise_std=0.3).sample(jax.random.key(1), 6, 5)
     for rule in linear_rules(1, params, 1).values():
-        got = tl.polynomial_loss(batch, rule, 3)(params)
+        got = tl.batch_polynomial(batch, rule, 3)(params)
         np.testing.assert_allclose(got, tl.BatchLoss(batch, rule)(params), rtol=1e-11)
     with pytest.raises(tl.NoClosedFormError, match="not for GBML"):
-        tl.polynomial_loss(batch, tl.GBML((), 0.1, lambda _, g: g), 3)
+        tl.batch_polynomial(batch, tl.GBML((), 0.1, lambda _, g: g), 3)

@@ -82,7 +82,7 @@ def test_a_rule_that_is_cut_takes_its_first_steps():
 
 
 def test_a_small_one_is_computed(monkeypatch):
-    small = {"num_steps": 2, "evaluation_tasks": 8, "inner_steps": 2, "seeds": 2, "scales": [1, 2]}
+    small = {"num_steps": 2, "test_tasks": 8, "inner_steps": 2, "seeds": 2, "scales": [1, 2]}
     for name, value in small.items():
         monkeypatch.setitem(SETTINGS, name, value)
     two = {name: CONTENDERS[name] for name in ("shallow_maml", "deep_anil_kfo")}

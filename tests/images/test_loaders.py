@@ -278,7 +278,7 @@ def test_a_sweep_on_images_is_meta_train(tmp_path):
         model=model,
         loss="sampled",
         num_steps=6,
-        eval_tasks=4,
+        test_tasks=4,
         store=tmp_path / "store",
         **settings,
     )

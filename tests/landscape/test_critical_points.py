@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import toylin as tl
-from toylin.landscape import PolynomialLoss, loss_polynomial
+from toylin.landscape import ExactPolynomial, exact_polynomial
 from toylin.landscape._solve import require_index_one, solved
 
 
@@ -118,7 +118,7 @@ def test_the_roots_are_what_a_search_on_automatic_derivatives_finds(tasks, step_
 
 def test_the_polynomial_is_the_outer_loss():
     tasks = tl.LinearRegression(theta_mean=0.7, theta_cov=0.4, x_cov=1.3, noise_std=0.6, shots=3)
-    a0, a1, a2 = loss_polynomial(tasks, tl.MAML(0.3)).coefficients()
+    a0, a1, a2 = exact_polynomial(tasks, tl.MAML(0.3)).coefficients()
     for w in ([0.7, -1.1], [0.0, 0.0], [1.4, 0.9]):
         p, q = w[0] * w[1], w[0] ** 2 + w[1] ** 2
         value = sum(np.polyval(a[::-1], p) * q**k for k, a in enumerate((a0, a1, a2)))
@@ -174,11 +174,11 @@ def test_a_degenerate_point_is_named():
         assert not np.any(tl.solve_critical_points(tasks, tl.MAML(float(nearby))).degenerate)
 
 
-def pitchfork(shift: int, bits: int) -> PolynomialLoss:
+def pitchfork(shift: int, bits: int) -> ExactPolynomial:
     """L_p = L_q = 0 at p = 1, q = 2, on a diagonal, but for ``shift`` 2^-``bits`` in L_p."""
     one = 1 << bits
     a0 = (0, -14 * one + shift, 0, 0, 0, 0, one)
-    return PolynomialLoss(a0, (-8 * one,), (one, 0, one), one)
+    return ExactPolynomial(a0, (-8 * one,), (one, 0, one), one)
 
 
 def test_a_root_on_a_diagonal_is_found_once():
@@ -203,7 +203,7 @@ def test_a_double_root_along_a_diagonal_is_found_once():
     f = np.array([0, 180, -180, 60, 15, -24, 10])
     a1, a2 = np.array([-1]), np.array([1, 0, 1])
     a0 = f - [0, 2 * a1[0], 4 * a2[0], 0, 4 * a2[2], 0, 0]
-    found = solved(PolynomialLoss(*(tuple(map(int, a)) for a in (a0, a1, a2)), 1))
+    found = solved(ExactPolynomial(*(tuple(map(int, a)) for a in (a0, a1, a2)), 1))
     flat = found.degenerate
     np.testing.assert_array_equal(np.sort(found.points[flat], axis=0), [[-1, -1], [1, 1]])
     # Across, the Hessian is 4 a_1 + 16 u a_2 = 28.
@@ -213,7 +213,7 @@ def test_a_double_root_along_a_diagonal_is_found_once():
 def test_a_double_root_off_the_diagonals_is_found_once():
     # q = 4 / (1 + p²), and V' = a_0' + 32 p / (1 + p²)² has a double root at p = 1/2.
     a0 = (0, -14884, -5971, 0, 0, 0, 2000)
-    found = solved(PolynomialLoss(a0, (-16000,), (2000, 0, 2000), 2000))
+    found = solved(ExactPolynomial(a0, (-16000,), (2000, 0, 2000), 2000))
     flat = found.points[found.degenerate]
     assert len(flat) == 4
     np.testing.assert_allclose(flat[:, 0] * flat[:, 1], 0.5, rtol=1e-15)

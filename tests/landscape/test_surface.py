@@ -114,7 +114,7 @@ BATCHES = batches()
 
 @jax.jit
 def both(params, batch, rule):
-    polynomial = tl.polynomial_loss(batch, rule, depth=len(params))
+    polynomial = tl.batch_polynomial(batch, rule, depth=len(params))
     loss = lambda p: tl.autodiff.outer_loss(p, batch, rule)  # noqa: E731
     return [jax.value_and_grad(f)(params) for f in (polynomial, loss)]
 
@@ -137,7 +137,7 @@ def test_polynomial_loss_in_the_step_size():
     def by(make):
         return jax.grad(lambda a: make(tl.MAML(a))(params))(0.12)
 
-    got = by(lambda rule: tl.polynomial_loss(batch, rule, depth=2))
+    got = by(lambda rule: tl.batch_polynomial(batch, rule, depth=2))
     want = by(lambda rule: tl.BatchLoss(batch, rule))
     np.testing.assert_allclose(got, want, rtol=1e-11)
 

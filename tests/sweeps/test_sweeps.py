@@ -102,7 +102,7 @@ def test_a_sampled_run_is_meta_train_with_the_same_key(tasks):
         num_steps=130,
         record_every=10,
         seeds=[4, 7],
-        eval_tasks=11,
+        test_tasks=11,
     )
     for step_size, seed in ((0.1, 4), (0.3, 7)):
         key_train, key_eval = jax.random.split(jax.random.key(seed), 3)[1:]
@@ -170,7 +170,7 @@ def test_tasks_and_models_of_ones_own(tmp_path):
         "num_steps": 60,
         "record_every": 20,
         "optimizer": tl.Optimizer("adam", 0.02),
-        "eval_tasks": 50,
+        "test_tasks": 50,
     }
     ds = tl.sweep(Sines(), model=Tanh(), **settings)
     assert ds.final_loss.dims == ("largest", "width", "slope", "step_size")
@@ -204,7 +204,7 @@ def test_rules_that_start_at_the_parameters(loss):
         over={"rule": {name: NamedRule(name) for name in names}, "step_size": [0.1, 0.2]},
         loss=loss,
         num_steps=10,
-        eval_tasks=20,
+        test_tasks=20,
     )
     for name in names[1:]:
         np.testing.assert_allclose(
@@ -212,7 +212,7 @@ def test_rules_that_start_at_the_parameters(loss):
         )
     assert float(abs(ds.final_loss.diff("step_size")).min()) > 1e-6
     # Made inside the program or given to it, the rule has the nodes that its steps need.
-    plain = tl.sweep(TASKS, over={"step_size": [0.1, 0.2]}, loss=loss, num_steps=10, eval_tasks=20)
+    plain = tl.sweep(TASKS, over={"step_size": [0.1, 0.2]}, loss=loss, num_steps=10, test_tasks=20)
     np.testing.assert_allclose(ds.final_loss.sel(rule="maml"), plain.final_loss, rtol=1e-12)
 
 
@@ -237,7 +237,7 @@ def test_sampled_losses_and_several_inputs():
         num_queries=None,
         num_steps=60,
         seeds=2,
-        eval_tasks=4000,
+        test_tasks=4000,
     )
     assert ds.weights.shape == (2, 2, 3)
     assert bool((ds.final_loss.sel(learning_rate=0.03) < ds.loss.sel(learning_rate=0)[:, 0]).all())
@@ -269,7 +269,7 @@ def test_whole_rules_by_label_and_rules_made_from_parameters():
         return tl.MAML(0.1 + 0.0 * params[0][0, 0])
 
     rules = {"maml": tl.MAML(0.1), "fomaml": tl.MAML(0.1, first_order=True), "made": made}
-    ds = tl.sweep(TASKS, over={"rule": rules}, num_steps=20, loss="sampled", eval_tasks=10)
+    ds = tl.sweep(TASKS, over={"rule": rules}, num_steps=20, loss="sampled", test_tasks=10)
     assert ds.rule.values.tolist() == ["maml", "fomaml", "made"]
     loss = ds.final_loss
     np.testing.assert_allclose(loss.sel(rule="maml"), loss.sel(rule="made"), rtol=1e-12)

@@ -207,7 +207,7 @@ def test_what_serves_one_output_refuses_several(function):
 def test_polynomials_refuse_several():
     batch = tl.LinearRegression(outputs=2, shots=3).sample(jax.random.key(0), 4)
     with pytest.raises(ValueError, match="a polynomial loss needs one output"):
-        tl.polynomial_loss(batch, tl.MAML(0.1), depth=2)
+        tl.batch_polynomial(batch, tl.MAML(0.1), depth=2)
 
 
 def test_models_start_with_the_outputs_of_the_tasks():

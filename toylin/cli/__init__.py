@@ -1,4 +1,4 @@
-"""The command ``toylin``: a contents page. Each command is a file of its own."""
+"""The command ``toylin``: its commands, a file each, and how any of them fails: in one line."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ class BatchPolynomial:
         return size + t + error, error
 
 
-def polynomial_loss(batch: Batch, rule: Rule, depth: int) -> BatchPolynomial:
+def batch_polynomial(batch: Batch, rule: Rule, depth: int) -> BatchPolynomial:
     """``BatchLoss(batch, rule)`` for scalar models, at a cost that does not depend on the tasks.
 
     Args:
@@ -167,7 +167,7 @@ def polynomial_loss(batch: Batch, rule: Rule, depth: int) -> BatchPolynomial:
 
     >>> import toylin as tl
     >>> batch = tl.LinearRegression(shots=5).sample(jax.random.key(0), num_tasks=1000)
-    >>> loss = polynomial_loss(batch, tl.MAML(step_size=0.1), depth=2)
+    >>> loss = batch_polynomial(batch, tl.MAML(step_size=0.1), depth=2)
     >>> params = (jnp.array([[0.7]]), jnp.array([[-0.9]]))
     >>> exact = tl.BatchLoss(batch, tl.MAML(step_size=0.1))(params)
     >>> bool(abs(loss(params) - exact) <= loss.error_bound(params) + 1e-6 * exact)

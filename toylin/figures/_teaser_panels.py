@@ -64,7 +64,9 @@ def _draw_classification(upper: Axes, lower: Axes, data: Mapping[str, np.ndarray
         if score == "loss":
             exact = data["classification_shallow_exact_loss"]
             axes.plot(x, exact, ":", color=THIRD, label=r"LogR, exact for $\infty$ shots")
-    upper.set(ylim=(0, 0.9), xlim=(0, x[-1]), ylabel="loss", title="Binary classification, 10 shots")
+    upper.set(
+        ylim=(0, 0.9), xlim=(0, x[-1]), ylabel="loss", title="Binary classification, 10 shots"
+    )
     lower.set(ylim=(0.45, 1.02), xlabel="meta-training iteration", ylabel="accuracy")
     for axes, score, name in (
         (upper, "loss", ""),

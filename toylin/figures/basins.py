@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from toylin.landscape import basins, loss_polynomial, solve_critical_points
+from toylin.landscape import basins, exact_polynomial, solve_critical_points
 from toylin.plotting import PAGE, basin_bar, basin_map, new_figure, style
 from toylin.rules import MAML
 from toylin.tasks import LinearRegression
@@ -50,7 +50,7 @@ def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
     for k, mean in enumerate(SETTINGS["theta_means"]):
         tasks = LinearRegression(theta_mean=mean)
         points = solve_critical_points(tasks, rule)
-        coefficients = [jnp.asarray(a[::-1]) for a in loss_polynomial(tasks, rule).coefficients()]
+        coefficients = [jnp.asarray(a[::-1]) for a in exact_polynomial(tasks, rule).coefficients()]
 
         def loss(w: jnp.ndarray, coefficients: list[jnp.ndarray] = coefficients) -> jnp.ndarray:
             a0, a1, a2 = (jnp.polyval(c, w[0] * w[1]) for c in coefficients)

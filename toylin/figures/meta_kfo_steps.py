@@ -35,7 +35,7 @@ SETTINGS: dict[str, Any] = {
     "num_steps": 1000,
     "num_tasks": 32,
     "seeds": 3,
-    "evaluation_tasks": 4000,
+    "test_tasks": 4000,
     "scales": [0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0],
 }
 STEPS = len(CONTENDERS) + 1
@@ -106,7 +106,7 @@ def _train(name: str, tasks: LinearRegression) -> tuple[jax.Array, jax.Array]:
 def _unseen(tasks: LinearRegression) -> Batch:
     """Tasks of a key that no seed of training has."""
     key = jax.random.key(SETTINGS["seeds"])
-    return tasks.sample_moments(key, SETTINGS["evaluation_tasks"])
+    return tasks.sample_moments(key, SETTINGS["test_tasks"])
 
 
 def _times(batch: Batch, scale: jax.Array) -> Batch:

@@ -45,10 +45,10 @@ SETTINGS: dict[str, Any] = {
         "num_steps": 800,
         "init_scale": 1.0,
         "seeds": 5,
-        "evaluation_tasks": 500,
+        "test_tasks": 500,
     },
-    "tasks_per_iteration": 32,
-    "queries": 10,
+    "num_tasks": 32,
+    "num_queries": 10,
     "seed": 0,
 }
 CAPTION = (
@@ -107,7 +107,7 @@ def _classification_tasks() -> tuple[BinaryClassification, MAML]:
 
 
 def _train(problem: tuple[Any, MAML], name: str, at: np.ndarray) -> Params:
-    sizes = (SETTINGS["tasks_per_iteration"], SETTINGS["queries"])
+    sizes = (SETTINGS["num_tasks"], SETTINGS["num_queries"])
     return paths_of_both(*problem, SETTINGS[name], sizes, SETTINGS["seed"], at)
 
 
@@ -126,7 +126,7 @@ def _classification(paths: Params) -> dict[str, np.ndarray]:
     )
     free = layers_free(np.append(np.repeat(IS_SHALLOW, size[1] * size[2]), True))
     key = jax.random.fold_in(jax.random.key(SETTINGS["seed"]), 1)
-    scores = np.asarray(held_out_scores(flat, free, tasks, rule, key, settings["evaluation_tasks"]))
+    scores = np.asarray(held_out_scores(flat, free, tasks, rule, key, settings["test_tasks"]))
     data = {
         f"classification_{model}_{score}": values
         for model, both in zip(_MODELS, scores[:-1].reshape(*size, 2), strict=True)

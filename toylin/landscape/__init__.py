@@ -2,10 +2,10 @@
 
 from toylin.landscape._basins import Basins, basins
 from toylin.landscape._bifurcations import Bifurcation, find_bifurcations
-from toylin.landscape._classify import Classification, classify_point
+from toylin.landscape._classify import PointKind, classify_point
 from toylin.landscape._critical_points import CriticalPoints
 from toylin.landscape._minima import distance_to_minimum, known_minimum
-from toylin.landscape._scalar_polynomial import PolynomialLoss, loss_polynomial, require_maml
+from toylin.landscape._scalar_polynomial import ExactPolynomial, exact_polynomial, require_maml
 from toylin.landscape._search import search_critical_points
 from toylin.landscape._solve import solve_critical_points
 from toylin.landscape._surface import Surface, surface
@@ -13,16 +13,16 @@ from toylin.landscape._surface import Surface, surface
 __all__ = [
     "Basins",
     "Bifurcation",
-    "Classification",
     "CriticalPoints",
-    "PolynomialLoss",
+    "ExactPolynomial",
+    "PointKind",
     "Surface",
     "basins",
     "classify_point",
     "distance_to_minimum",
+    "exact_polynomial",
     "find_bifurcations",
     "known_minimum",
-    "loss_polynomial",
     "require_maml",
     "search_critical_points",
     "solve_critical_points",

@@ -17,7 +17,7 @@ from toylin._internal.showing import shown
 
 
 @shown
-class Classification(NamedTuple):
+class PointKind(NamedTuple):
     """A point of a loss: how critical it is, and of which kind.
 
     Attributes:
@@ -35,9 +35,7 @@ class Classification(NamedTuple):
     nullity: int
 
 
-def classify_point(
-    loss: Callable[[Any], Array], params: Any, tolerance: float = 1e-8
-) -> Classification:
+def classify_point(loss: Callable[[Any], Array], params: Any, tolerance: float = 1e-8) -> PointKind:
     """The gradient and the Hessian's spectrum of any smooth loss at a point of any shape.
 
     Args:
@@ -66,7 +64,7 @@ def classify_point(
     value, gradient, hessian = map(np.asarray, _derivatives(loss, params))
     eigenvalues = np.linalg.eigvalsh(hessian)
     small = tolerance * np.abs(eigenvalues).max()
-    return Classification(
+    return PointKind(
         float(value),
         float(np.linalg.norm(gradient)),
         eigenvalues,

@@ -27,7 +27,7 @@ from toylin.rules import MAML
 from toylin.tasks import LinearRegression, check_one_output
 
 
-class PolynomialLoss(NamedTuple):
+class ExactPolynomial(NamedTuple):
     """The outer loss of two layers, (a_0(p) + a_1(p) q + a_2(p) q²) / denominator, exactly.
 
     Attributes:
@@ -56,7 +56,7 @@ class _Moments(NamedTuple):
     prior: Fraction
 
 
-def loss_polynomial(tasks: LinearRegression, rule: MAML) -> PolynomialLoss:
+def exact_polynomial(tasks: LinearRegression, rule: MAML) -> ExactPolynomial:
     """The exact outer loss of two scalar layers after one step, as polynomials in p and q.
 
     Args:
@@ -67,7 +67,7 @@ def loss_polynomial(tasks: LinearRegression, rule: MAML) -> PolynomialLoss:
         ValueError: another rule, several dimensions, not one step, a step size of zero (without
             adaptation the critical points are curves), or values that are traced.
 
-    >>> loss = loss_polynomial(LinearRegression(), MAML(0.5))
+    >>> loss = exact_polynomial(LinearRegression(), MAML(0.5))
     >>> loss.coefficients()[2]  # alpha² E g² / 2 = (p² + 1) / 8
     array([0.125, 0.   , 0.125])
     """
@@ -78,7 +78,7 @@ def loss_polynomial(tasks: LinearRegression, rule: MAML) -> PolynomialLoss:
     a0 = _sum(a0, (noise / 2,))
     denominator = math.lcm(*(c.denominator for a in (a0, a1, a2) for c in a))
     w0, w1, w2 = (trimmed(int(c * denominator) for c in a) for a in (a0, a1, a2))
-    return PolynomialLoss(w0, w1, w2, denominator)
+    return ExactPolynomial(w0, w1, w2, denominator)
 
 
 def require_maml(rule: MAML) -> None:

@@ -1,7 +1,7 @@
 """All critical points of two scalar layers after one step, as the roots of three polynomials.
 
 The outer loss is L(p, q) = a_0(p) + a_1(p) q + a_2(p) q² with p = w_1 w_2, q = w_1² + w_2²
-(``loss_polynomial``). Its gradient (w_2 L_p + 2 w_1 L_q, w_1 L_p + 2 w_2 L_q) vanishes at the
+(``exact_polynomial``). Its gradient (w_2 L_p + 2 w_1 L_q, w_1 L_p + 2 w_2 L_q) vanishes at the
 origin; on the diagonals w_2 = +-w_1, where u = w_1² is a root of f', f(u) = L(+-u, 2 u); and where
 L_p = L_q = 0. There q = -a_1 / (2 a_2), since a_2 is positive, and what is left of L_p is a
 polynomial in p: R = 4 a_2² a_0' - 2 a_1 a_1' a_2 + a_1² a_2' = 4 a_2² V', V = a_0 - a_1² / (4 a_2);
@@ -30,7 +30,7 @@ from toylin.landscape._integer_polynomials import (
     multiply,
 )
 from toylin.landscape._real_roots import RealRoot, real_roots
-from toylin.landscape._scalar_polynomial import PolynomialLoss, loss_polynomial
+from toylin.landscape._scalar_polynomial import ExactPolynomial, exact_polynomial
 from toylin.rules import MAML
 from toylin.tasks import LinearRegression
 
@@ -64,16 +64,16 @@ def solve_critical_points(tasks: LinearRegression, rule: MAML) -> CriticalPoints
         The points, sorted by loss, with ``certified=True``.
 
     Raises:
-        ValueError: as ``loss_polynomial``.
+        ValueError: as ``exact_polynomial``.
         OverflowError: a value that float64 cannot hold.
 
     >>> len(solve_critical_points(LinearRegression(theta_mean=3.0), MAML(0.001)).points)
     27
     """
-    return solved(loss_polynomial(tasks, rule))
+    return solved(exact_polynomial(tasks, rule))
 
 
-def solved(loss: PolynomialLoss) -> CriticalPoints:
+def solved(loss: ExactPolynomial) -> CriticalPoints:
     """The critical points of a loss of that form that grows at infinity, with a_2 positive."""
     orbits = [_origin(loss), *_on_diagonal(loss, 1), *_on_diagonal(loss, -1), *_elsewhere(loss)]
     require_index_one(orbits, grows(loss))
@@ -85,7 +85,7 @@ def solved(loss: PolynomialLoss) -> CriticalPoints:
     return CriticalPoints(points, values, eigenvalues, np.sum(eigenvalues < 0, axis=1), True)
 
 
-def grows(loss: PolynomialLoss) -> bool:
+def grows(loss: ExactPolynomial) -> bool:
     """Whether the loss grows at infinity in every direction, exactly.
 
     At fixed p it is lowest at V(p) = (4 a_0 a_2 - a_1²) / (4 a_2) and grows with q as a_2 q²; so it
@@ -114,13 +114,13 @@ def require_index_one(orbits: list[_Orbit], growing: bool) -> None:
         )
 
 
-def _origin(loss: PolynomialLoss) -> _Orbit:
+def _origin(loss: ExactPolynomial) -> _Orbit:
     along = [Fraction(2 * loss.a1[0] + k * loss.a0[1], loss.denominator) for k in (-1, 1)]
     value = Fraction(loss.a0[0], loss.denominator)
     return _Orbit([(0.0, 0.0)], _float(value), _ascending(*along))
 
 
-def _on_diagonal(loss: PolynomialLoss, side: int) -> Iterator[_Orbit]:
+def _on_diagonal(loss: ExactPolynomial, side: int) -> Iterator[_Orbit]:
     """w_2 = ``side`` w_1: p = side u, q = 2 u."""
     a0, a1, a2 = (a if side == 1 else mirrored(a) for a in loss[:3])
     along = add(a0, multiply((0, 2), a1), multiply((0, 0, 4), a2))
@@ -137,7 +137,7 @@ def _on_diagonal(loss: PolynomialLoss, side: int) -> Iterator[_Orbit]:
         yield _Orbit([(r, side * r), (-r, -side * r)], _float(value), _ascending(*eigenvalues))
 
 
-def _elsewhere(loss: PolynomialLoss) -> Iterator[_Orbit]:
+def _elsewhere(loss: ExactPolynomial) -> Iterator[_Orbit]:
     """L_p = L_q = 0, off the diagonals: (w_1 +- w_2)² = q +- 2 p are both positive."""
     _, a1, a2, denominator = loss
     eliminated = _eliminated(loss)
@@ -153,13 +153,13 @@ def _elsewhere(loss: PolynomialLoss) -> Iterator[_Orbit]:
         yield _Orbit(_four(p.value(), plus, minus), _float(value), curvatures)
 
 
-def _envelope(loss: PolynomialLoss) -> Coefficients:
+def _envelope(loss: ExactPolynomial) -> Coefficients:
     """4 a_2 V = 4 a_0 a_2 - a_1², V the loss at the best q."""
     a0, a1, a2, _ = loss
     return add(multiply((4,), a0, a2), multiply((-1,), a1, a1))
 
 
-def _eliminated(loss: PolynomialLoss) -> Coefficients:
+def _eliminated(loss: ExactPolynomial) -> Coefficients:
     """4 a_2² V'."""
     a0, a1, a2, _ = loss
     return add(
@@ -177,7 +177,7 @@ def _four(p: Fraction, plus: Fraction, minus: Fraction) -> list[tuple[float, flo
 
 
 def _curvatures(
-    loss: PolynomialLoss, p: RealRoot, plus: Fraction, minus: Fraction
+    loss: ExactPolynomial, p: RealRoot, plus: Fraction, minus: Fraction
 ) -> tuple[float, float]:
     """Eigenvalues from their sum L_pp q + 8 p L_pq + 4 q L_qq and their product."""
     a0, a1, a2, denominator = loss

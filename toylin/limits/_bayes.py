@@ -34,7 +34,7 @@ def bayes_loss(tasks: LinearRegression, dtype: DTypeLike | None = None) -> Float
     follows, it is s² tau² a E[1/(a + g)] / 2 + sigma²/2; the expectation is an integral over log g,
     where the trapezoidal rule converges exponentially. In several, where theta_cov and x_cov are
     numbers, it is s² tau² E tr (I + s² tau² Z'Z / sigma²)^-1 / 2 + sigma²/2, a sum over the
-    eigenvalues of the Wishart matrix Z'Z (``wishart.eigenvalue_rule``). Several outputs are
+    eigenvalues of the Wishart matrix Z'Z (``quadrature.eigenvalue_rule``). Several outputs are
     independent in the eigenvectors of their covariance R, in which neither noise nor loss changes:
     a sum of problems of one output, with theta_cov times an eigenvalue of R.
 

@@ -15,8 +15,8 @@ from toylin._internal import checks, flat_draws
 from toylin._internal.shapes import Array, Float, PRNGKeyArray
 from toylin._internal.showing import shown
 from toylin.models import Params
-from toylin.rules import Rule, Tasks, check_problem
-from toylin.tasks import Batch, BinaryClassification, LinearRegression, check_sizes
+from toylin.rules import Rule, check_problem
+from toylin.tasks import Batch, BinaryClassification, LinearRegression, TaskLaw, check_sizes
 
 # Tasks come in this many independent groups: the replicates of quasi-Monte Carlo, and a bound on
 # memory either way.
@@ -68,7 +68,7 @@ def interval(mean: Array, variance: Array, count: int) -> tuple[Array, Array, Ar
 
 def estimate(
     params: Params,
-    tasks: Tasks,
+    tasks: TaskLaw,
     rule: Rule,
     key: PRNGKeyArray,
     num_tasks: int,
@@ -159,7 +159,7 @@ def _estimate(
 
 
 def estimate_value_and_grad(
-    params: Params, tasks: Tasks, rule: Rule, key: PRNGKeyArray, num_tasks: int
+    params: Params, tasks: TaskLaw, rule: Rule, key: PRNGKeyArray, num_tasks: int
 ) -> tuple[Estimate, Params]:
     """The outer loss and gradient as means over independent tasks, by automatic differentiation.
 
@@ -198,7 +198,7 @@ def estimate_value_and_grad(
 
 @partial(jax.jit, static_argnames="num_tasks")
 def _task_intervals(
-    params: Params, tasks: Tasks, rule: Rule, key: PRNGKeyArray, num_tasks: int
+    params: Params, tasks: TaskLaw, rule: Rule, key: PRNGKeyArray, num_tasks: int
 ) -> list[tuple[Array, Array, Array, Array]]:
     """Means over tasks with their intervals, of the loss and of every layer's gradient."""
     blocks = -(-num_tasks // _BLOCK)

@@ -1,4 +1,4 @@
-"""Models: the deep linear one, its end-to-end matrix, and linear layers added to it."""
+"""Models: the deep linear one, networks, and linear layers added to any of them."""
 
 from toylin.models._added_layers import add_linear_layers
 from toylin.models._deep_linear import MAX_DEPTH, DeepLinear

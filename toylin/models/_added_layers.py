@@ -1,4 +1,4 @@
-"""LinNet: linear layers put on a model that leave what it computes, and can compute, as it is."""
+"""Linear layers put into deep linear parameters; they compute, and can compute, what they did."""
 
 from __future__ import annotations
 

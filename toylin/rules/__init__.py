@@ -10,7 +10,6 @@ from toylin.rules._meta_kfo import MetaKFO
 from toylin.rules._meta_sgd import MetaSGD
 from toylin.rules._nonlinear_kfo import NonlinearKFO
 from toylin.rules._problem import (
-    Tasks,
     as_batch,
     check_batch,
     check_linear,
@@ -36,7 +35,6 @@ __all__ = [
     "Proximal",
     "Reptile",
     "Rule",
-    "Tasks",
     "as_batch",
     "check_batch",
     "check_linear",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +27,6 @@ from toylin.tasks import (
     quadrature_batch,
 )
 
-Tasks: TypeAlias = TaskLaw
 _POINTS = (RegressionPoints, BinaryPoints, ClassPoints)
 
 

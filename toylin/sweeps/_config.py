@@ -26,7 +26,7 @@ RUN = (
     "num_steps",
     "record_every",
     "seeds",
-    "eval_tasks",
+    "test_tasks",
     "learn_rule",
     "tolerance",
 )

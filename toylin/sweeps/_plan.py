@@ -220,7 +220,7 @@ class Plan:
             "num_steps": recipe.num_steps,
             "record_every": recipe.record_every,
             "loss_kind": recipe.loss,
-            "eval_tasks": recipe.eval_tasks if recipe.loss == "sampled" else None,
+            "test_tasks": recipe.test_tasks if recipe.loss == "sampled" else None,
             "learn_rule": recipe.learn_rule,
             "tolerance": recipe.tolerance,
             "dtype": recipe.dtype,

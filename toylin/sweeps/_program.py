@@ -49,7 +49,7 @@ class Recipe(NamedTuple):
     num_steps: int
     record_every: int
     loss: str
-    eval_tasks: int
+    test_tasks: int
     learn_rule: bool
     tolerance: float
     dtype: str
@@ -101,7 +101,7 @@ def _losses(
         # A fresh point's loss in expectation is the population's: where the law and the model know
         # that, evaluation draws no queries.
         known = problem.linear and hasattr(tasks, "population")
-        eval_sizes = (recipe.eval_tasks, None if known else problem.loss.num_queries)
+        eval_sizes = (recipe.test_tasks, None if known else problem.loss.num_queries)
 
         def score(params: Any, rule: Rule, key: Any) -> Array:
             loss = SampledLoss(tasks, rule, *eval_sizes, model)

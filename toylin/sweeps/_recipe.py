@@ -16,14 +16,14 @@ def check_recipe(
     loss: str,
     num_steps: int,
     record_every: int | None,
-    eval_tasks: int,
+    test_tasks: int,
     learn_rule: bool,
     tolerance: float,
     dtype: Any,
 ) -> Recipe:
     """What is compiled into every program, from the arguments of ``sweep``."""
     checks.integer("num_steps", num_steps, minimum=1)
-    checks.integer("eval_tasks", eval_tasks, minimum=1)
+    checks.integer("test_tasks", test_tasks, minimum=1)
     checks.scalar("tolerance", tolerance, minimum=0.0)
     checks.flag("learn_rule", learn_rule)
     if record_every is None:
@@ -33,7 +33,7 @@ def check_recipe(
     if num_steps % record_every:
         raise ValueError(f"record_every must divide num_steps={num_steps}, got {record_every}")
     checks.choice("loss", loss, ("exact", "sampled"))
-    numbers = (num_steps, record_every, loss, eval_tasks, learn_rule)
+    numbers = (num_steps, record_every, loss, test_tasks, learn_rule)
     return Recipe(*numbers, float(tolerance), float_dtype(dtype).name)
 
 

@@ -72,7 +72,7 @@ def sweep(
     num_steps: int = 1000,
     record_every: int | None = None,
     seeds: int | Sequence[int] | None = None,
-    eval_tasks: int = 1000,
+    test_tasks: int = 1000,
     learn_rule: bool = False,
     tolerance: float = 1e-6,
     dtype: DTypeLike | None = None,
@@ -85,7 +85,7 @@ def sweep(
 ) -> Any:
     """Meta-train at every combination of settings: the answer to a question asked as a sweep.
 
-    Settings that are numbers are batched in one program, a ``vmap`` of one ``lax.scan``; depth,
+    Settings that are numbers are batched in one program, a ``vmap`` of one training loop; depth,
     widths, dimension, inner steps, the kind of rule and of optimizer (and the number of shots where
     tasks are sampled or have several dimensions) compile a program each. Runs go through it in
     chunks that fit in ``memory``, split over all devices of all processes; on another number of
@@ -117,7 +117,7 @@ def sweep(
             draws the start and the tasks, the same for all settings of one shape: of the keys
             ``jax.random.split(jax.random.key(seed), 3)`` the first starts the model, the second is
             that of ``meta_train``, the third draws the tasks of the final loss.
-        eval_tasks: fresh tasks, scored on their population, for the final loss where it is sampled.
+        test_tasks: fresh tasks, scored on their population, for the final loss where it is sampled.
         learn_rule: meta-train the leaves of the rule too, from the values they have.
         tolerance: the gradient norm that counts as converged.
         dtype: of all numbers; JAX's default float type if None.
@@ -160,7 +160,7 @@ def sweep(
         "loss": loss,
         "num_steps": num_steps,
         "record_every": record_every,
-        "eval_tasks": eval_tasks,
+        "test_tasks": test_tasks,
         "learn_rule": learn_rule,
         "tolerance": tolerance,
         "dtype": dtype,

@@ -1,6 +1,6 @@
 """Meta-training: outer losses as objects, the loop that minimises them, runs on disk."""
 
-from toylin.closed_form._batch_polynomial import BatchPolynomial, polynomial_loss
+from toylin.closed_form._batch_polynomial import BatchPolynomial, batch_polynomial
 from toylin.training._folder import Ends, differing_settings, load_runs, loss_ends
 from toylin.training._joint import JointLoss, JointSampledLoss, joint, separate
 from toylin.training._losses import (
@@ -24,6 +24,7 @@ __all__ = [
     "Run",
     "SampledLoss",
     "SavedRun",
+    "batch_polynomial",
     "differing_settings",
     "joint",
     "load_run",
@@ -31,7 +32,6 @@ __all__ = [
     "loss_ends",
     "meta_train",
     "plot_together",
-    "polynomial_loss",
     "save_run",
     "separate",
 ]

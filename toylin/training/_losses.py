@@ -17,9 +17,9 @@ from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, Bool, Float, PRNGKeyArray
 from toylin.autodiff._outer import mean_over
-from toylin.closed_form._batch_polynomial import BatchPolynomial, polynomial_loss
+from toylin.closed_form._batch_polynomial import BatchPolynomial, batch_polynomial
 from toylin.models import Model, Params, is_scalar, predict
-from toylin.rules import Rule, Tasks, check_problem
+from toylin.rules import Rule, check_problem
 from toylin.tasks import (
     Batch,
     RegressionMoments,
@@ -47,7 +47,7 @@ class ExactLoss:
     0.405
     """
 
-    tasks: Tasks
+    tasks: TaskLaw | Batch
     rule: Rule
 
     def __post_init__(self) -> None:
@@ -212,7 +212,7 @@ class BatchLoss:
         if self.model is not predict or not regression or not is_scalar(params):
             return self
         if self.rule.steps == 1 and self.rule.linear:
-            polynomial = polynomial_loss(self.batch, self.rule, depth=len(params))
+            polynomial = batch_polynomial(self.batch, self.rule, depth=len(params))
             return PreparedLoss(polynomial, self)
         return self
 
