@@ -59,13 +59,19 @@ class Change(NamedTuple):
 
     path: Path  # from the root
     line: int
+    code: str  # of that line
     start: int
     end: int
     old: str
     new: str
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.old} -> {self.new}"
+        return f"{self.path}:{self.line}: {self.old} -> {self.new} in: {self.code}"
+
+    @property
+    def name(self) -> str:
+        """As ``survivors.txt`` has it: a line keeps its name when it moves."""
+        return f"{self.path}: {self.old} -> {self.new} in: {self.code}"
 
 
 class _Places(ast.NodeVisitor):
@@ -126,6 +132,7 @@ class _Places(ast.NodeVisitor):
 def changes(path: Path) -> Iterator[Change]:
     """All changes to a file, in its order."""
     text = (ROOT / path).read_text()
+    code = [line.strip() for line in text.splitlines()]
     lines = [0]
     for line in text.encode().splitlines(keepends=True):
         lines.append(lines[-1] + len(line))
@@ -135,7 +142,8 @@ def changes(path: Path) -> Iterator[Change]:
         start = lines[node.lineno - 1] + node.col_offset  # type: ignore[attr-defined]
         end = lines[node.end_lineno - 1] + node.end_col_offset  # type: ignore[attr-defined]
         old = " ".join(places.source(node).split())
-        yield Change(path, node.lineno, start, end, old, " ".join(new.split()))  # type: ignore[attr-defined]
+        line = node.lineno  # type: ignore[attr-defined]
+        yield Change(path, line, code[line - 1], start, end, old, " ".join(new.split()))
 
 
 def tests_of(path: Path) -> list[str]:
@@ -165,8 +173,8 @@ def noticed(change: Change, copy: Path) -> bool:
 
 
 def explained() -> set[str]:
-    """The changes that ``survivors.txt`` explains, without their line numbers."""
-    lines = SURVIVORS.read_text().splitlines() if SURVIVORS.exists() else []
+    """The names of the changes that ``survivors.txt`` explains."""
+    lines = SURVIVORS.read_text().splitlines()
     return {line.strip() for line in lines if line.startswith("toylin/")}
 
 
@@ -185,7 +193,7 @@ def main() -> int:
     ]
     every = [change for path in files for change in changes(path)]
     known = explained()
-    every = [c for c in every if f"{c.path}: {c.old} -> {c.new}" not in known]
+    every = [c for c in every if c.name not in known]
     if options.sample and options.sample < len(every):
         every = random.Random(options.seed).sample(every, options.sample)
     with tempfile.TemporaryDirectory() as folder:

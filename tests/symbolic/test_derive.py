@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from functools import cache
@@ -17,7 +18,7 @@ from sympy import Rational, symbols
 
 import toylin as tl
 from toylin import cli, symbolic
-from toylin.symbolic._equations import K, alpha, mu, s, sigma, tau
+from toylin.symbolic._equations import K, alpha, low_first, mu, s, sigma, tau
 
 SHAPES = [(1, 0), (1, 1), (1, 3), (2, 1), (2, 2), (3, 1), (4, 1)]
 CASES = [(*shape, shots) for shape in SHAPES for shots in (None, "K")]
@@ -166,6 +167,17 @@ def test_latex_is_mathematics(depth, steps, shots):
         row = row.removesuffix(chr(92) * 2).replace("&", "")
         parser.parse(f"${row.replace(chr(92) + 'bigl', '').replace(chr(92) + 'bigr', '')}$")
     assert max(len(row) for row in rows) < 500
+
+
+def test_latex_is_broken_into_lines_and_whole():
+    derivation = tl.derive(2, 2, "K")
+    latex = derivation._repr_latex_()
+    assert "&\\qquad" in latex
+    whole = re.sub(r" *\\\\\n&\\qquad ", " ", latex)
+    whole = whole.replace(r"\bigl(", r"\left(").replace(r"\bigr)", r"\right)")
+    for section in derivation.sections:
+        for _, right in section.equations:
+            assert f"&= {sympy.latex(right, order=low_first)}" in whole
 
 
 def test_text_fits_a_terminal_and_reads_as_sympy():
