@@ -126,7 +126,8 @@ class _Places(ast.NodeVisitor):
         if isinstance(node.value, bool):
             self.add(node, str(not node.value))
         elif isinstance(node.value, int | float):
-            self.add(node, repr(node.value + 1 if isinstance(node.value, int) else 2 * node.value))
+            more = node.value + 1 if isinstance(node.value, int) else 2 * node.value or 1.0
+            self.add(node, repr(more))
 
 
 def changes(path: Path) -> Iterator[Change]:
