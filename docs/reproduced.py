@@ -22,7 +22,8 @@ What papers on meta-learning and on deep linear models claim, computed by a few 
 page a paper: the claim, the equation, the lines, a picture, and assertions: where one fails, this
 site is not built. The table was written by what ran when it was: nothing in its column *toylin* was
 typed. What is *derived* follows from the paper's setting by the equations on the page, and is no
-number that the paper prints. *Exact* is to rounding. Seconds are CPU seconds of a page.
+number that the paper prints. *Exact* is to rounding, *apart by* a largest difference. Seconds
+are CPU seconds of a page.
 With `TOYLIN_TESTS=thorough` set the site samples more, minutes a page."""
 
 # Of what is run, what is run after it, and the cache, to what the latter printed.
@@ -55,11 +56,11 @@ def authors(page: Path) -> str:
 
 def table(every: list[tuple[list[Result], float]]) -> str:
     """What was found: a row that names a page, below it a row a claim."""
-    rows = ["| claim | published | toylin | exact or sampled | seconds |", "|---|---|---|---|---|"]
+    rows = ["| claim | published | toylin | exact or sampled |", "|---|---|---|---|"]
     for page, (results, seconds) in zip(PAGES, every, strict=True):
         subject = title(page).partition(" (")[0]
-        rows.append(f"| **[{subject}]({page.name})**, {authors(page)} | | | | {seconds:.1f} |")
-        rows += [f"| {' | '.join(result)} | |" for result in results]
+        rows.append(f"| **[{subject}]({page.name})**, {authors(page)} ({seconds:.1f} s) | | | |")
+        rows += [f"| {' | '.join(result)} |" for result in results]
     return "\n".join(rows)
 
 
@@ -69,7 +70,8 @@ def made_of(pages: list[Path]) -> str:
 
     package = sorted(Path(toylin.__path__[0]).rglob("*.py"))
     found = hashlib.sha256(" ".join(map(version, ("jax", "optax", "numpy"))).encode())
-    for path in (*pages, *package, Path(__file__)):
+    here = Path(__file__)
+    for path in (*pages, *package, here, here.with_name("executed.py")):
         found.update(path.read_bytes())
     return found.hexdigest()
 
@@ -88,6 +90,6 @@ def write(cache: Path, notebooks: list[Path], execute: Execute) -> None:
     found = [json.loads(printed[page]) for page in PAGES]
     rows = table([([Result(*row) for row in results], seconds) for results, seconds in found])
     names = "\n".join(page.stem for page in PAGES)
-    shown = f"```{{table}}\n:class: reproduced\n:widths: 40 20 20 14 6\n\n{rows}\n```"
+    shown = f"```{{table}}\n:class: reproduced\n:widths: 40 22 22 16\n\n{rows}\n```"
     parts = [INTRODUCTION, shown, f"```{{toctree}}\n:hidden:\n\n{names}\n```", mark]
     first.write_text("\n\n".join(parts))

@@ -121,8 +121,8 @@ def test_table_has_every_page_and_what_it_found():
     assert len(lines) == 2 + 2 * len(PAGES)
     for named, found, page in zip(lines[2::2], lines[3::2], reproduced.PAGES, strict=True):
         assert f"]({page.name})**, " in named
-        assert named.endswith(" | 1.5 |")
-        assert found == "| a claim | 1 | 0.99 | exact | |"
+        assert named.endswith(" (1.5 s) | | | |")
+        assert found == "| a claim | 1 | 0.99 | exact |"
 
 
 def test_pages_are_run_anew_where_something_has_changed(tmp_path, monkeypatch):
