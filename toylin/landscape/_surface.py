@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from toylin._internal import checks
+from toylin._internal.pytree import recheck
 from toylin._internal.shapes import Array, Float
 from toylin._internal.showing import shown
 from toylin.training import BatchLoss
@@ -135,7 +136,8 @@ def surface(
     first = jnp.linspace(low_u, high_u, resolution, dtype=dtype)
     second = jnp.linspace(low_v, high_v, resolution, dtype=dtype)
     if isinstance(loss, BatchLoss):
-        loss = loss.prepared(params)
+        recheck("loss.rule", loss.rule)
+        checks.float_leaves("params", params)
     if jax.tree_util.all_leaves([loss]):
         loss = jax.tree_util.Partial(loss)
     return Surface(first, second, _grid(loss, params, tuple(directions), first, second))
@@ -165,6 +167,9 @@ def _ranges(extent: Any) -> tuple[tuple[float, float], tuple[float, float]]:
 def _grid(
     loss: Any, params: Any, directions: tuple[Any, Any], first: Array, second: Array
 ) -> Array:
+    if isinstance(loss, BatchLoss):
+        loss = loss.prepared(params)
+
     def model(point: tuple[Array, Array]) -> Any:
         a, b = point
         return jax.tree.map(lambda p, u, v: p + a * u + b * v, params, *directions)
