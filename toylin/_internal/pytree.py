@@ -73,9 +73,13 @@ def recheck(name: str, value: Any) -> None:
     """Check again what a transformation has put together leaf by leaf, past all constructors.
 
     An object that ``jax.vmap`` returns or ``jax.tree.map`` makes may hold an array where one number
-    belongs; used as it is, it would be broadcast in silence.
+    belongs; used as it is, it would be broadcast in silence. So are the parts of it checked.
     """
-    if type(value).__module__.startswith("toylin.") and hasattr(value, "__post_init__"):
+    if not type(value).__module__.startswith("toylin.") or not dataclasses.is_dataclass(value):
+        return
+    for field in dataclasses.fields(value):
+        recheck(name, getattr(value, field.name))
+    if hasattr(value, "__post_init__"):
         try:
             value.__post_init__()
         except ValueError as error:

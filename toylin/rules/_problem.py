@@ -43,7 +43,6 @@ def check_rule(rule: Rule, params: Any) -> None:
     """A rule that fits the model."""
     checks.instance("rule", rule, Rule)
     recheck("rule", rule)
-    recheck("rule", getattr(rule, "rule", None))
     rule.check(params)
     leaves = jax.tree.leaves(params)
     dtype = jnp.result_type(*leaves) if leaves else None

@@ -260,4 +260,3 @@ def _recheck(problem: Problem) -> None:
     """The parts of a problem may have been changed past their constructors."""
     for owner in OWNERS:
         recheck(owner, getattr(problem, owner))
-    recheck("rule", getattr(problem.rule, "rule", None))
