@@ -45,7 +45,8 @@ def gallery(folder: Path, root: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     for file in (root / "figures").glob("*.*"):
-        shutil.copy2(file, folder)
+        if file.suffix != ".md":
+            shutil.copy2(file, folder)
     if missing := [name for name in FIGURES if not (folder / f"{name}.png").exists()]:
         draw = [sys.executable, "-c", "from toylin.cli import main; main()", "figure", *missing]
         subprocess.run([*draw, "--out", str(folder)], check=True, cwd=root)
@@ -54,17 +55,37 @@ def gallery(folder: Path, root: Path) -> None:
         "NAME` draws one, with the data behind it (NAME.npz) and its settings (NAME.json)."
     ]
     for name in FIGURES:
-        caption = json.loads((folder / f"{name}.json").read_text())["caption"]
-        title, _, caption = re.split(r"([.:] )", caption, maxsplit=1)
+        title, caption = captioned(folder / f"{name}.json")
         root = " --root DIR" if name in ON_IMAGES else ""
         parts.append(
-            f"(figure-{name})=\n## {plain(title)}\n\n"
-            f"```{{figure}} {name}.png\n:alt: {plain(title)}\n\n"
-            f"{plain(caption[0].upper() + caption[1:])}\n```\n\n"
+            f"(figure-{name})=\n## {title}\n\n"
+            f"```{{figure}} {name}.png\n:alt: {title}\n\n{caption}\n```\n\n"
             f"`toylin figure {name}{root}` · {{download}}`vector graphics <{name}.pdf>` · "
             f"{{download}}`data <{name}.npz>`"
         )
     write(folder / "index.md", "\n\n".join(parts) + "\n")
+
+
+def captioned(about: Path) -> tuple[str, str]:
+    """The heading of a figure, which is how its caption begins, and the rest of that."""
+    caption = json.loads(about.read_text())["caption"]
+    title, _, rest = re.split(r"([.:] )", caption, maxsplit=1)
+    return plain(title), plain(rest[0].upper() + rest[1:])
+
+
+def figures_page(folder: Path) -> str:
+    """What whoever opens the folder of figures in a browser reads: each with its caption."""
+    from toylin.figures import FIGURES, ON_IMAGES
+
+    parts = ["# Figures\n\nMade by `toylin figure NAME`; this page by `python docs/generate.py`."]
+    for name in FIGURES:
+        title, caption = captioned(folder / f"{name}.json")
+        root = " --root DIR" if name in ON_IMAGES else ""
+        parts.append(
+            f"## {title}\n\n![{title}]({name}.png)\n\n{caption}\n\n`toylin figure {name}{root}` · "
+            f"[vector graphics]({name}.svg) · [settings]({name}.json)"
+        )
+    return "\n\n".join(parts) + "\n"
 
 
 def plain(text: str) -> str:
@@ -233,3 +254,8 @@ def explorer(path: Path) -> None:
     from toylin.explorer import page
 
     write(path, page())
+
+
+if __name__ == "__main__":
+    here = Path(__file__).parents[1] / "figures"
+    write(here / "README.md", figures_page(here))

@@ -35,10 +35,24 @@ def test_the_explorer_is_in_the_navigation_and_opens():
     assert not any("](_static/" in page.read_text() for page in DOCS.glob("*.md"))
 
 
-def test_every_public_name_is_in_the_reference(tmp_path):
+@pytest.fixture(scope="module")
+def generate():
     spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
-    generate = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(generate)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_the_figures_is_that_of_their_captions(generate):
+    folder = DOCS.parent / "figures"
+    made = generate.figures_page(folder)
+    assert made == (folder / "README.md").read_text(), "run: python docs/generate.py"
+    shown = re.findall(r"\]\((\w+\.(?:png|svg|json))\)", made)
+    assert len(shown) == 3 * len(set(folder.glob("*.png")))
+    assert all((folder / name).exists() for name in shown)
+
+
+def test_every_public_name_is_in_the_reference(tmp_path, generate):
     generate.api(tmp_path, tl)
     text = "\n".join(page.read_text() for page in tmp_path.glob("*.md"))
     index = (tmp_path / "index.md").read_text()
