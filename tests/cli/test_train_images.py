@@ -62,7 +62,7 @@ def test_images_train_and_are_tested_on_other_classes(root, tmp_path, monkeypatc
 
 
 def test_ctrl_c_while_testing_keeps_what_is_trained(root, tmp_path, monkeypatch, capsys):
-    """Testing shows how far it is; stopped there, the run is saved, what was not measured is not."""
+    """Testing shows how far it is; stopped there, the run is saved without a test."""
     out, count = tmp_path / "om.npz", iter(range(100))
 
     def interrupt(*args):
