@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from helpers import run_command
 
 import toylin as tl
+from toylin.cli._training_tasks import training_of
 
 
 @pytest.fixture(autouse=True)
@@ -60,3 +62,20 @@ def test_a_name_gets_the_suffix_by_which_it_is_found(trained, monkeypatch, capsy
     assert trained("--out", "runs") == "runs/maml-depth2.npz"  # a folder: a new one in it
     words = ("train", "--num-steps", "2", "--json", "--out", "runs/d")
     assert json.loads(run_command(monkeypatch, capsys, *words)[1])["run"] == "runs/d.npz"
+
+
+def test_the_mean_of_theta_is_trained_on_kept_and_read_again(trained, monkeypatch, capsys):
+    """A start that is held has sampled losses around the exact one of tasks with that mean."""
+    flags = ("--dim", "2", "--depth", "1", "--learning-rate", "0", "--theta-mean", "3")
+    run = tl.load_run(trained(*flags, "--num-tasks", "200", "--num-steps", "40"))
+    tasks = training_of(run.settings).tasks
+    assert (tasks.dim, tasks.theta_mean) == (2, 3)
+    exact = tl.ExactLoss(tl.LinearRegression(dim=2, theta_mean=3.0, shots=10), tl.MAML(0.1))
+    error = np.std(run.loss) / np.sqrt(len(run.loss))
+    assert abs(np.mean(run.loss) - exact(run.params)) < 4 * error
+    assert error < 0.05 * exact(run.params)
+    trained("--dim", "2", "--depth", "1")
+    _, out, _ = run_command(monkeypatch, capsys, "runs", "runs")
+    head, first, second = out.splitlines()
+    assert "theta_mean" in head
+    assert ("3.0" in first, "3.0" in second) == (True, False)

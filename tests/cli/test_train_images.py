@@ -134,6 +134,7 @@ def test_networks(flags, layers, root, tmp_path, monkeypatch, capsys):
         ),
         ("--tasks omniglot --root {root} --size 4 --ways 9", "ways must be at most 4"),
         ("--tasks omniglot --root {root} --size 4 --ways 2 --shots 6", "shots must leave room"),
+        ("--tasks classification --theta-mean 1", "--theta-mean is for --tasks regression"),
         ("--model convolutional", "--model convolutional is for images"),
         ("--model mlp --widths 1,2,1", "--widths is for --model linear"),
         ("--width 3 --widths 1,2,1", "--width is said by --widths too"),
