@@ -13,6 +13,7 @@ from matplotlib.colors import to_rgba
 import toylin as tl
 from toylin import plotting
 from toylin.landscape import Basins, Surface
+from toylin.training import plot_together
 
 LOSS = np.geomspace(2.0, 0.1, 40)
 RUN = tl.Run((jnp.ones((1, 1)),) * 2, jnp.asarray(LOSS), jnp.zeros(40), np.arange(40) * 5)
@@ -41,6 +42,37 @@ def test_a_run_is_red_and_a_shallow_one_black():
     assert sorted(text.xy[1] for text in ax.texts) == sorted(LEVELS.values())
     assert names["Bayes"].get_va() == "top"  # the deep floor is too near to write between
     assert names["deep floor"].get_va() == "bottom"
+
+
+def inside(ax):
+    """Whether each name of a level, as drawn, lies within the axes."""
+    ax.figure.canvas.draw()
+    box = ax.get_window_extent().padded(1)
+    return [
+        box.y0 <= drawn.y0 and drawn.y1 <= box.y1
+        for drawn in (text.get_window_extent() for text in ax.texts)
+    ]
+
+
+def test_levels_beyond_the_losses_are_seen_with_their_names():
+    low = dataclasses.replace(RUN, loss=RUN.loss / 100)  # all of it far below the levels
+    ax = low.plot(references={"no adaptation": 0.5, "shallow floor": 0.41})
+    assert inside(ax) == [True, True]
+    assert ax.get_ylim()[0] == 0
+    assert 0.5 < ax.get_ylim()[1] < 0.6
+    ax = RUN.plot(references={"no adaptation": RUN.plot().get_ylim()[1] * 0.99})
+    assert inside(ax) == [True]
+    assert ax.get_ylim() == RUN.plot().get_ylim()
+    levels = {"no adaptation": 50.0, "deep floor": 1e-3, "Bayes": 0.0, "rounding": 1e-19}
+    ax = plot_together({"deep": RUN}, references=levels)
+    assert [text.get_text() for text in ax.texts] == ["deep floor", "no adaptation"]
+    assert inside(ax) == [True, True]
+    low, high = ax.get_ylim()
+    assert 1e-4 < low < 1e-3
+    assert 50 < high < 500
+    ax.set_yscale("log")
+    plotting.reference_lines(ax, {"none": -1.0})  # which a log axis has no place for
+    assert "none" not in [text.get_text() for text in ax.texts]
 
 
 def test_runs_side_by_side_are_their_median_and_range():

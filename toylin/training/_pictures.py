@@ -72,7 +72,8 @@ def plot_together(
             weights, reds for more, from light to dark with their number.
         ax: matplotlib axes to draw on; new ones if None.
         windows: records to average over, by run; 1 for those that it does not name.
-        references: levels to compare with, by name, as ``reference_losses`` returns them.
+        references: levels to compare with, by name, as ``reference_losses`` returns them; those
+            below that end are left out.
 
     Returns:
         The axes.
@@ -94,8 +95,8 @@ def plot_together(
         low, high = ax.get_ylim()
         ax.set_ylim(max(low, _LOWEST * high), high)
         ax.legend()
-        if references:
-            plotting.reference_lines(ax, {name: float(v) for name, v in references.items()})
+        levels = {name: float(level) for name, level in (references or {}).items()}
+        plotting.reference_lines(ax, {n: v for n, v in levels.items() if v > _LOWEST * high})
     return ax
 
 
