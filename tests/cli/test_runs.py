@@ -45,15 +45,29 @@ def test_runs_are_listed_with_what_differs_and_what_they_reached(monkeypatch, ca
     code, out, err = run_command(monkeypatch, capsys, "runs", str(tmp_path))
     assert code == 0
     head, *listed = rows(out)[:-1]
-    assert head == ["run", "shots", "rule", "depth", "first loss", "last loss", "floors reached"]
+    assert head == ["run", "shots", "rule", "depth", "first loss", "last loss", "at or below"]
     assert listed[0][:4] == ["a", "10", "maml", "1"]
     ends = falling[:40].mean(), falling[-40:].mean()
     assert [float(x) for x in listed[0][4:6]] == pytest.approx(ends, rel=1e-3)
     assert listed[0][6] == "no adaptation"
     assert listed[1] == ["b", "population", "maml", "1", "0.9", "0.48", "no adaptation"]
-    assert listed[2] == ["c", "10", "reptile", "2", "0.45", "0.45", "no adaptation"]
+    reached = "no adaptation (shallow floor, deep floor: n/a)"  # floors are MAML's
+    assert listed[2] == ["c", "10", "reptile", "2", "0.45", "0.45", reached]
     assert err.count("\n") == 1
     assert "d.npz" in err
+
+
+def test_a_level_that_a_run_cannot_be_held_against_is_not_missed_by_it(
+    monkeypatch, capsys, tmp_path
+):
+    """In four dimensions two layers have no floor in closed form; with classes there is none."""
+    floor = 4 * (1 - 0.2 + 0.01 * (1 + 5 / 10)) / 2
+    save(tmp_path / "deep.npz", np.full(50, 0.9 * floor), depth=2, dim=4)
+    save(tmp_path / "high.npz", np.full(50, 9.0), depth=2, dim=4)
+    save(tmp_path / "other.npz", np.full(50, 0.3), tasks="classification", dim=4)
+    _, out, _ = run_command(monkeypatch, capsys, "runs", str(tmp_path))
+    last = [row[-1] for row in rows(out)[1:-1]]
+    assert last == ["no adaptation, shallow floor (deep floor: n/a)", "none (deep floor: n/a)", "-"]
 
 
 def test_what_was_measured_on_unseen_tasks_is_listed(monkeypatch, capsys, tmp_path):

@@ -10,9 +10,10 @@ import numpy as np
 
 from toylin.cli._common import PATH, report, use_float64
 from toylin.cli._training_tasks import toy_tasks
-from toylin.limits import levels_reached, reference_losses
+from toylin.limits import LEVELS, levels_reached, reference_losses
 from toylin.rules import MAML
 from toylin.training import (
+    Ends,
     SavedRun,
     differing_settings,
     load_runs,
@@ -36,9 +37,10 @@ def command(folder: Path, picture: Path | None) -> None:
 
     A line a run: the settings in which they differ, the loss over the first and the last tenth of
     its records, loss and accuracy on unseen tasks where they were measured, and the levels that the
-    last records have reached (within 1 % of the highest and two standard errors): the lowest loss
-    without adaptation, that of any learner (Bayes), and for MAML the floors of one layer and of two
-    scalar layers; for runs of toylin train on regression, where there is a closed form.
+    last records are at or below (within 1 % of the highest and two standard errors): the lowest
+    loss without adaptation, that of any learner (Bayes), and for MAML the floors of one layer and
+    of two scalar layers; for runs of toylin train on regression. A level is n/a where it has no
+    closed form for the run, so that nothing is said of it.
 
     \b
     Examples:
@@ -79,15 +81,23 @@ def _table(runs: dict[str, SavedRun], levels: dict[str, dict[str, float]]) -> li
     tests = {name: _measured(runs, name) for name in ("test_loss", "test_accuracy")}
     tests = {name: column for name, column in tests.items() if any(column)}
     heads = [name.replace("_", " ") for name in tests]
-    rows = [["run", *differing, "first loss", "last loss", *heads, "floors reached"]]
+    rows = [["run", *differing, "first loss", "last loss", *heads, "at or below"]]
     for k, (name, run) in enumerate(runs.items()):
         ends = loss_ends(run.loss)
         settings = [_shown(setting, column[k]) for setting, column in differing.items()]
-        reached = levels_reached(ends.last, levels[name], ends.error)
-        floors = (", ".join(reached) or "none") if levels[name] else "-"
         measured = [column[k] or "-" for column in tests.values()]
-        rows.append([name, *settings, f"{ends.first:.4g}", f"{ends.last:.4g}", *measured, floors])
+        losses = f"{ends.first:.4g}", f"{ends.last:.4g}"
+        rows.append([name, *settings, *losses, *measured, _reached(ends, levels[name])])
     return rows
+
+
+def _reached(ends: Ends, levels: dict[str, float]) -> str:
+    """The levels that a run has reached, and those that it cannot be held against."""
+    if not levels:
+        return "-"
+    reached = ", ".join(levels_reached(ends.last, levels, ends.error)) or "none"
+    missing = ", ".join(name for name in LEVELS if name not in levels)
+    return f"{reached} ({missing}: n/a)" if missing else reached
 
 
 def _measured(runs: dict[str, SavedRun], name: str) -> list[str]:
