@@ -91,12 +91,51 @@ def test_runs_side_by_side_are_their_median_and_range():
 def test_sampled_losses_are_averaged():
     ax = tl.SavedRun(RUN.params, tl.MAML(0.1), RUN.loss, {}).plot(label="mean", window=10)
     assert line(ax, "mean").get_ydata()[0] == pytest.approx(LOSS[:10].mean())
+    rng = np.random.default_rng(0)
+    falling = np.geomspace(2.0, 0.1, 1000)
+    sampled = falling * rng.gamma(16, 1 / 16, (3, 1000))
+    many = dataclasses.replace(RUN, loss=sampled[0], iteration=np.arange(1000))
+    pale, mean = many.plot().get_lines()
+    assert mean.get_label() == "running mean of 20"
+    np.testing.assert_array_equal(pale.get_ydata(), sampled[0])
+    assert mean.get_ydata()[5] == pytest.approx(sampled[0, 5:25].mean())
+    assert mean.axes.get_legend() is not None
+    assert len(many.plot(window=1).get_lines()) == 1
+    assert len(dataclasses.replace(many, loss=sampled).plot().get_lines()[0].get_xdata()) == 981
+    flipping = falling * (1 + 0.1 * (-1.0) ** np.arange(1000))  # a step too large, not a sample
+    rounded = falling.clip(0.5) * (1 + 1e-7 * rng.normal(size=1000))
+    lost = np.where(np.arange(1000) > 600, np.nan, falling)
+    for exact in (falling, flipping, rounded, lost, np.ones(1000), np.zeros(1000)):
+        (line_,) = dataclasses.replace(many, loss=exact).plot().get_lines()
+        np.testing.assert_array_equal(line_.get_ydata(), exact)
+    plt.close("all")
     for window in (0, 41, 1.5):
         with pytest.raises(ValueError, match=f"window must be .*got {window}"):
             RUN.plot(window=window)
     nothing = dataclasses.replace(RUN, loss=RUN.loss[:0], iteration=RUN.iteration[:0])
     with pytest.raises(ValueError, match="window must be at most the number of records, 0, got 1"):
         nothing.plot()
+
+
+def test_a_bias_is_no_layer():
+    layer = {"weight": jnp.ones((1, 2)), "bias": jnp.ones(1)}
+    for depth, colour in ((1, plotting.SHALLOW), (2, plotting.DEEP)):
+        run = dataclasses.replace(RUN, params=(layer,) * depth)
+        assert to_rgba(run.plot().get_lines()[0].get_color()) == to_rgba(colour)
+    plt.close("all")
+
+
+@pytest.mark.parametrize("kind", plotting.FORMATS)
+def test_a_figure_is_the_same_bytes_each_time(kind):
+    def drawn():
+        figure = plotting.new_figure(2, 2)
+        figure.add_subplot().plot([0, 1])
+        return plotting.render(figure, kind)
+
+    assert drawn() == drawn()
+    assert drawn()[:4] in (b"\x89PNG", b"<?xm", b"%PDF")
+    with pytest.raises(ValueError, match="kind must be one of png, svg, pdf, got 'gif'"):
+        plotting.render(plotting.new_figure(2, 2), "gif")
 
 
 def test_points_lie_on_their_surface():
