@@ -76,6 +76,48 @@ def test_a_bad_flag_is_one_readable_line(monkeypatch, capsys, arguments, message
     assert re.search(message, err), err
 
 
+COMMAS = "--weights must be numbers separated by commas"
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("train --alpha 0.5", "no option --alpha; did you mean --step-size? (see "),
+        ("train --lr 0.5", "no option --lr; did you mean --learning-rate? (see "),
+        ("loss --lr 0.5", "no option --lr; did you mean --step-size? (see "),
+        ("train --stepsize=1", "no option --stepsize; did you mean --step-size? (see "),
+        ("train --noise 1", "no option --noise; did you mean --noise-std? (see "),
+        ("train --colour red", "no option --colour (see "),
+        ("train -x", "no option -x (see "),
+        ("trian", "no command 'trian'; did you mean train? (see "),
+        ("quux", "no command 'quux' (see "),
+        ("plot swep", "no command 'swep'; did you mean sweep? (see "),
+        ("loss --weights 0.7 -0.9", f"{COMMAS} alone, such as --weights 0.7,-0.9 (see "),
+        ("loss --weights 0.7 -.9", f"{COMMAS} alone, such as"),
+        ("check --weights 0.7, 0.9", "Invalid value for '--weights': must be numbers separated by"),
+        ("check --weights 0.7 0.9 1", f"{COMMAS} alone, such as"),
+        ("check --steps 2 two", "Got unexpected extra argument (two) (see "),
+    ],
+)
+def test_a_mistake_is_told_what_was_meant(monkeypatch, capsys, command, said):
+    code, out, err = run_command(monkeypatch, capsys, *command.split())
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"toylin: {said}" in err
+
+
+def test_arithmetic_that_fails_is_one_line(monkeypatch, capsys):
+    """As where the index theorem finds that critical points are missing."""
+    from toylin.landscape._solve import require_index_one
+
+    def fail(*_):
+        require_index_one([], growing=True)
+
+    monkeypatch.setattr("toylin.cli.check.make_problem", fail)
+    code, out, err = run_command(monkeypatch, capsys, "check")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith("toylin: ArithmeticError: ")
+
+
 def test_an_unwritable_folder_is_refused_before_any_work(monkeypatch, capsys, tmp_path):
     occupied = tmp_path / "file"
     occupied.write_text("mine")
