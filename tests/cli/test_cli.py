@@ -6,13 +6,17 @@ import json
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from helpers import run_command
+from matplotlib.figure import Figure
 
 import toylin as tl
 from toylin.cli import cli
+from toylin.figures import Plan
 
 PROBLEM = [
     *("loss", "--weights", "0.7,-0.9", "--step-size", "0.1", "--steps", "1", "--theta-mean", "0.3"),
@@ -138,6 +142,34 @@ def test_an_empty_path_is_not_the_current_folder(monkeypatch, capsys, tmp_path, 
     assert code == 2
     assert "must be a path, got ''" in err
     assert not list(tmp_path.iterdir())
+
+
+def test_figures_are_named_as_they_begin_and_say_what_they_show(monkeypatch, capsys, tmp_path):
+    """Where no terminal shows a bar, too."""
+    begun = []
+
+    def fake(name, root=None, budget="small"):
+        def compute(tick):
+            if name == "basins":  # the first, before which nothing else is said
+                begun.append(capsys.readouterr().out)
+            return {"x": np.zeros(1)}
+
+        figure = Figure()
+        module = SimpleNamespace(draw=lambda data: figure, CAPTION=f"The {name}. More of it.")
+        return Plan(module, {}, 0, compute)
+
+    monkeypatch.setattr("toylin.cli.figure.plan", fake)
+    out = tmp_path / "figures"
+    words = ("figure", "basins", "depth", "--out", str(out))
+    code, printed, _ = run_command(monkeypatch, capsys, *words)
+    assert code == 0
+    assert begun == ["drawing basins, depth\n"]
+    first, second, *rest = printed.splitlines()
+    for line, name in ((first, "basins"), (second, "depth")):
+        assert re.fullmatch(rf"{name}, \d+ s: The {name} \(caption: (.*)\)", line)[1] == (
+            f"{out / name}.json"
+        )
+    assert all(line.startswith(("wrote ", "done in ")) for line in rest)
 
 
 def test_help_names_every_command():
