@@ -115,7 +115,9 @@ def test_networks(flags, layers, root, tmp_path, monkeypatch, capsys):
     assert set(run.params[-1]) == {"weight", "bias"}
     code, text, _ = run_command(monkeypatch, capsys, "runs", str(tmp_path))
     assert code == 0
-    assert "shallow" not in text  # the floors of linear models are not theirs
+    # The floors of linear models are not theirs, and images have no levels.
+    assert ("(shallow floor, deep floor: n/a)" in text) == ("omniglot" not in words)
+    assert text.count("shallow") == text.count("n/a")
 
 
 @pytest.mark.parametrize(
