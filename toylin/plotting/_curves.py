@@ -90,7 +90,8 @@ def training_curve(
         loss: at those.
         colour: of the curve.
         label: for a legend.
-        window: records to average over, for losses that are sampled; those themselves are pale.
+        window: records to average over, for losses that are sampled; those themselves are pale. 1,
+            by default, draws the losses alone.
     """
     checks.drawable("ax", ax)
     axes = 1 if len(checks.shape_of("loss", loss)) == 1 else 2
