@@ -96,6 +96,10 @@ def test_bands_say_what_they_are_over():
         (runs(1, depth=[1, 2], step_size=[0.1, 0.2]), ""),
     ):
         assert data.toylin.plot_training().get_xlabel() == f"meta-iteration{words}"
+    ax = runs(depth=[1, 2], step_size=many, steps=[1, 2]).toylin.plot()
+    assert ax.figure.axes[1].get_ylabel() == "final loss\n(median over steps, seed)"
+    ax = runs(depth=[1, 2]).toylin.plot()
+    assert ax.get_ylabel() == "final loss\n(median and quartiles over seed)"
 
 
 def test_depth_one_is_black_and_other_axes_have_no_black():

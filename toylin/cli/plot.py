@@ -80,13 +80,15 @@ def collect(runs: Any, dims: tuple[str, ...]) -> dict[str, np.ndarray]:
 def draw(runs: Any, dims: tuple[str, ...]) -> Any:
     """The final loss, and meta-training beside it."""
     from toylin.plotting import PAGE, hatching_legend, new_figure, style
+    from toylin.sweeps._pictures import pooled
 
     with style():
         figure = new_figure(PAGE, 2.6)
         left, right = figure.subplots(1, 2)
         runs.toylin.plot(*dims, ax=left)
         if left.collections and len(dims) == 2:
-            figure.colorbar(left.collections[0], ax=left, label="final loss", extend="max")
+            label = f"final loss{pooled(runs, 'median', *dims)}"
+            figure.colorbar(left.collections[0], ax=left, label=label, extend="max")
         runs.toylin.plot_training(dims[-1], ax=right)
         hatching_legend(figure)
     return figure

@@ -49,7 +49,8 @@ class SweepPictures:
         with plotting.drawing(ax) as axes:
             mesh = draw_final(axes, self._runs, dims, loss, bar)
             if ax is None and mesh is not None:
-                axes.figure.colorbar(mesh, ax=axes, label="final loss", extend="max")
+                label = f"final loss{pooled(self._runs, 'median', *dims)}"
+                axes.figure.colorbar(mesh, ax=axes, label=label, extend="max")
                 plotting.hatching_legend(axes.figure)
         return axes
 
@@ -155,7 +156,7 @@ def draw_final(axes: Any, runs: Any, dims: tuple[str, ...], loss: np.ndarray, ba
         mesh = plotting.phase(axes, scales[0], scales[1], loss, low, high, bar)
     else:
         plotting.line(axes, scales[0], loss)
-        axes.set_ylabel("final loss")
+        axes.set_ylabel(f"final loss{pooled(runs, 'median and quartiles', *dims)}")
         plotting.reference_lines(axes, {"no adaptation": bar})
     for axis, scale, name in zip((axes.xaxis, axes.yaxis), scales, dims, strict=False):
         scale.apply(axis, name)
@@ -187,7 +188,8 @@ def draw_training(axes: Any, runs: Any, over: str, dashed: str | None, loss: np.
                 x, quartiles = runs.iteration.values, (0.25, 0.75)
                 plotting.band(axes, x, curves, colour, scale.names[k], quartiles)
                 axes.lines[-1].set_linestyle(dash)
-    axes.set(xlabel=f"meta-iteration{_bands(runs, over, dashed)}", ylabel="loss", yscale="log")
+    below = pooled(runs, "median and quartiles", over, dashed)
+    axes.set(xlabel=f"meta-iteration{below}", ylabel="loss", yscale="log")
     axes.margins(x=0)
     axes.grid(axis="y", color=plotting.REFERENCE, alpha=0.2, linewidth=0.5)
     some = "" if len(shown) == len(loss) else f", {len(shown)} of {len(loss)}"
@@ -198,10 +200,10 @@ def draw_training(axes: Any, runs: Any, over: str, dashed: str | None, loss: np.
         _two_columns(axes, (f"{over}{some}", names, colours), (dashed, second.names, dashes))
 
 
-def _bands(runs: Any, *drawn: str | None) -> str:
-    """A line that says what the bands are over."""
-    pooled = [d for d in runs.final_loss.dims if d not in drawn and runs.sizes[d] > 1]
-    return f"\n(median and quartiles over {', '.join(pooled)})" if pooled else ""
+def pooled(runs: Any, what: str, *drawn: str | None) -> str:
+    """A line that says over which axes, those that are not drawn, a median or quartiles are."""
+    over = [d for d in runs.final_loss.dims if d not in drawn and runs.sizes[d] > 1]
+    return f"\n({what} over {', '.join(over)})" if over else ""
 
 
 def _two_columns(axes: Any, colours: tuple[Any, ...], dashes: tuple[Any, ...]) -> None:
