@@ -151,3 +151,11 @@ def test_closed_forms_say_that_they_do_not_serve_it():
         tl.closed_form.outer_loss(start(), batch, RULE, NETWORK)
     with pytest.raises(tl.NoClosedFormError, match="sample tasks instead"):
         tl.autodiff.outer_loss(start(), TASKS, RULE, NETWORK)
+
+
+def test_a_model_with_one_output_too_many_axes_is_told_which_shape_to_return():
+    """The tasks are toylin's, so that it is not their y which is wrong."""
+    tasks = tl.LinearRegression(shots=5).sample(jax.random.key(0), 3, 5)
+    wanted = r"model must return one number a point, .*y has shape \(5,\); got .* shape \(5, 1\)"
+    with pytest.raises(ValueError, match=wanted):
+        tl.autodiff.outer_loss({"w": jnp.ones((1, 1))}, tasks, RULE, lambda p, x: x @ p["w"])

@@ -29,7 +29,8 @@ both_tasks = pytest.mark.parametrize("tasks", [tl.LinearRegression, tl.BinaryCla
 @both_tasks
 @pytest.mark.parametrize("shots", [-1, 0, 2.5, True, "ten"])
 def test_shots(tasks, shots):
-    with refused(f"shots must be an integer of at least 1, got {shots!r}"):
+    wanted = "shots must be an integer of at least 1, or None for the population"
+    with refused(f"{wanted}, got {shots!r}"):
         tasks(shots=shots)
 
 

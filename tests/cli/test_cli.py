@@ -6,13 +6,17 @@ import json
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from helpers import run_command
+from matplotlib.figure import Figure
 
 import toylin as tl
 from toylin.cli import cli
+from toylin.figures import Plan
 
 PROBLEM = [
     *("loss", "--weights", "0.7,-0.9", "--step-size", "0.1", "--steps", "1", "--theta-mean", "0.3"),
@@ -76,6 +80,48 @@ def test_a_bad_flag_is_one_readable_line(monkeypatch, capsys, arguments, message
     assert re.search(message, err), err
 
 
+COMMAS = "--weights must be numbers separated by commas"
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("train --alpha 0.5", "no option --alpha; did you mean --step-size? (see "),
+        ("train --lr 0.5", "no option --lr; did you mean --learning-rate? (see "),
+        ("loss --lr 0.5", "no option --lr; did you mean --step-size? (see "),
+        ("train --stepsize=1", "no option --stepsize; did you mean --step-size? (see "),
+        ("train --noise 1", "no option --noise; did you mean --noise-std? (see "),
+        ("train --colour red", "no option --colour (see "),
+        ("train -x", "no option -x (see "),
+        ("trian", "no command 'trian'; did you mean train? (see "),
+        ("quux", "no command 'quux' (see "),
+        ("plot swep", "no command 'swep'; did you mean sweep? (see "),
+        ("loss --weights 0.7 -0.9", f"{COMMAS} alone, such as --weights 0.7,-0.9 (see "),
+        ("loss --weights 0.7 -.9", f"{COMMAS} alone, such as"),
+        ("check --weights 0.7, 0.9", "Invalid value for '--weights': must be numbers separated by"),
+        ("check --weights 0.7 0.9 1", f"{COMMAS} alone, such as"),
+        ("check --steps 2 two", "Got unexpected extra argument (two) (see "),
+    ],
+)
+def test_a_mistake_is_told_what_was_meant(monkeypatch, capsys, command, said):
+    code, out, err = run_command(monkeypatch, capsys, *command.split())
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"toylin: {said}" in err
+
+
+def test_arithmetic_that_fails_is_one_line(monkeypatch, capsys):
+    """As where the index theorem finds that critical points are missing."""
+    from toylin.landscape._solve import require_index_one
+
+    def fail(*_):
+        require_index_one([], growing=True)
+
+    monkeypatch.setattr("toylin.cli.check.make_problem", fail)
+    code, out, err = run_command(monkeypatch, capsys, "check")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith("toylin: ArithmeticError: ")
+
+
 def test_an_unwritable_folder_is_refused_before_any_work(monkeypatch, capsys, tmp_path):
     occupied = tmp_path / "file"
     occupied.write_text("mine")
@@ -96,6 +142,34 @@ def test_an_empty_path_is_not_the_current_folder(monkeypatch, capsys, tmp_path, 
     assert code == 2
     assert "must be a path, got ''" in err
     assert not list(tmp_path.iterdir())
+
+
+def test_figures_are_named_as_they_begin_and_say_what_they_show(monkeypatch, capsys, tmp_path):
+    """Where no terminal shows a bar, too."""
+    begun = []
+
+    def fake(name, root=None, budget="small"):
+        def compute(tick):
+            if name == "basins":  # the first, before which nothing else is said
+                begun.append(capsys.readouterr().out)
+            return {"x": np.zeros(1)}
+
+        figure = Figure()
+        module = SimpleNamespace(draw=lambda data: figure, CAPTION=f"The {name}. More of it.")
+        return Plan(module, {}, 0, compute)
+
+    monkeypatch.setattr("toylin.cli.figure.plan", fake)
+    out = tmp_path / "figures"
+    words = ("figure", "basins", "depth", "--out", str(out))
+    code, printed, _ = run_command(monkeypatch, capsys, *words)
+    assert code == 0
+    assert begun == ["drawing basins, depth\n"]
+    first, second, *rest = printed.splitlines()
+    for line, name in ((first, "basins"), (second, "depth")):
+        assert re.fullmatch(rf"{name}, \d+ s: The {name} \(caption: (.*)\)", line)[1] == (
+            f"{out / name}.json"
+        )
+    assert all(line.startswith(("wrote ", "done in ")) for line in rest)
 
 
 def test_help_names_every_command():

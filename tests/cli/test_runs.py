@@ -14,7 +14,7 @@ from matplotlib.colors import to_rgba
 
 import toylin as tl
 from toylin.cli.train import command as train
-from toylin.limits import levels_reached
+from toylin.limits import LEVELS, levels_reached
 from toylin.training import differing_settings, load_runs, loss_ends, plot_together
 
 SETTINGS = {
@@ -45,15 +45,29 @@ def test_runs_are_listed_with_what_differs_and_what_they_reached(monkeypatch, ca
     code, out, err = run_command(monkeypatch, capsys, "runs", str(tmp_path))
     assert code == 0
     head, *listed = rows(out)[:-1]
-    assert head == ["run", "shots", "rule", "depth", "first loss", "last loss", "floors reached"]
+    assert head == ["run", "shots", "rule", "depth", "first loss", "last loss", "at or below"]
     assert listed[0][:4] == ["a", "10", "maml", "1"]
     ends = falling[:40].mean(), falling[-40:].mean()
     assert [float(x) for x in listed[0][4:6]] == pytest.approx(ends, rel=1e-3)
     assert listed[0][6] == "no adaptation"
     assert listed[1] == ["b", "population", "maml", "1", "0.9", "0.48", "no adaptation"]
-    assert listed[2] == ["c", "10", "reptile", "2", "0.45", "0.45", "no adaptation"]
+    reached = "no adaptation (shallow floor, deep floor: n/a)"  # floors are MAML's
+    assert listed[2] == ["c", "10", "reptile", "2", "0.45", "0.45", reached]
     assert err.count("\n") == 1
     assert "d.npz" in err
+
+
+def test_a_level_that_a_run_cannot_be_held_against_is_not_missed_by_it(
+    monkeypatch, capsys, tmp_path
+):
+    """In four dimensions two layers have no floor in closed form; with classes there is none."""
+    floor = 4 * (1 - 0.2 + 0.01 * (1 + 5 / 10)) / 2
+    save(tmp_path / "deep.npz", np.full(50, 0.9 * floor), depth=2, dim=4)
+    save(tmp_path / "high.npz", np.full(50, 9.0), depth=2, dim=4)
+    save(tmp_path / "other.npz", np.full(50, 0.3), tasks="classification", dim=4)
+    _, out, _ = run_command(monkeypatch, capsys, "runs", str(tmp_path))
+    last = [row[-1] for row in rows(out)[1:-1]]
+    assert last == ["no adaptation, shallow floor (deep floor: n/a)", "none (deep floor: n/a)", "-"]
 
 
 def test_what_was_measured_on_unseen_tasks_is_listed(monkeypatch, capsys, tmp_path):
@@ -119,11 +133,50 @@ def test_runs_are_drawn_together_and_told_apart(monkeypatch, capsys, tmp_path):
     code, out, _ = run_command(monkeypatch, capsys, "runs", str(tmp_path), "--plot", str(picture))
     assert code == 0
     assert f"wrote {picture}" in out
-    assert all(f">{name}<" in picture.read_text() for name in runs)
-    assert list(drawn["references"]) == ["no adaptation", "shallow floor", "deep floor"]  # Bayes: 0
+    words = picture.read_text()
+    assert all(f">{n} (depth {len(run.params)})<" in words for n, run in runs.items())
+    assert list(drawn["references"]) == list(LEVELS)
     code, _, err = run_command(monkeypatch, capsys, "runs", str(tmp_path), "--plot", "a.txt")
     assert code == 2
     assert "--plot must end in .png, .svg or .pdf, got 'a.txt'" in err
+
+
+def test_a_curve_under_another_is_seen(tmp_path):
+    """Of runs with one loss the later is drawn above the earlier, and is narrower."""
+    for k in range(6):
+        save(tmp_path / f"{k}.npz", np.geomspace(0.9, 0.3, 50), depth=2)
+    lines = plot_together(load_runs(tmp_path)[0]).get_lines()
+    widths = [line.get_linewidth() for line in lines]
+    assert [line.get_label() for line in lines] == list("012345")
+    assert widths == sorted(widths, reverse=True)
+    assert len(set(widths)) == 6
+    plt.close("all")
+
+
+def test_a_picture_has_the_floors_of_the_runs_that_have_them(monkeypatch, capsys, tmp_path):
+    """They are MAML's: another rule beside it says nothing against them, another MAML does."""
+    drawn = []
+    monkeypatch.setattr(
+        "toylin.cli.runs.plot_together",
+        lambda runs, *args, references: drawn.append((list(runs), list(references))),
+    )
+    loss, learned = np.geomspace(0.9, 0.3, 20), tl.MetaSGD.identity((jnp.zeros((1, 1)),), 0.1)
+    save(tmp_path / "maml-depth2.npz", loss, depth=2, seed=0, rate=0)
+    save(tmp_path / "b.npz", loss, learned, rule="meta-sgd", seed=3, rate=1)
+    flags = ("runs", str(tmp_path), "--plot", str(tmp_path / "a.png"))
+    assert run_command(monkeypatch, capsys, *flags)[0] == 0
+    labels, levels = drawn[-1]
+    # One setting tells two runs apart, and what a name says is not said again.
+    assert labels == ["b (meta-sgd)", "maml-depth2"]
+    floors = ["shallow floor, MAML", "deep floor, MAML"]
+    assert levels == ["no adaptation", *floors, "Bayes"]
+    save(tmp_path / "c.npz", loss, tl.MAML(0.2), depth=2)
+    assert run_command(monkeypatch, capsys, *flags)[0] == 0
+    # The shallow floor has moved with the step; deep weights make up for it.
+    assert drawn[-1][1] == ["no adaptation", "deep floor, MAML", "Bayes"]
+    save(tmp_path / "d.npz", loss, tasks="classification")
+    assert run_command(monkeypatch, capsys, *flags)[0] == 0
+    assert drawn[-1][1] == []
 
 
 def test_train_names_a_next_command_that_runs(monkeypatch, capsys, tmp_path):

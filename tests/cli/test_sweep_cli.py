@@ -121,6 +121,12 @@ def test_ctrl_c_stops_after_the_chunk_and_resumes(tmp_path):
     [
         (["sweep"], "nothing to sweep"),
         (["sweep", "missing.toml"], "config must be a file, got 'missing.toml'"),
+        (
+            ["sweep", "deepth"],
+            "config must be a TOML file, or the word depth, got 'deepth'; did",
+        ),
+        (["sweep", "--over", "depth=1", "--set", "num_step=2"], "did you mean num_steps?"),
+        (["sweep", "--over", "tasks.noise=1", "--store", "a"], "did you mean noise_std?"),
         (["sweep", "--over", "step_size"], "--over must be NAME=VALUE"),
         (["sweep", "--over", "step_size=0:1"], "step_size must be values 'a,b,c' or a range"),
         (["sweep", "--over", "depth=1", "--set", "colour=red"], "a setting must be one of"),

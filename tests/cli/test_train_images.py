@@ -115,7 +115,9 @@ def test_networks(flags, layers, root, tmp_path, monkeypatch, capsys):
     assert set(run.params[-1]) == {"weight", "bias"}
     code, text, _ = run_command(monkeypatch, capsys, "runs", str(tmp_path))
     assert code == 0
-    assert "shallow" not in text  # the floors of linear models are not theirs
+    # The floors of linear models are not theirs, and images have no levels.
+    assert ("(shallow floor, deep floor: n/a)" in text) == ("omniglot" not in words)
+    assert text.count("shallow") == text.count("n/a")
 
 
 @pytest.mark.parametrize(
@@ -134,6 +136,7 @@ def test_networks(flags, layers, root, tmp_path, monkeypatch, capsys):
         ),
         ("--tasks omniglot --root {root} --size 4 --ways 9", "ways must be at most 4"),
         ("--tasks omniglot --root {root} --size 4 --ways 2 --shots 6", "shots must leave room"),
+        ("--tasks classification --theta-mean 1", "--theta-mean is for --tasks regression"),
         ("--model convolutional", "--model convolutional is for images"),
         ("--model mlp --widths 1,2,1", "--widths is for --model linear"),
         ("--width 3 --widths 1,2,1", "--width is said by --widths too"),

@@ -13,6 +13,7 @@ from matplotlib.colors import to_rgba
 import toylin as tl
 from toylin import plotting
 from toylin.landscape import Basins, Surface
+from toylin.training import plot_together
 
 LOSS = np.geomspace(2.0, 0.1, 40)
 RUN = tl.Run((jnp.ones((1, 1)),) * 2, jnp.asarray(LOSS), jnp.zeros(40), np.arange(40) * 5)
@@ -43,6 +44,37 @@ def test_a_run_is_red_and_a_shallow_one_black():
     assert names["deep floor"].get_va() == "bottom"
 
 
+def inside(ax):
+    """Whether each name of a level, as drawn, lies within the axes."""
+    ax.figure.canvas.draw()
+    box = ax.get_window_extent().padded(1)
+    return [
+        box.y0 <= drawn.y0 and drawn.y1 <= box.y1
+        for drawn in (text.get_window_extent() for text in ax.texts)
+    ]
+
+
+def test_levels_beyond_the_losses_are_seen_with_their_names():
+    low = dataclasses.replace(RUN, loss=RUN.loss / 100)  # all of it far below the levels
+    ax = low.plot(references={"no adaptation": 0.5, "shallow floor": 0.41})
+    assert inside(ax) == [True, True]
+    assert ax.get_ylim()[0] == 0
+    assert 0.5 < ax.get_ylim()[1] < 0.6
+    ax = RUN.plot(references={"no adaptation": RUN.plot().get_ylim()[1] * 0.99})
+    assert inside(ax) == [True]
+    assert ax.get_ylim() == RUN.plot().get_ylim()
+    levels = {"no adaptation": 50.0, "deep floor": 1e-3, "Bayes": 0.0, "rounding": 1e-19}
+    ax = plot_together({"deep": RUN}, references=levels)
+    assert [text.get_text() for text in ax.texts] == ["deep floor", "no adaptation"]
+    assert inside(ax) == [True, True]
+    low, high = ax.get_ylim()
+    assert 1e-4 < low < 1e-3
+    assert 50 < high < 500
+    ax.set_yscale("log")
+    plotting.reference_lines(ax, {"none": -1.0})  # which a log axis has no place for
+    assert "none" not in [text.get_text() for text in ax.texts]
+
+
 def test_runs_side_by_side_are_their_median_and_range():
     batch = dataclasses.replace(
         RUN,
@@ -59,12 +91,51 @@ def test_runs_side_by_side_are_their_median_and_range():
 def test_sampled_losses_are_averaged():
     ax = tl.SavedRun(RUN.params, tl.MAML(0.1), RUN.loss, {}).plot(label="mean", window=10)
     assert line(ax, "mean").get_ydata()[0] == pytest.approx(LOSS[:10].mean())
+    rng = np.random.default_rng(0)
+    falling = np.geomspace(2.0, 0.1, 1000)
+    sampled = falling * rng.gamma(16, 1 / 16, (3, 1000))
+    many = dataclasses.replace(RUN, loss=sampled[0], iteration=np.arange(1000))
+    pale, mean = many.plot().get_lines()
+    assert mean.get_label() == "running mean of 20"
+    np.testing.assert_array_equal(pale.get_ydata(), sampled[0])
+    assert mean.get_ydata()[5] == pytest.approx(sampled[0, 5:25].mean())
+    assert mean.axes.get_legend() is not None
+    assert len(many.plot(window=1).get_lines()) == 1
+    assert len(dataclasses.replace(many, loss=sampled).plot().get_lines()[0].get_xdata()) == 981
+    flipping = falling * (1 + 0.1 * (-1.0) ** np.arange(1000))  # a step too large, not a sample
+    rounded = falling.clip(0.5) * (1 + 1e-7 * rng.normal(size=1000))
+    lost = np.where(np.arange(1000) > 600, np.nan, falling)
+    for exact in (falling, flipping, rounded, lost, np.ones(1000), np.zeros(1000)):
+        (line_,) = dataclasses.replace(many, loss=exact).plot().get_lines()
+        np.testing.assert_array_equal(line_.get_ydata(), exact)
+    plt.close("all")
     for window in (0, 41, 1.5):
         with pytest.raises(ValueError, match=f"window must be .*got {window}"):
             RUN.plot(window=window)
     nothing = dataclasses.replace(RUN, loss=RUN.loss[:0], iteration=RUN.iteration[:0])
     with pytest.raises(ValueError, match="window must be at most the number of records, 0, got 1"):
         nothing.plot()
+
+
+def test_a_bias_is_no_layer():
+    layer = {"weight": jnp.ones((1, 2)), "bias": jnp.ones(1)}
+    for depth, colour in ((1, plotting.SHALLOW), (2, plotting.DEEP)):
+        run = dataclasses.replace(RUN, params=(layer,) * depth)
+        assert to_rgba(run.plot().get_lines()[0].get_color()) == to_rgba(colour)
+    plt.close("all")
+
+
+@pytest.mark.parametrize("kind", plotting.FORMATS)
+def test_a_figure_is_the_same_bytes_each_time(kind):
+    def drawn():
+        figure = plotting.new_figure(2, 2)
+        figure.add_subplot().plot([0, 1])
+        return plotting.render(figure, kind)
+
+    assert drawn() == drawn()
+    assert drawn()[:4] in (b"\x89PNG", b"<?xm", b"%PDF")
+    with pytest.raises(ValueError, match="kind must be one of png, svg, pdf, got 'gif'"):
+        plotting.render(plotting.new_figure(2, 2), "gif")
 
 
 def test_points_lie_on_their_surface():

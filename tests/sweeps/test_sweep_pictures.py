@@ -72,6 +72,36 @@ def test_many_settings_are_thinned_and_said_to_be():
     assert ax.get_legend().get_title().get_text() == "step_size, 7 of 20"
 
 
+def test_another_axis_of_few_settings_is_told_by_dashes_not_pooled_into_the_band():
+    data = runs(depth=[1, 2], step_size=[0.4, 0.1, 0.2], steps=np.arange(7))
+    ax = data.toylin.plot_training()  # depth by colour, of the rest the one that has few
+    assert data.toylin.dashed("depth") == "step_size"
+    curves = ax.get_lines()
+    looks = {(to_rgba(curve.get_color()), curve.get_linestyle()) for curve in curves}
+    assert len(curves) == len(looks) == 6
+    # Depth 1 at 0.1, dashes in the order of the sizes: settings 8 to 14 of the count, so 11.
+    np.testing.assert_allclose(curves[0].get_ydata(), [44, 22, 11])
+    assert curves[0].get_linestyle() == curves[3].get_linestyle() == "-"
+    words = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert words == ["depth", "1", "2", "", "step_size", "0.1", "0.2", "0.4"]
+    assert ax.get_xlabel().endswith("(median and quartiles over steps, seed)")
+    assert data.toylin.training_loss("depth", "step_size").shape == (2, 3, 21, 3)
+
+
+def test_bands_say_what_they_are_over():
+    many = np.linspace(0.1, 1, 20)
+    for data, words in (
+        (runs(depth=[1, 2], step_size=many), "\n(median and quartiles over step_size, seed)"),
+        (runs(depth=[1, 2]), "\n(median and quartiles over seed)"),
+        (runs(1, depth=[1, 2], step_size=[0.1, 0.2]), ""),
+    ):
+        assert data.toylin.plot_training().get_xlabel() == f"meta-iteration{words}"
+    ax = runs(depth=[1, 2], step_size=many, steps=[1, 2]).toylin.plot()
+    assert ax.figure.axes[1].get_ylabel() == "final loss\n(median over steps, seed)"
+    ax = runs(depth=[1, 2]).toylin.plot()
+    assert ax.get_ylabel() == "final loss\n(median and quartiles over seed)"
+
+
 def test_depth_one_is_black_and_other_axes_have_no_black():
     shades = [
         runs(**{name: [1, 2]}).toylin.plot_training().get_lines()[0] for name in ("depth", "steps")
@@ -105,5 +135,7 @@ def test_axes_must_be_those_of_the_sweep():
             data.toylin.plot_training(wrong)
     with pytest.raises(ValueError, match="y must be one of shots, got 'depth'"):
         data.toylin.final_loss("depth", "depth")
+    with pytest.raises(ValueError, match="dashed must be one of shots, got 'depth'"):
+        data.toylin.training_loss("depth", "depth")
     with pytest.raises(ValueError, match="runs must be over at least one axis"):
         runs().toylin.plot()

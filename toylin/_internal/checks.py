@@ -50,16 +50,24 @@ def _is_real(dtype: Any) -> bool:
     )
 
 
-def integer(name: str, value: Any, minimum: int, maximum: int = MOST) -> None:
-    """An integer of at least ``minimum`` and at most ``maximum``."""
+def integer(name: str, value: Any, minimum: int, maximum: int = MOST, otherwise: str = "") -> None:
+    """An integer of at least ``minimum`` and at most ``maximum``; ``otherwise`` is good as well."""
     try:
         index = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
         index = None
     if index is None or index < minimum:
-        raise ValueError(f"{name} must be an integer of at least {minimum}, got {value!r}")
+        raise ValueError(
+            f"{name} must be an integer of at least {minimum}{otherwise}, got {value!r}"
+        )
     if index > maximum:
         raise ValueError(f"{name} must be an integer of at most {maximum}, got {value!r}")
+
+
+def shots(value: Any) -> None:
+    """A number of support points, or None for the population."""
+    if value is not None:
+        integer("shots", value, minimum=1, otherwise=", or None for the population")
 
 
 def scalar(name: str, value: Any, minimum: float = -math.inf) -> None:

@@ -15,6 +15,7 @@ import click
 
 from toylin._internal.interrupt import interrupted_once
 from toylin.cli._group import Group
+from toylin.cli._mistakes import explained
 
 COMMANDS = {
     "teaser": "toylin.cli.teaser",
@@ -90,13 +91,12 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         _fail("stopped", 130)
     except click.UsageError as error:
-        hint = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
-        _fail(error.format_message() + hint, 2)
+        _fail(explained(error), 2)
     except click.ClickException as error:
         _fail(error.format_message(), error.exit_code)
     except (ValueError, OSError) as error:
         _fail(str(error), 1)
-    except (MemoryError, RuntimeError, OverflowError) as error:
+    except (MemoryError, RuntimeError, ArithmeticError) as error:
         # What was not foreseen: an allocation that fails, or what XLA refuses.
         _fail(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}", 1)
 

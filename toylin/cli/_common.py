@@ -96,3 +96,8 @@ def finite(value: Any) -> Any:
     if isinstance(value, list):
         return [finite(v) for v in value]
     return None if isinstance(value, float) and not abs(value) < float("inf") else value
+
+
+def with_error(value: float, error: float | None) -> str:
+    """A mean and its standard error, where there is one."""
+    return f"{value:.4g}" if error is None else f"{value:.4f} +- {error:.4f}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from toylin._internal.meant import meant
+
 
 class Group(click.Group):
     """Without arguments: the help. Newer clicks make an error of it, whose text is that help."""
@@ -14,3 +16,12 @@ class Group(click.Group):
             click.echo(ctx.get_help(), color=ctx.color)
             ctx.exit()
         return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Click's; a name that is none is told the one that was meant."""
+        name = args[0]
+        if name[:1].isalnum() and self.get_command(ctx, name) is None:
+            ctx.fail(f"no command {name!r}{meant(name, self.list_commands(ctx))}")
+        return super().resolve_command(ctx, args)

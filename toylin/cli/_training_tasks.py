@@ -72,6 +72,7 @@ _OPTIONS = (
             "inputs' dimension.", type=COUNT),
     _option("--shots", "Support points a task (of each class, where there are --ways), or the word "
             "population; 10 by default, 5 on images.", type=SHOTS),
+    _option("--theta-mean", "Regression: mean of theta's entries; 0 by default.", type=FINITE),
     _option("--noise-std", "Regression: label noise; none by default.", type=FINITE),
     _option("--ways", "Classes of a task: 5 by default on images; for --tasks classification more "
             "than the two of one logit.", type=click.IntRange(2, 2**31 - 1)),
@@ -86,6 +87,7 @@ _OPTIONS = (
 # Which kinds of tasks a flag is for.
 _FOR = {
     "dim": TOYS,
+    "theta_mean": ("regression",),
     "noise_std": ("regression",),
     "ways": ("classification", *COLLECTIONS),
     "root": tuple(COLLECTIONS),
@@ -167,7 +169,9 @@ def toy_tasks(settings: dict[str, Any]) -> LinearRegression | BinaryClassificati
     if settings["tasks"] not in TOYS:
         raise KeyError(settings["tasks"])
     if settings["tasks"] == "regression":
-        return LinearRegression(dim=dim, noise_std=settings["noise_std"] or 0.0, shots=shots)
+        mean = settings.get("theta_mean") or 0.0
+        noise = settings["noise_std"] or 0.0
+        return LinearRegression(dim=dim, theta_mean=mean, noise_std=noise, shots=shots)
     if ways is not None:
         return Classification(dim=dim, classes=ways, shots=shots)
     return BinaryClassification(dim=dim, shots=shots)

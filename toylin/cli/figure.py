@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from shutil import get_terminal_size
 from threading import Lock
+from typing import Any
 
 import click
 
@@ -14,10 +18,11 @@ from toylin.cli._common import PATH, report, use_float64
 from toylin.figures import BUDGETS, FIGURES, ON_IMAGES, plan
 
 _AT_ONCE = 2
+_BAR = 60  # columns that a bar takes beside its label
 
 
 def draw(names: Sequence[str], out: Path, root: Path | None = None, budget: str = "small") -> None:
-    """Compute, draw and save each figure, with a progress bar."""
+    """Compute, draw and save each figure, with a progress bar; say of each what it shows."""
     from toylin._internal.files import prepare
     from toylin.figures._save import save
 
@@ -28,10 +33,13 @@ def draw(names: Sequence[str], out: Path, root: Path | None = None, budget: str 
         name: plan(name, root if name in ON_IMAGES else None, budget)
         for name in dict.fromkeys(names)
     }
+    label = f"drawing {', '.join(plans)}"
+    if sys.stdout.isatty() and len(label) > get_terminal_size().columns - _BAR:
+        label = f"drawing {len(plans)} figures"
     steps = sum(figure.steps + 1 for figure in plans.values())
     with (
         report() as written,
-        click.progressbar(length=steps, label="drawing", show_pos=True) as bar,
+        click.progressbar(length=steps, label=label, show_pos=True) as bar,
         ThreadPoolExecutor(_AT_ONCE) as pool,
     ):
         lock = Lock()
@@ -41,11 +49,27 @@ def draw(names: Sequence[str], out: Path, root: Path | None = None, budget: str 
                 bar.update(1)
 
         # Compiling, which most of the time goes into, runs in several threads at once.
-        computed = {name: pool.submit(p.compute, tick) for name, p in plans.items()}
+        computed = {name: pool.submit(_timed, p.compute, tick) for name, p in plans.items()}
         for name, (module, settings, *_) in plans.items():
-            data = computed[name].result()
+            data, computing = computed[name].result()
+            start = time.perf_counter()
             written += save(out, name, module.draw(data), data, settings, module.CAPTION)
+            with lock:
+                _say(out, name, module.CAPTION, computing + time.perf_counter() - start)
             tick()
+
+
+def _timed(compute: Callable[..., Any], tick: Callable[[], None]) -> tuple[Any, float]:
+    """What is computed, and the seconds that it took."""
+    start = time.perf_counter()
+    return compute(tick), time.perf_counter() - start
+
+
+def _say(out: Path, name: str, caption: str, seconds: float) -> None:
+    """What a figure shows, on a line of its own, also where a bar stands on this one."""
+    over = "\r\x1b[K" if sys.stdout.isatty() else ""
+    shows = caption.partition(". ")[0]
+    click.echo(f"{over}{name}, {seconds:.0f} s: {shows} (caption: {out / name}.json)")
 
 
 out_option = click.option(

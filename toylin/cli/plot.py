@@ -35,7 +35,8 @@ def sweep(store: Path, across: str | None, up: str | None, name: str, out: Path)
 
     Left, the final loss over two axes (the median over all others); hatched where adapting is no
     better than not adapting; over one axis a curve, with a dashed line for that. Right, the loss
-    along meta-training: median and quartiles for each value of the axis up, or of the only one.
+    along meta-training, a colour for each value of the axis up (or of the only one) and a dash for
+    each of another of up to six values: median and quartiles over what the panel says.
 
     \b
     Example:
@@ -55,8 +56,8 @@ def sweep(store: Path, across: str | None, up: str | None, name: str, out: Path)
         data = collect(runs, dims)
         caption = (
             f"Final loss over {' and '.join(dims)} (median over the rest; hatched, or above the "
-            "dashed line: no better than not adapting), and the loss along meta-training, median "
-            "and quartiles."
+            "dashed line: no better than not adapting), and the loss along meta-training: median "
+            "and quartiles, over what the panel says, for each setting that its legend names."
         )
         settings = json.loads(runs.attrs["settings"])
         written += save(out, name, draw(runs, dims), data, settings, caption)
@@ -65,25 +66,29 @@ def sweep(store: Path, across: str | None, up: str | None, name: str, out: Path)
 def collect(runs: Any, dims: tuple[str, ...]) -> dict[str, np.ndarray]:
     """The arrays behind the figure; runs that are not there yet are left out."""
     values = {name: runs[dim].values for name, dim in zip("xy", dims, strict=False)}
+    if dashed := runs.toylin.dashed(dims[-1]):
+        values["dashes"] = runs[dashed].values
     return {
         **values,
         "final_loss": runs.toylin.final_loss(*dims),
         "unadapted_loss": np.asarray(runs.toylin.unadapted_loss()),
         "iteration": runs.iteration.values,
-        "loss": runs.toylin.training_loss(dims[-1]),
+        "loss": runs.toylin.training_loss(dims[-1], dashed),
     }
 
 
 def draw(runs: Any, dims: tuple[str, ...]) -> Any:
     """The final loss, and meta-training beside it."""
     from toylin.plotting import PAGE, hatching_legend, new_figure, style
+    from toylin.sweeps._pictures import pooled
 
     with style():
         figure = new_figure(PAGE, 2.6)
         left, right = figure.subplots(1, 2)
         runs.toylin.plot(*dims, ax=left)
         if left.collections and len(dims) == 2:
-            figure.colorbar(left.collections[0], ax=left, label="final loss", extend="max")
+            label = f"final loss{pooled(runs, 'median', *dims)}"
+            figure.colorbar(left.collections[0], ax=left, label=label, extend="max")
         runs.toylin.plot_training(dims[-1], ax=right)
         hatching_legend(figure)
     return figure

@@ -8,11 +8,12 @@ from typing import Any
 import click
 import numpy as np
 
-from toylin.cli._common import PATH, report, use_float64
+from toylin.cli._common import PATH, report, use_float64, with_error
 from toylin.cli._training_tasks import toy_tasks
-from toylin.limits import levels_reached, reference_losses
+from toylin.limits import LEVELS, levels_reached, reference_losses
 from toylin.rules import MAML
 from toylin.training import (
+    Ends,
     SavedRun,
     differing_settings,
     load_runs,
@@ -21,6 +22,7 @@ from toylin.training import (
 )
 
 _WITHOUT_RULE = ("no adaptation", "Bayes")  # levels that no rule of adaptation can move
+_WORDS = ("tasks", "model", "rule")  # settings whose values say which setting they are of
 
 
 @click.command(name="runs")
@@ -36,9 +38,10 @@ def command(folder: Path, picture: Path | None) -> None:
 
     A line a run: the settings in which they differ, the loss over the first and the last tenth of
     its records, loss and accuracy on unseen tasks where they were measured, and the levels that the
-    last records have reached (within 1 % of the highest and two standard errors): the lowest loss
-    without adaptation, that of any learner (Bayes), and for MAML the floors of one layer and of two
-    scalar layers; for runs of toylin train on regression, where there is a closed form.
+    last records are at or below (within 1 % of the highest and two standard errors): the lowest
+    loss without adaptation, that of any learner (Bayes), and for MAML the floors of one layer and
+    of two scalar layers; for runs of toylin train on regression. A level is n/a where it has no
+    closed form for the run, so that nothing is said of it.
 
     \b
     Examples:
@@ -65,8 +68,7 @@ def _levels(run: SavedRun) -> dict[str, float]:
     """What the run is read against; nothing where its settings do not state regression tasks."""
     try:
         tasks: Any = toy_tasks(run.settings)
-        linear = run.settings.get("model", "linear") == "linear"
-        if linear and isinstance(run.rule, MAML):
+        if _held_to_floors(run):
             return reference_losses(tasks, run.rule)
         unadapted = reference_losses(tasks, MAML(0.0))
     except (KeyError, TypeError, ValueError, click.UsageError):
@@ -74,29 +76,39 @@ def _levels(run: SavedRun) -> dict[str, float]:
     return {name: level for name, level in unadapted.items() if name in _WITHOUT_RULE}
 
 
+def _held_to_floors(run: SavedRun) -> bool:
+    """Floors are those of MAML, on linear models."""
+    return run.settings.get("model", "linear") == "linear" and isinstance(run.rule, MAML)
+
+
 def _table(runs: dict[str, SavedRun], levels: dict[str, dict[str, float]]) -> list[list[str]]:
     differing = differing_settings(runs)
     tests = {name: _measured(runs, name) for name in ("test_loss", "test_accuracy")}
     tests = {name: column for name, column in tests.items() if any(column)}
     heads = [name.replace("_", " ") for name in tests]
-    rows = [["run", *differing, "first loss", "last loss", *heads, "floors reached"]]
+    rows = [["run", *differing, "first loss", "last loss", *heads, "at or below"]]
     for k, (name, run) in enumerate(runs.items()):
         ends = loss_ends(run.loss)
         settings = [_shown(setting, column[k]) for setting, column in differing.items()]
-        reached = levels_reached(ends.last, levels[name], ends.error)
-        floors = (", ".join(reached) or "none") if levels[name] else "-"
         measured = [column[k] or "-" for column in tests.values()]
-        rows.append([name, *settings, f"{ends.first:.4g}", f"{ends.last:.4g}", *measured, floors])
+        losses = f"{ends.first:.4g}", f"{ends.last:.4g}"
+        rows.append([name, *settings, *losses, *measured, _reached(ends, levels[name])])
     return rows
+
+
+def _reached(ends: Ends, levels: dict[str, float]) -> str:
+    """The levels that a run has reached, and those that it cannot be held against."""
+    if not levels:
+        return "-"
+    reached = ", ".join(levels_reached(ends.last, levels, ends.error)) or "none"
+    missing = ", ".join(name for name in LEVELS if name not in levels)
+    return f"{reached} ({missing}: n/a)" if missing else reached
 
 
 def _measured(runs: dict[str, SavedRun], name: str) -> list[str]:
     """A result of every run with its standard error, or nothing."""
     found = [(run.results.get(name), run.results.get(f"{name}_stderr")) for run in runs.values()]
-    return [
-        "" if value is None else f"{value:.4g}" if error is None else f"{value:.4f} +- {error:.4f}"
-        for value, error in found
-    ]
+    return ["" if value is None else with_error(value, error) for value, error in found]
 
 
 def _shown(setting: str, value: Any) -> str:
@@ -115,26 +127,46 @@ def _lines(rows: list[list[str]]) -> list[str]:
 
 
 def _draw(runs: dict[str, SavedRun], levels: dict[str, dict[str, float]], picture: Path) -> Path:
-    """The losses in one picture, with the levels on which the runs agree."""
-    import io
-
+    """The losses in one picture, with the levels that they have in common."""
     from toylin._internal.files import prepare, replace
-    from toylin.plotting import PAGE, new_figure, style
+    from toylin.plotting import PAGE, new_figure, render, style
 
     prepare(picture.parent)
-    first, *rest = levels.values()
-    common = {
-        name: level
-        for name, level in first.items()
-        if all(name in other and np.isclose(other[name], level, rtol=1e-9) for other in rest)
-    }
     drawable = {name: run for name, run in runs.items() if np.size(run.loss)}
+    labels = _labels(drawable)
     with style():
         figure = new_figure(PAGE, 3.4)
-        windows = {name: max(1, run.loss.shape[-1] // 50) for name, run in drawable.items()}
-        positive = {name: level for name, level in common.items() if level > 0}
-        plot_together(drawable, figure.add_subplot(), windows=windows, references=positive)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=picture.suffix[1:], dpi=200)
-    replace(picture, buffer.getvalue())
+        named = {labels[name]: run for name, run in drawable.items()}
+        plot_together(named, figure.add_subplot(), references=_common(runs, levels))
+    replace(picture, render(figure, picture.suffix[1:]))
     return picture
+
+
+def _common(runs: dict[str, SavedRun], levels: dict[str, dict[str, float]]) -> dict[str, float]:
+    """The levels on which all runs agree, and of the floors, MAML's, all runs by MAML."""
+    by_maml = {name: found for name, found in levels.items() if _held_to_floors(runs[name])}
+    common = {}
+    for level in LEVELS:
+        among = levels if level in _WITHOUT_RULE else by_maml
+        values = [found.get(level, np.nan) for found in among.values()]
+        if values and np.allclose(values, values[0], rtol=1e-9, atol=0):
+            common[level if len(among) == len(runs) else f"{level}, MAML"] = values[0]
+    return common
+
+
+def _labels(runs: dict[str, SavedRun]) -> dict[str, str]:
+    """For each run a text for the legend: its name, and what tells it apart that the name omits."""
+    told: dict[str, list[str]] = {}
+    rows: list[tuple[str, ...]] = [()] * len(runs)
+    for setting, column in differing_settings(runs).items():
+        shown = [_shown(setting, value) for value in column]
+        finer = [(*row, value) for row, value in zip(rows, shown, strict=True)]
+        if len({*finer}) > len({*rows}):
+            rows, told[setting] = finer, shown
+    labels = {}
+    for k, name in enumerate(runs):
+        values = ((setting, shown[k]) for setting, shown in told.items() if shown[k] != "-")
+        words = [value if setting in _WORDS else f"{setting} {value}" for setting, value in values]
+        omitted = [word for word in words if word.replace(" ", "") not in name]
+        labels[name] = f"{name} ({', '.join(omitted)})" if omitted else name
+    return labels

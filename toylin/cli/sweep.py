@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from toylin._internal.meant import meant
 from toylin.cli._common import PATH, report, use_float64
 from toylin.cli._readable_stderr import say_instead
 
@@ -133,6 +134,8 @@ def _leave(message: str, code: int) -> None:
 def _asked(config: str | None, axes: tuple[str, ...], settings: tuple[str, ...]) -> dict[str, Any]:
     from toylin.sweeps import _config as written
 
+    if config and not Path(config).exists() and (near := meant(config, ["depth"])):
+        raise ValueError(f"config must be a TOML file, or the word depth, got {config!r}{near}")
     found = written.read_tables(Path(config)) if config else {}
     for text in axes:
         name, value = _pair("--over", text)

@@ -14,7 +14,8 @@ import jax
 import numpy as np
 
 from toylin._internal.compiling import keep_programs
-from toylin.cli._common import COUNT, FINITE, PATH, SEED, finite, report, use_float64
+from toylin.cli._common import COUNT, FINITE, PATH, SEED, finite, report, use_float64, with_error
+from toylin.cli._run_file import run_file, run_folder
 from toylin.cli._training_tasks import COLLECTIONS, complete, task_options, training_of
 from toylin.limits import Evaluation, evaluate
 from toylin.models import Params
@@ -72,9 +73,15 @@ def _option(name: str, default: Any, text: str, **more: Any) -> Any:
     type=click.IntRange(2, 2**31 - 1),
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and all else aside.")
-@_option("--out", "runs/run.npz", "File to write.", type=PATH)
+@_option(
+    "--out",
+    None,
+    "File to write, .npz; one that exists is replaced. By default, and in a folder that is given, "
+    "a new one that tells the run: runs/RULE-depthN.npz, then RULE-depthN-2.npz and so on.",
+    type=PATH,
+)
 @click.pass_context
-def command(ctx: click.Context, out: Path, as_json: bool, **settings: Any) -> None:
+def command(ctx: click.Context, out: Path | None, as_json: bool, **settings: Any) -> None:
     """Meta-train a model and its rule on sampled tasks, and save the run.
 
     The file holds the parameters, the rule, the loss at every iteration and the settings; read it
@@ -84,7 +91,7 @@ def command(ctx: click.Context, out: Path, as_json: bool, **settings: Any) -> No
 
     \b
     Examples:
-      toylin train --rule meta-kfo --depth 1 --dim 4 --out runs/kfo.npz
+      toylin train --rule meta-kfo --depth 1 --dim 4
       toylin train --rule maml --depth 2 --dim 4 --out runs/deep.npz
       toylin train --tasks omniglot --root data --widths 784,64,5 --num-steps 500
     """
@@ -103,14 +110,15 @@ def command(ctx: click.Context, out: Path, as_json: bool, **settings: Any) -> No
         keep_programs()
     else:
         use_float64()
-    prepare(out.parent)
+    prepare(run_folder(out))
     with report(aside=as_json) as written:
         run, found = _train(settings, as_json or sys.stderr.isatty())
         losses = np.asarray(run.loss, float)
         params, rule = run.params
         results = _results(found)
+        out = run_file(out, settings)
         written.append(save_run(out, params, rule, losses, settings, results=results))
-        written.append(_plot(out, losses, settings))
+        written.append(_plot(out, run, settings))
         ends = loss_ends(losses)
         if as_json:
             click.echo(json.dumps(_summary(out, ends, results, settings)))
@@ -165,8 +173,8 @@ def _say(ends: Any, results: dict[str, float]) -> None:
     )
     for name in ("loss", "accuracy"):
         if f"test_{name}" in results:
-            stderr = results[f"test_{name}_stderr"]
-            click.echo(f"{name} on unseen tasks {results[f'test_{name}']:.4f} +- {stderr:.4f}")
+            mean = with_error(results[f"test_{name}"], results[f"test_{name}_stderr"])
+            click.echo(f"{name} on unseen tasks {mean}")
 
 
 def _results(found: Evaluation | None) -> dict[str, float]:
@@ -197,25 +205,18 @@ def _rule(params: Params, settings: dict[str, Any]) -> Rule:
     return make_rule(settings["rule"], params, settings["step_size"], settings["steps"], **options)
 
 
-def _plot(out: Path, losses: np.ndarray, settings: dict[str, Any]) -> Path:
+def _plot(out: Path, run: Run, settings: dict[str, Any]) -> Path:
     """The loss at every iteration, and its running mean, as OUT.png."""
-    import io
-
     from toylin._internal.files import replace
-    from toylin.plotting import COLUMN, DEEP, SHALLOW, new_figure, style, training_curve
+    from toylin.plotting import COLUMN, new_figure, render, style
 
-    window = max(1, len(losses) // 50)
-    colour = SHALLOW if settings["depth"] == 1 else DEEP
     with style():
         figure = new_figure(COLUMN, 2.2)
         axes = figure.add_subplot()
-        training_curve(axes, np.arange(len(losses)), losses, colour, window=window)
         axes.set_yscale("log")
-        axes.set_title(
-            f"{settings['model']}, {settings['rule']}, depth {settings['depth']}", loc="left"
-        )
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=200)
+        run.plot(axes)
+        title = f"{settings['model']}, {settings['rule']}, depth {settings['depth']}"
+        axes.set_title(title, loc="left")
     path = out.with_suffix(".png")
-    replace(path, buffer.getvalue())
+    replace(path, render(figure, "png"))
     return path

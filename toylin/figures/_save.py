@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import platform
 from collections.abc import Mapping
@@ -15,14 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from toylin._internal.files import npz_bytes, replace
-from toylin.plotting import style
-
-_FORMATS: dict[str, dict[str, Any]] = {
-    "png": {"dpi": 200, "metadata": {"Software": None}},
-    "svg": {"metadata": {"Date": None}},
-    "pdf": {"metadata": {"CreationDate": None}},
-}
-
+from toylin.plotting import FORMATS, render, style
 
 _DIGITS = 8
 _NOISE = 1e-14  # figures show numbers of order one
@@ -48,10 +40,8 @@ def save(
     with style():
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
-        for suffix, options in _FORMATS.items():
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format=suffix, **options)
-            files[suffix] = buffer.getvalue()
+        for kind in FORMATS:
+            files[kind] = render(figure, kind)
     files["npz"] = npz_bytes({key: _rounded(array) for key, array in data.items()})
     about = {"caption": caption, "settings": dict(settings), "versions": versions()}
     files["json"] = (json.dumps(about, indent=2) + "\n").encode()

@@ -12,11 +12,12 @@ from toylin.limits._optima import (
     zero_layer_optimum,
 )
 from toylin.limits._reached import levels_reached
-from toylin.limits._references import reference_losses
+from toylin.limits._references import LEVELS, reference_losses
 from toylin.limits._shallow_fixed_point import shallow_fixed_point
 from toylin.limits._tails import Tail, TailWarning, tails
 
 __all__ = [
+    "LEVELS",
     "Estimate",
     "Evaluation",
     "Tail",

@@ -13,6 +13,9 @@ from toylin.limits._optima import deep_floor, shallow_floor, shallow_optimum
 from toylin.rules import MAML, Rule
 from toylin.tasks import LinearRegression
 
+# From the highest down.
+LEVELS = ("no adaptation", "shallow floor", "deep floor", "Bayes")
+
 
 def reference_losses(tasks: LinearRegression, rule: Rule) -> dict[str, float]:
     """The levels that a run of linear regression is read against, by name.
@@ -35,14 +38,14 @@ def reference_losses(tasks: LinearRegression, rule: Rule) -> dict[str, float]:
     >>> {name: round(loss, 3) for name, loss in levels.items()}
     {'no adaptation': 0.5, 'shallow floor': 0.406, 'deep floor': 0.083, 'Bayes': 0.0}
     """
-    levels: dict[str, Callable[[], Any]] = {
-        "no adaptation": lambda: _unadapted(tasks),
-        "shallow floor": lambda: shallow_floor(tasks, rule),
-        "deep floor": lambda: _deep_floor(tasks, rule),
-        "Bayes": lambda: bayes_loss(tasks),
-    }
+    levels: tuple[Callable[[], Any], ...] = (
+        lambda: _unadapted(tasks),
+        lambda: shallow_floor(tasks, rule),
+        lambda: _deep_floor(tasks, rule),
+        lambda: bayes_loss(tasks),
+    )
     shallow_optimum(tasks)  # checks the tasks
-    found = {name: _or_none(level) for name, level in levels.items()}
+    found = {name: _or_none(level) for name, level in zip(LEVELS, levels, strict=True)}
     return {name: loss for name, loss in found.items() if loss is not None}
 
 

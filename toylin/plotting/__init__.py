@@ -13,6 +13,7 @@ from toylin.plotting._curves import (
     training_curve,
 )
 from toylin.plotting._phase import LOSSES, hatching_legend, line, phase
+from toylin.plotting._render import FORMATS, render
 from toylin.plotting._scale import Scale, scale_of
 from toylin.plotting._style import (
     COLUMN,
@@ -32,6 +33,7 @@ from toylin.plotting._tails import spread
 __all__ = [
     "COLUMN",
     "DEEP",
+    "FORMATS",
     "LOSSES",
     "PAGE",
     "REFERENCE",
@@ -54,6 +56,7 @@ __all__ = [
     "phase",
     "reference_lines",
     "relief",
+    "render",
     "scale_of",
     "sequential_colours",
     "spread",

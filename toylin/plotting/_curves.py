@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -90,7 +90,8 @@ def training_curve(
         loss: at those.
         colour: of the curve.
         label: for a legend.
-        window: records to average over, for losses that are sampled; those themselves are pale.
+        window: records to average over, for losses that are sampled; those themselves are pale. 1,
+            by default, draws the losses alone.
     """
     checks.drawable("ax", ax)
     axes = 1 if len(checks.shape_of("loss", loss)) == 1 else 2
@@ -121,7 +122,9 @@ def training_curve(
 def reference_lines(ax: Axes, levels: Mapping[str, float]) -> None:
     """A dashed line at each level, its name at the right end; call it once the limits are set.
 
-    A name stands above its line, and below it where the next level is too near for that.
+    Limits that a level lies beyond are moved, so that it is seen; only what a logarithmic axis
+    cannot show, zero and less, is left out. A name stands above its line, and below it where the
+    next level, or the upper end, is too near for that.
 
     Args:
         ax: where to draw.
@@ -132,12 +135,13 @@ def reference_lines(ax: Axes, levels: Mapping[str, float]) -> None:
     for name, level in levels.items():
         checks.text("every name in levels", name)
         checks.scalar(f"levels[{name!r}]", level)
-    ordered = sorted(levels.items(), key=lambda item: item[1])
+    shown = {name: level for name, level in levels.items() if level > 0 or ax.get_yscale() != "log"}
+    _make_room(ax, shown.values())
+    ordered = sorted(shown.items(), key=lambda item: item[1])
+    heights = [*(_height(ax, level) for _, level in ordered), 1.0]
     where = blended_transform_factory(ax.transAxes, ax.transData)
     for k, (name, level) in enumerate(ordered):
-        above = k + 1 == len(ordered) or _height(ax, ordered[k + 1][1]) - _height(ax, level) > (
-            _APART
-        )
+        above = heights[k + 1] - heights[k] > _APART
         ax.axhline(level, color=REFERENCE, linestyle="--", linewidth=0.9, zorder=0)
         ax.annotate(
             name,
@@ -157,6 +161,18 @@ def check_colour(name: str, value: Any) -> None:
     """A colour, as matplotlib knows them."""
     if not is_color_like(value):
         raise ValueError(f"{name} must be a colour of matplotlib, got {value!r}")
+
+
+def _make_room(ax: Axes, levels: Collection[float]) -> None:
+    """Move the limits of y to hold the levels, and above them a name."""
+    scale = ax.yaxis.get_transform()
+    low, high = scale.transform(np.array(ax.get_ybound()))
+    places = scale.transform(np.array([*levels], float))
+    lower, upper = min([low, *places]), max([high, *places])
+    room = 1.2 * _APART * (upper - lower)
+    bounds = lower - room * (lower < low), upper + room * (upper > high)
+    if bounds != (low, high):
+        ax.set_ybound(*scale.inverted().transform(np.array(bounds)))
 
 
 def _height(ax: Axes, level: float) -> float:

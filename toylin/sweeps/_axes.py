@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from toylin._internal import checks
+from toylin._internal.meant import meant
 from toylin.sweeps._problem import OWNERS, Problem, fields_of, put
 from toylin.sweeps._program import Result
 from toylin.training._optimizer import Optimizer
@@ -144,7 +145,8 @@ def _field(name: str, values: Any, known: Mapping[str, Mapping[str, bool]]) -> F
             wanted = " or ".join(f"{o}.{field}" for o in owners)
             raise ValueError(f"over[{name!r}] is ambiguous; write {wanted}")
         names = "; ".join(f"{o}: {', '.join(known[o]) or 'none'}" for o in OWNERS)
-        raise ValueError(f"over must name fields of the settings ({names}), got {name!r}")
+        near = meant(field, [word for o in OWNERS for word in known[o]])
+        raise ValueError(f"over must name fields of the settings ({names}), got {name!r}{near}")
     if known[owners[0]][field]:
         return Field(owners[0], field, field, tuple(_values(name, values)), None)
     # A million numbers are kept as an array alone: as objects they take four times the memory.

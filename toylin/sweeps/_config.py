@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from toylin._internal import checks
+from toylin._internal.meant import meant
 from toylin.models import DeepLinear
 from toylin.rules import RULES
 from toylin.sweeps._axes import rectangle
@@ -131,9 +132,10 @@ def put_setting(tables: dict[str, Any], name: str, value: str) -> None:
         if table == owner or (not table and field in known):
             tables.setdefault(owner, {})[field] = value
             return
+    near = meant(field, [*RUN, *(entry for known in _known(tables).values() for entry in known)])
     raise ValueError(
         f"a setting must be one of {', '.join(RUN)}, or a field of tasks, rule, model or optimizer "
-        f"such as tasks.noise_std, got {name!r}"
+        f"such as tasks.noise_std, got {name!r}{near}"
     )
 
 

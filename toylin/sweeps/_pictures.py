@@ -13,7 +13,8 @@ import xarray
 from toylin._internal import checks
 from toylin._internal.shapes import Float
 
-_FEW = 7  # curves in one picture
+_FEW = 7  # colours in one picture
+_DASHES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)))
 
 
 @xarray.register_dataset_accessor("toylin")
@@ -48,16 +49,20 @@ class SweepPictures:
         with plotting.drawing(ax) as axes:
             mesh = draw_final(axes, self._runs, dims, loss, bar)
             if ax is None and mesh is not None:
-                axes.figure.colorbar(mesh, ax=axes, label="final loss", extend="max")
+                label = f"final loss{pooled(self._runs, 'median', *dims)}"
+                axes.figure.colorbar(mesh, ax=axes, label=label, extend="max")
                 plotting.hatching_legend(axes.figure)
         return axes
 
     def plot_training(self, over: str | None = None, ax: Any = None) -> Any:
-        """Draw the loss along meta-training: median and quartiles for each setting of one axis.
+        """Draw the loss along meta-training: a colour for each setting of one axis.
+
+        Another axis of up to six settings has a dash for each. Over all else, seeds above all, a
+        curve is the median, and a band the quartiles; the picture says over what.
 
         Args:
-            over: the axis; by default ``depth``, or else that of ``plot`` across. At most seven of
-                its settings are drawn, evenly spaced.
+            over: the axis of the colours; by default ``depth``, or else that of ``plot`` across. At
+                most seven of its settings are drawn, evenly spaced.
             ax: matplotlib axes to draw on; new ones if None.
 
         Returns:
@@ -69,10 +74,17 @@ class SweepPictures:
         from toylin import plotting
 
         over = over if over is not None else self.dims()[-1]
-        losses = self.training_loss(over)
+        dashed = self.dashed(over)
+        losses = self.training_loss(over, dashed)
         with plotting.drawing(ax) as axes:
-            draw_training(axes, self._runs, over, losses)
+            draw_training(axes, self._runs, over, dashed, losses)
         return axes
+
+    def dashed(self, over: str) -> str | None:
+        """The axis whose settings ``plot_training`` tells by dashes, if one has few."""
+        checks.choice("over", over, self._swept)
+        few = [d for d in self._swept if d != over and 1 < self._runs.sizes[d] <= len(_DASHES)]
+        return next((d for d in (*self.dims(), *few) if d in few), None)
 
     def dims(self, x: str | None = None, y: str | None = None) -> tuple[str, ...]:
         """The axes across and up, or across alone where only one is swept."""
@@ -113,11 +125,16 @@ class SweepPictures:
         bar = self._runs.unadapted_loss.where(self._done())
         return float(bar.where(np.isfinite(bar)).min())
 
-    def training_loss(self, over: str) -> Float[np.ndarray, "settings runs records"]:
-        """The loss along meta-training for each setting of ``over``."""
+    def training_loss(
+        self, over: str, dashed: str | None = None
+    ) -> Float[np.ndarray, "settings *dashes runs records"]:
+        """The loss along meta-training for each setting of ``over``, and of ``dashed``."""
         checks.choice("over", over, self._swept)
-        loss = self._runs.loss.where(self._done()).transpose(over, ..., "iteration").values
-        return loss.reshape(loss.shape[0], -1, loss.shape[-1])
+        if dashed is not None:
+            checks.choice("dashed", dashed, [d for d in self._swept if d != over])
+        first = [over] if dashed is None else [over, dashed]
+        loss = self._runs.loss.where(self._done()).transpose(*first, ..., "iteration").values
+        return loss.reshape(*loss.shape[: len(first)], -1, loss.shape[-1])
 
     def _done(self) -> Any:
         # A sweep in memory has no such variable: all of its runs are done.
@@ -139,15 +156,15 @@ def draw_final(axes: Any, runs: Any, dims: tuple[str, ...], loss: np.ndarray, ba
         mesh = plotting.phase(axes, scales[0], scales[1], loss, low, high, bar)
     else:
         plotting.line(axes, scales[0], loss)
-        axes.set_ylabel("final loss")
+        axes.set_ylabel(f"final loss{pooled(runs, 'median and quartiles', *dims)}")
         plotting.reference_lines(axes, {"no adaptation": bar})
     for axis, scale, name in zip((axes.xaxis, axes.yaxis), scales, dims, strict=False):
         scale.apply(axis, name)
     return mesh
 
 
-def draw_training(axes: Any, runs: Any, over: str, loss: np.ndarray) -> None:
-    """What ``plot_training`` draws, from the loss of shape (settings, runs, records)."""
+def draw_training(axes: Any, runs: Any, over: str, dashed: str | None, loss: np.ndarray) -> None:
+    """What ``plot_training`` draws, from what ``training_loss`` returns."""
     from toylin import plotting
 
     scale = plotting.scale_of(runs[over].values)
@@ -159,14 +176,47 @@ def draw_training(axes: Any, runs: Any, over: str, loss: np.ndarray) -> None:
         if depths
         else (plotting.sequential_colours(len(shown)))
     )
-    iteration = runs.iteration.values
+    rows = loss[:, None] if dashed is None else loss
+    second = None if dashed is None else plotting.scale_of(runs[dashed].values)
+    dashes = _DASHES[: rows.shape[1]]
     for k, colour in zip(shown, colours, strict=True):
-        curves = loss[scale.order[k]]
-        curves = curves[np.isfinite(curves[:, 0])]
-        if len(curves):
-            plotting.band(axes, iteration, curves, colour, scale.names[k], (0.25, 0.75))
-    axes.set(xlabel="meta-iteration", ylabel="loss", yscale="log")
+        for place, dash in enumerate(dashes):
+            level = place if second is None else second.order[place]
+            curves = rows[scale.order[k], level]
+            curves = curves[np.isfinite(curves[:, 0])]
+            if len(curves):
+                x, quartiles = runs.iteration.values, (0.25, 0.75)
+                plotting.band(axes, x, curves, colour, scale.names[k], quartiles)
+                axes.lines[-1].set_linestyle(dash)
+    below = pooled(runs, "median and quartiles", over, dashed)
+    axes.set(xlabel=f"meta-iteration{below}", ylabel="loss", yscale="log")
     axes.margins(x=0)
     axes.grid(axis="y", color=plotting.REFERENCE, alpha=0.2, linewidth=0.5)
     some = "" if len(shown) == len(loss) else f", {len(shown)} of {len(loss)}"
-    axes.legend(title=f"{over}{some}", ncols=2)
+    if second is None:
+        axes.legend(title=f"{over}{some}", ncols=2)
+    else:
+        names = [scale.names[k] for k in shown]
+        _two_columns(axes, (f"{over}{some}", names, colours), (dashed, second.names, dashes))
+
+
+def pooled(runs: Any, what: str, *drawn: str | None) -> str:
+    """A line that says over which axes, those that are not drawn, a median or quartiles are."""
+    over = [d for d in runs.final_loss.dims if d not in drawn and runs.sizes[d] > 1]
+    return f"\n({what} over {', '.join(over)})" if over else ""
+
+
+def _two_columns(axes: Any, colours: tuple[Any, ...], dashes: tuple[Any, ...]) -> None:
+    """A legend of two columns, each a title, names and looks: colours first, dashes beside."""
+    from matplotlib.lines import Line2D
+
+    from toylin import plotting
+
+    empty = Line2D([], [], linestyle="none")
+    columns = []
+    for (title, names, looks), which in ((colours, "color"), (dashes, "linestyle")):
+        lines = [Line2D([], [], **{"color": plotting.REFERENCE, which: look}) for look in looks]
+        columns.append([(empty, title), *zip(lines, names, strict=True)])
+    rows = max(map(len, columns))
+    entries = [entry for c in columns for entry in c + [(empty, "")] * (rows - len(c))]
+    axes.legend(*zip(*entries, strict=True), ncols=2, handlelength=2.6)

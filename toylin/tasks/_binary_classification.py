@@ -51,8 +51,7 @@ class BinaryClassification:
         checks.integer("dim", self.dim, minimum=1)
         checks.scalar("mean_std", self.mean_std, minimum=0.0)
         checks.covariance("x_cov", self.x_cov, self.dim)
-        if self.shots is not None:
-            checks.integer("shots", self.shots, minimum=1)
+        checks.shots(self.shots)
 
     def population(self, mean: Float[Array, "*tasks dim"]) -> BinaryMoments:
         """The population of the task(s) with class means +-``mean``."""

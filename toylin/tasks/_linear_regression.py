@@ -104,8 +104,7 @@ class LinearRegression:
         checks.covariance("theta_cov", self.theta_cov, self.dim, singular=True)
         checks.covariance("x_cov", self.x_cov, self.dim)
         checks.scalar("noise_std", self.noise_std, minimum=0.0)
-        if self.shots is not None:
-            checks.integer("shots", self.shots, minimum=1)
+        checks.shots(self.shots)
         if self.output_cov is None:
             return
         if self.outputs == 1:

@@ -44,6 +44,11 @@ def outputs_of(params: Any, model: Model, x: Array) -> Array:
 
 def check_outputs(outputs: Array, y: Array) -> None:
     """Outputs that can be compared with ``y`` number by number."""
+    if np.shape(outputs) == (*np.shape(y), 1):
+        raise ValueError(
+            "model must return one number a point, shape (points,), for tasks of one output, whose "
+            f"y has shape {np.shape(y)}; got outputs of shape {np.shape(outputs)}"
+        )
     if np.shape(outputs) != np.shape(y):
         raise ValueError(
             f"y must have the shape of the model's outputs, {np.shape(outputs)}, (points,) for one "

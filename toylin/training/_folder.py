@@ -43,7 +43,7 @@ def load_runs(folder: str | Path) -> tuple[dict[str, SavedRun], dict[str, str]]:
     if not folder.is_dir():
         raise ValueError(f"folder must be a folder with saved runs in it, got {str(folder)!r}")
     runs, damaged = {}, {}
-    for path in sorted(folder.glob("*.npz")):
+    for path in sorted(folder.glob("*.npz"), key=lambda path: path.stem):
         try:
             runs[path.stem] = load_run(path)
         except ValueError as error:

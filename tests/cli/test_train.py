@@ -1,0 +1,81 @@
+"""``toylin train`` on toy tasks: where a run goes, and what of the settings it keeps."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from helpers import run_command
+
+import toylin as tl
+from toylin.cli._training_tasks import training_of
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def trained(monkeypatch, capsys):
+    """Train for two iterations; the name of the file that the command says it wrote."""
+
+    def trained(*flags):
+        words = ["train", "--num-steps", "2", "--num-tasks", "2", *flags]
+        code, out, err = run_command(monkeypatch, capsys, *words)
+        assert code == 0, err
+        return out.partition("wrote ")[2].partition("\n")[0]
+
+    return trained
+
+
+def test_by_default_no_run_is_lost(trained, monkeypatch, capsys):
+    assert trained("--rule", "meta-kfo", "--depth", "1") == "runs/meta-kfo-depth1.npz"
+    assert trained() == "runs/maml-depth2.npz"
+    assert trained("--step-size", "0.3") == "runs/maml-depth2-2.npz"
+    assert trained("--seed", "1") == "runs/maml-depth2-3.npz"
+    flags = ("--tasks", "classification", "--model", "mlp", "--depth", "1")
+    assert trained(*flags) == "runs/classification-mlp-maml-depth1.npz"
+    sizes = [tl.load_run(f"runs/maml-depth2{n}.npz").settings["step_size"] for n in ("", "-2")]
+    assert sizes == [0.1, 0.3]
+    _, out, _ = run_command(monkeypatch, capsys, "runs", "runs")
+    listed = [line.split()[0] for line in out.splitlines()[1:]]
+    assert listed[-4:] == ["maml-depth2", "maml-depth2-2", "maml-depth2-3", "meta-kfo-depth1"]
+
+
+def test_a_picture_of_ones_own_is_not_written_over(trained, tmp_path):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "maml-depth2.png").write_text("mine")
+    assert trained() == "runs/maml-depth2-2.npz"
+    assert (tmp_path / "runs" / "maml-depth2.png").read_text() == "mine"
+
+
+def test_a_name_gets_the_suffix_by_which_it_is_found(trained, monkeypatch, capsys, tmp_path):
+    for given in ("runs/a", "runs/lr0.1", "runs/b.txt", "runs/c.npz"):
+        assert trained("--out", given) == given.removesuffix(".npz") + ".npz"
+    _, out, _ = run_command(monkeypatch, capsys, "runs", "runs")
+    assert [line.split()[0] for line in out.splitlines()[1:]] == ["a", "b.txt", "c", "lr0.1"]
+    assert (tmp_path / "runs" / "lr0.1.png").exists()
+    assert trained("--out", "runs/a", "--seed", "3") == "runs/a.npz"  # named: replaced
+    assert tl.load_run("runs/a.npz").settings["seed"] == 3
+    assert trained("--out", "runs") == "runs/maml-depth2.npz"  # a folder: a new one in it
+    words = ("train", "--num-steps", "2", "--json", "--out", "runs/d")
+    assert json.loads(run_command(monkeypatch, capsys, *words)[1])["run"] == "runs/d.npz"
+
+
+def test_the_mean_of_theta_is_trained_on_kept_and_read_again(trained, monkeypatch, capsys):
+    """A start that is held has sampled losses around the exact one of tasks with that mean."""
+    flags = ("--dim", "2", "--depth", "1", "--learning-rate", "0", "--theta-mean", "3")
+    run = tl.load_run(trained(*flags, "--num-tasks", "200", "--num-steps", "40"))
+    tasks = training_of(run.settings).tasks
+    assert (tasks.dim, tasks.theta_mean) == (2, 3)
+    exact = tl.ExactLoss(tl.LinearRegression(dim=2, theta_mean=3.0, shots=10), tl.MAML(0.1))
+    error = np.std(run.loss) / np.sqrt(len(run.loss))
+    assert abs(np.mean(run.loss) - exact(run.params)) < 4 * error
+    assert error < 0.05 * exact(run.params)
+    trained("--dim", "2", "--depth", "1")
+    _, out, _ = run_command(monkeypatch, capsys, "runs", "runs")
+    head, first, second = out.splitlines()
+    assert "theta_mean" in head
+    assert ("3.0" in first, "3.0" in second) == (True, False)
