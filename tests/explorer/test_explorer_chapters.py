@@ -213,6 +213,33 @@ def test_the_first_chapter_shows_one_layer_alone_and_its_start_to_drag(browser):
     assert browser.get_log("browser") == []
 
 
+def test_a_finger_drags_the_shallow_start_and_scrolls_elsewhere(browser):
+    load(browser, PHONE)
+    go(browser, "#chapter=1")
+    element = browser.find_element(By.ID, "shallow")
+
+    def swipe(w, way):
+        box = browser.execute_script(
+            "arguments[0].scrollIntoView({block: 'center'});"
+            "const b = arguments[0].getBoundingClientRect(); return [b.left, b.top, b.width]",
+            element,
+        )
+        scale = (box[2] - 170) / 4.4
+        x, y = box[0] + 50 + scale * (w + 2.2), box[1] + 60
+        for kind, share in (("touchStart", 0), *(("touchMove", s) for s in (0.3, 0.6, 1))):
+            points = [{"x": x + share * scale * way[0], "y": y + share * way[1]}]
+            browser.execute_cdp_cmd(
+                "Input.dispatchTouchEvent", {"type": kind, "touchPoints": points}
+            )
+        browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        settle(browser)
+        return shown(browser)["task"]["shallow"]["slopes"][0]
+
+    assert swipe(1.5, (0, -80)) == 0
+    assert swipe(0, (1.2, 0)) == pytest.approx(1.2, abs=0.1)
+    assert browser.get_log("browser") == []
+
+
 def test_the_third_chapter_says_how_far_the_step_goes(browser):
     load(browser)
     go(browser, "#chapter=3")

@@ -76,7 +76,7 @@ function writeChapter() {
   find("back").disabled = chapter < 0;
   find("next").disabled = chapter === CHAPTERS.length - 1;
   find("story").hidden = !now;
-  find("words").textContent = now?.words ?? "";
+  find("words").innerHTML = (now?.words ?? "").replace(/\b(shallow|deep) (line|one|model)\b/g, '<b class="$1">$1</b> $2');
   find("source").textContent = now?.source ?? "";
   find("present").setAttribute("aria-pressed", inTalk());
   const few = inTalk() || now !== undefined;

@@ -54,13 +54,19 @@ function listenToShallow(canvas) {
     const box = levelBox(logicalSize(canvas));
     return view.mean - WIDE + (2 * WIDE * ((clientX - left) / theme.type - box.left)) / (box.right - box.left);
   };
+  let dragging = null;
+  canvas.addEventListener("click", (event) => moveShallow(pointed(event)));
   canvas.addEventListener("pointerdown", (event) => {
+    // As on the map: a finger that is put down elsewhere may be about to scroll.
+    if (event.pointerType === "touch" && Math.abs(pointed(event) - shallowStart(view)) > 0.4) return;
     canvas.setPointerCapture(event.pointerId);
+    dragging = event.pointerId; // a finger is captured anyway
     moveShallow(pointed(event));
   });
   canvas.addEventListener("pointermove", (event) => {
-    if (canvas.hasPointerCapture(event.pointerId)) moveShallow(pointed(event));
+    if (event.pointerId === dragging) moveShallow(pointed(event));
   });
+  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (dragging = null));
   const nudge = (way) => () => {
     const [lower, upper] = shownStart(view); // a key may come before the picture of the last
     const now = Number(find("updates").value) ? shallowStart(view) : lower * upper ** (view.depth - 1);
