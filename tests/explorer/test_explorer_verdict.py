@@ -129,6 +129,23 @@ def test_the_sentence_agrees_with_the_numbers(scan):
     assert seen >= {"none", "deep", "suits", "long", "shallow"}, seen
 
 
+@pytest.mark.parametrize("depth", [3, 4])
+def test_of_more_layers_it_says_the_least_step_on_the_plane_that_is_searched(browser, depth):
+    load(browser)
+    size, mean = 0.6, 1.2
+    said = browser.execute_script(SAY, [settings(size, 5, 0.0, mean, depth)])[0]
+    upper = np.geomspace(0.1, 10, 200_001)
+    lower = mean / upper ** (depth - 1)
+    beside = (
+        lower * upper ** (depth - 2)
+    ) ** 2  # of each upper weight, the others' product squared
+    least = size * np.min(upper ** (2 * (depth - 1)) + (depth - 1) * beside)
+    words = {3: "three", 4: "four"}[depth]
+    assert said["floor"] < said["deepBest"]
+    assert f"lower than {words} layers of equal upper weights" in said["words"]
+    assert said["words"].endswith(f"is {least:.2f}."), said["words"]
+
+
 def test_the_page_shows_the_sentence_and_what_it_speaks_of(browser):
     load(browser)
 

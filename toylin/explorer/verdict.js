@@ -24,13 +24,14 @@ function verdict({ floor, deepBest, noStep }, { depth, stepSize, thetaMean, shot
   const [one, deep, none] = [floor, deepBest, noStep].map(shownLoss);
   const words = { 2: "Two", 3: "Three", 4: "Four" }[depth];
   const many = words.toLowerCase();
-  if (none < Math.min(one, deep)) return `Not taking the step, from f(x) = μx, beats one layer and ${many}: near it this α steps too far. Turn it down.`;
+  const plane = depth > 2 ? " of equal upper weights" : ""; // where the best start is searched
+  if (none < Math.min(one, deep)) return `Not taking the step, from f(x) = μx, beats one layer and ${many}${plane}: near it this α steps too far. Turn it down.`;
   if (deep < one) {
     return `${words} layers get ${show(one - deep)} lower than any one layer can, with the same functions.${none < one ? " One layer does worse than without the step." : ""}`;
   }
   if (deep === one) {
     if (thetaMean === 0 || shots === null) return "This α suits one layer, too. Turn it: only the deep model can make up for that.";
-    return `At this α one layer does as well as ${many}.`;
+    return `At this α one layer does as well as ${many}${plane}.`;
   }
   // Near the mean the step is stepSize times the sum of the squares of the products of all weights
   // but one: least where they are equal.
@@ -38,5 +39,5 @@ function verdict({ floor, deepBest, noStep }, { depth, stepSize, thetaMean, shot
   const why = least > stepSize
     ? `their least step from f(x) = μx is ${least.toFixed(2)}`
     : "from f(x) = μx all their weights move, which adds an error in α²";
-  return `One layer gets ${show(one - deep).replace("-", "")} lower than ${many} layers${depth > 2 ? " of equal upper weights" : ""}: ${why}.`;
+  return `One layer gets ${show(one - deep).replace("-", "")} lower than ${many} layers${plane}: ${why}.`;
 }
