@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 
@@ -13,7 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 import toylin as tl
-from toylin.explorer import page
+from toylin.explorer import STEP_SIZES, page
 
 
 def test_the_page_is_one_file_that_needs_nothing_else(monkeypatch, capsys, tmp_path):
@@ -116,12 +117,15 @@ def test_the_numbers_shown_are_those_of_the_package(browser):
     assert shown["shallowCurve"][-1] == pytest.approx(shown["floor"], abs=1e-6)
 
 
+BACK = {Keys.ARROW_LEFT: Keys.ARROW_RIGHT, Keys.ARROW_RIGHT: Keys.ARROW_LEFT}
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize(
     ("slider", "key", "shown"),
     [
-        ("alpha", Keys.PAGE_UP, "0.24"),
+        ("alpha", Keys.PAGE_UP, "0.27"),
         ("depth", Keys.ARROW_RIGHT, "3 layers"),
         ("shots", Keys.ARROW_LEFT, "100"),
         ("noise", Keys.PAGE_UP, "0.10"),
@@ -136,7 +140,7 @@ def test_each_slider_turns_every_picture_by_keyboard(browser, size, slider, key,
     # That panel shows the shallow curve and the lowest deep loss: neither depends on the depth.
     expected = set(CANVASES) - ({"shallow"} if slider == "depth" else set())
     assert changed(before, pictures(browser)) >= expected
-    press(browser, slider, Keys.HOME if key != Keys.ARROW_LEFT else Keys.END)
+    press(browser, slider, Keys.PAGE_DOWN if key == Keys.PAGE_UP else BACK[key])
     assert changed(before, pictures(browser)) == set()
     assert browser.get_log("browser") == []
 
@@ -233,19 +237,21 @@ def test_the_scales_follow_the_floor_and_the_best_starts(browser):
     press(browser, "shots", Keys.HOME)
     press(browser, "noise", Keys.END)
     press(browser, "alpha", Keys.END)
-    floor = tl.shallow_floor(tl.LinearRegression(shots=1, noise_std=1.0), tl.MAML(1.5))
+    floor = tl.shallow_floor(tl.LinearRegression(shots=1, noise_std=1.0), tl.MAML(4.0))
     assert browser.find_element(By.ID, "shallow-best").text == f"{floor:.3f}"
     shown = browser.execute_script("return window.toylin.shown()")
-    assert floor < shown["top"] == 5.6
-    assert shown["extent"] == 0.95
-    assert shown["start"] == [0.8, 0.95]  # on the map; the one chosen comes back with the scale
-    assert browser.find_element(By.ID, "top").text == "5.6"
+    assert floor < shown["top"] == pytest.approx(44.8)
+    assert shown["extent"] == 0.475
+    assert shown["start"] == [0.475, 0.475]  # on the map; the one chosen comes back with the scale
+    assert browser.find_element(By.ID, "top").text == "44.8"
     assert browser.find_element(By.ID, "floor-legend").is_displayed()
     press(browser, "alpha", Keys.HOME)
-    assert browser.execute_script("return window.toylin.shown()")["start"] == [0.8, 1.2]
+    shown = browser.execute_script("return window.toylin.shown()")
+    assert shown["start"] == [0.8, 1.2]
+    assert 4 < shown["extent"] < 10 / 0.3  # the stars of a tiny step are on the map
     press(browser, "shots", Keys.END)
     press(browser, "noise", Keys.HOME)
-    press(browser, "alpha", *[Keys.PAGE_UP] * 6, *[Keys.ARROW_RIGHT] * 3)
+    press(browser, "alpha", *[Keys.PAGE_UP] * 5, *[Keys.ARROW_RIGHT] * 14)
     assert browser.find_element(By.CSS_SELECTOR, "output[for=alpha]").text == "1.00"
     assert not browser.find_element(By.ID, "floor-legend").is_displayed()  # the floor is zero
 
@@ -271,26 +277,34 @@ const after = (turn) => new Promise((then) => {
 
 @pytest.mark.browser
 @pytest.mark.parametrize("size", [DESKTOP, (981, 800), PHONE], ids=["desktop", "tablet", "phone"])
-def test_the_page_holds_still_under_the_slider(browser, size):
-    load(browser, size)
-    press(browser, "depth", Keys.ARROW_RIGHT)  # "three" is the longest word
-    found = browser.execute_async_script(TURN, [0.1, 0.92, 0.98, 1.0, 1.02, 1.5])
+@pytest.mark.parametrize("setting", ["depth=3", "depth=3&shots=5&mean=1.2&noise=0.2"])
+def test_the_page_holds_still_under_the_slider(browser, size, setting):
+    load(browser, size)  # "three" is the longest word
+    browser.execute_script("location.hash = arguments[0]", setting)
+    settle(browser)
+    settle(browser)
+    turns = [STEP_SIZES.index(a) for a in (0.01, 0.1, 0.4, 0.85, 0.98, 1.0, 1.02, 1.5, 4.0)]
+    found = browser.execute_async_script(TURN, turns)
     assert len({tuple(places) for places in found}) == 1, found
 
 
 @pytest.mark.browser
-def test_labels_stand_in_the_order_of_their_lines(browser):
+def test_labels_stand_in_the_order_of_their_levels_and_apart(browser):
     load(browser)
     box = {"top": 8, "bottom": 150}
-    for high, low in [(10, 140), (100, 120), (100, 110), (140, 150), (149, 150), (8, 8), (8, 40)]:
-        above, beneath = browser.execute_script(
-            "return window.toylin.labelHeights(...arguments)", high, low, box
+    for levels in ([10, 140], [100, 110, 112], [149, 150, 150], [8, 8, 8], [20, 80, 140], [147]):
+        found = browser.execute_script(
+            "return window.toylin.labelHeights(...arguments)", levels, box
         )
-        assert beneath - above >= 16
-        for label in (above, beneath):  # half a label is 6 high
-            assert box["top"] <= label <= box["bottom"]
-            for curve in (high, low):
-                assert abs(label - curve) > 5 or curve == box["top"], (high, low, label)
+        assert len(found) == len(levels)
+        assert all(b - a >= 16 for a, b in itertools.pairwise(found)), found
+        assert found[0] >= box["top"] + 6
+        assert found[-1] <= box["bottom"] - 6
+    assert found == [144]  # half a label is 6 high
+    apart = browser.execute_script(
+        "return window.toylin.labelHeights([20, 80, 140], arguments[0])", box
+    )
+    assert apart == [20, 80, 140]  # where they have room, at their levels
 
 
 @pytest.mark.browser
@@ -340,7 +354,7 @@ def test_reset_brings_everything_back(browser, size):
 def test_the_keyboard_reaches_everything_and_focus_is_seen(browser):
     load(browser)
     reached = []
-    for _ in range(19):
+    for _ in range(20):
         ActionChains(browser).send_keys(Keys.TAB).perform()
         element = browser.switch_to.active_element
         reached.append(element.get_attribute("id") or element.tag_name)
@@ -350,6 +364,7 @@ def test_the_keyboard_reaches_everything_and_focus_is_seen(browser):
     assert reached == [
         *("chapter", "next", "present"),  # and "back", where there is something
         *("alpha", "depth", "shots", "noise", "mean", "button", "relief", "map", "play"),
+        "shallow",
         *("theta", "steps", "updates"),  # and "redraw", where there are points
         *("turn", "moves", "upper", "summary"),  # and another such
     ]

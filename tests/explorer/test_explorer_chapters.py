@@ -9,6 +9,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+ALPHA = "\N{GREEK SMALL LETTER ALPHA}"
 pytestmark = pytest.mark.browser
 PANELS = (
     *("relief-panel", "map-panel", "training-panel", "shallow-panel"),
@@ -63,13 +64,17 @@ def test_chapters_set_what_they_speak_of(browser, size, fits):
         now = shown(browser)
         seen.append(text(browser, "words"))
         assert len(text(browser, "source")) > 40
-        assert panels(browser) == list(PANELS)
+        assert 1 <= len(panels(browser)) <= 2
         fits(size)
-        if "α = 1" in seen[-1]:  # noqa: RUF001
+        check_seen(browser, size)
+        if f"{ALPHA} = 1 goes" in seen[-1]:
             assert now["settings"]["stepSize"] == 1
             assert now["deepBest"] == pytest.approx(now["floor"], abs=1e-12)  # as it claims
-        if "Five noisy points" in seen[-1]:
+        if "share of K shots" in seen[-1]:
             assert (now["settings"]["shots"], now["settings"]["noiseStd"]) == (5, 0.5)
+            share = 1 / (1 + 2 / 5 + 0.5**2 / 5)
+            for lower, upper in now["starts"]:
+                assert 0.1 * (lower**2 + upper**2) == pytest.approx(share)
             assert 0.01 < now["deepBest"] < now["floor"] - 0.01
         if "two clouds" in seen[-1]:
             models = [now["classes"][name]["scores"] for name in ("shallow", "deep")]
@@ -79,19 +84,22 @@ def test_chapters_set_what_they_speak_of(browser, size, fits):
     for _ in seen:
         press(browser, "back", Keys.ENTER)
     assert not browser.find_element(By.ID, "story").is_displayed()
+    assert panels(browser) == list(PANELS)
     assert shown(browser) == first
 
 
 def test_a_link_opens_its_chapter_and_its_setting(browser):
     load(browser)
     go(browser, "#chapter=5")
-    assert "Five noisy points" in text(browser, "words")
+    assert "share of K shots" in text(browser, "words")
     assert shown(browser)["settings"]["shots"] == 5
     assert fragment(browser) == "#chapter=5"
     press(browser, "noise", Keys.HOME)
+    assert fragment(browser) == "#chapter=5&noise=0"
+    go(browser, "#chapter=6&shots=5")
     press(browser, "turn", Keys.HOME)
     press(browser, "upper", Keys.END)
-    assert fragment(browser) == "#chapter=5&noise=0&turn=-180&upper=150"
+    assert fragment(browser) == "#chapter=6&shots=5&turn=-180&upper=150"
     before = shown(browser)
     classes = before["classes"]
     best = 2 / np.sqrt(0.1)  # twice one over the root of the step size
@@ -101,7 +109,7 @@ def test_a_link_opens_its_chapter_and_its_setting(browser):
     browser.refresh()
     settle(browser)
     assert shown(browser) == before
-    assert text(browser, "words").startswith("Five noisy points")
+    assert text(browser, "words").startswith("Logistic regression")
     picture = "return document.getElementById('class-deep').toDataURL()"
     drawn = browser.execute_script(picture)
     press(browser, "moves", Keys.END)
@@ -110,7 +118,7 @@ def test_a_link_opens_its_chapter_and_its_setting(browser):
     browser.find_element(By.CSS_SELECTOR, "button[type=reset]").click()
     settle(browser)
     settle(browser)
-    assert fragment(browser) == "#chapter=5"  # Reset brings back what the chapter opens with
+    assert fragment(browser) == "#chapter=6"  # Reset brings back what the chapter opens with
     go(browser, "#chapter=8&present=yes")
     assert not browser.find_element(By.ID, "story").is_displayed()
     assert panels(browser) == list(PANELS)
@@ -152,5 +160,127 @@ def test_a_lecture_is_large_and_shows_few_panels(browser, size, fits):
     browser.execute_script("document.activeElement.blur()")
     ActionChains(browser).send_keys(Keys.ESCAPE).perform()
     settle(browser)
-    assert panels(browser) == list(PANELS)
+    assert panels(browser) == ["shallow-panel", "task"]  # the chapter's, as it is else
+    assert browser.find_elements(By.CSS_SELECTOR, "body.talk") == []
     assert browser.get_log("browser") == []
+
+
+def check_seen(browser, size):
+    """What the chapter speaks of is in sight: the top of each panel, or of the first on a phone."""
+    places = [
+        browser.find_element(By.ID, name).rect["y"]
+        - browser.execute_script("return window.scrollY")
+        for name in panels(browser)
+    ]
+    assert max(places) < size[1] - 300 if size == DESKTOP else min(places) < size[1] - 200
+
+
+def test_a_chapter_shows_the_knobs_that_it_speaks_of(browser):
+    def knobs():
+        inputs = browser.find_elements(By.CSS_SELECTOR, "input[type=range]")
+        return [knob.get_attribute("id") for knob in inputs if knob.is_displayed()]
+
+    load(browser)
+    assert len(knobs()) == 11
+    go(browser, "#chapter=1")
+    assert knobs() == ["alpha", "theta", "steps"]
+    go(browser, "#chapter=3")
+    assert knobs() == ["alpha", "theta", "updates"]
+    go(browser, "#chapter=3&depth=3")  # a link of one's own keeps its knob
+    assert knobs() == ["alpha", "depth", "theta", "updates"]
+    go(browser, "#chapter=6")
+    assert knobs() == ["alpha", "depth", "shots", "turn", "moves", "upper"]
+    assert not browser.find_element(By.ID, "readout").is_displayed()  # it is of the regression
+
+
+def test_the_first_chapter_shows_one_layer_alone_and_its_start_to_drag(browser):
+    load(browser)
+    go(browser, "#chapter=1")
+    for hidden in ("deep-best", "task-deep", "learned-step"):
+        assert not browser.find_element(By.ID, hidden).is_displayed()
+    assert "deep" not in text(browser, "verdict").lower()
+    element = press(browser, "shallow", Keys.ARROW_RIGHT, Keys.ARROW_UP)
+    assert element.get_attribute("aria-valuetext").startswith("w = 0.20, loss 0.421")
+    task = shown(browser)["task"]
+    assert task["shallow"]["slopes"] == pytest.approx([0.2, 0.2 + 0.1 * (1.5 - 0.2)])
+    # The plot's axis goes from 50 to 120 before the right edge, 2.2 weights to each side of 0.
+    width = element.size["width"]
+    at = 50 + (width - 170) * (1.5 + 2.2) / 4.4 - width / 2
+    ActionChains(browser).move_to_element_with_offset(element, round(at), 0).click().perform()
+    settle(browser)
+    slopes = shown(browser)["task"]["shallow"]["slopes"]
+    assert slopes == pytest.approx([1.5, 1.5], abs=0.02)
+    assert browser.get_log("browser") == []
+
+
+def test_a_finger_drags_the_shallow_start_and_scrolls_elsewhere(browser):
+    load(browser, PHONE)
+    go(browser, "#chapter=1")
+    element = browser.find_element(By.ID, "shallow")
+
+    def swipe(w, way):
+        box = browser.execute_script(
+            "arguments[0].scrollIntoView({block: 'center'});"
+            "const b = arguments[0].getBoundingClientRect(); return [b.left, b.top, b.width]",
+            element,
+        )
+        scale = (box[2] - 170) / 4.4
+        x, y = box[0] + 50 + scale * (w + 2.2), box[1] + 60
+        for kind, share in (("touchStart", 0), *(("touchMove", s) for s in (0.3, 0.6, 1))):
+            points = [{"x": x + share * scale * way[0], "y": y + share * way[1]}]
+            browser.execute_cdp_cmd(
+                "Input.dispatchTouchEvent", {"type": kind, "touchPoints": points}
+            )
+        browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        settle(browser)
+        return shown(browser)["task"]["shallow"]["slopes"][0]
+
+    assert swipe(1.5, (0, -80)) == 0
+    assert swipe(0, (1.2, 0)) == pytest.approx(1.2, abs=0.1)
+    assert browser.get_log("browser") == []
+
+
+def test_the_third_chapter_says_how_far_the_step_goes(browser):
+    load(browser)
+    go(browser, "#chapter=3")
+    assert text(browser, "deep-share") == f"w₂ = 2.00, {ALPHA} w₂² = 0.40"
+    task = shown(browser)["task"]
+    assert task["deep"]["losses"] == pytest.approx([1.125, 0.405])
+    extent = shown(browser)["extent"]
+    press(browser, "alpha", Keys.END)
+    assert text(browser, "deep-share") == f"w₂ = 2.00, {ALPHA} w₂² = 16.00"
+    assert shown(browser)["extent"] == extent  # the stars move, not the scale
+    go(browser, "#chapter=3&updates=1000")
+    assert text(browser, "deep-share") == f"w₂ = 3.16, {ALPHA} w₂² = 1.00"
+    go(browser, "#chapter=3&depth=3&alpha=0.25")
+    assert text(browser, "deep-share") == f"u = 2.00, {ALPHA} u⁴ = 4.00"
+
+
+def test_a_presenter_turns_chapters_wherever_the_focus_is(browser):
+    load(browser)
+    go(browser, "#present=1&chapter=1")
+    theta = press(browser, "theta", Keys.ARROW_LEFT)
+    value = theta.get_property("value")
+    ActionChains(browser).send_keys(Keys.PAGE_DOWN).perform()
+    settle(browser)
+    assert text(browser, "words").startswith("f(x) = w₂w₁x")
+    assert value == "1.4"
+    press(browser, "map", Keys.PAGE_DOWN)
+    assert fragment(browser) == "#present=1&chapter=3"
+    press(browser, "alpha", Keys.PAGE_UP, Keys.ESCAPE)
+    assert fragment(browser) == "#chapter=2"
+
+
+def test_the_legend_is_under_the_map_and_a_phone_keeps_the_numbers_in_sight(browser):
+    load(browser, PHONE)
+    box = browser.find_element(By.ID, "map").rect
+    legend = browser.find_element(By.ID, "legend").rect
+    assert 0 < legend["y"] - (box["y"] + box["height"]) < 100
+    browser.execute_script("document.getElementById('training').scrollIntoView()")
+    press(browser, "alpha", Keys.ARROW_RIGHT)
+    live = browser.find_element(By.ID, "live")
+    assert live.text == "shallow 0.396 · deep 0.000 · no step 0.500"
+    where = browser.execute_script("return arguments[0].getBoundingClientRect().top", live)
+    assert 0 <= where < 30
+    bar = browser.find_element(By.ID, "controls").rect
+    assert bar["height"] < 0.18 * PHONE[1]

@@ -178,3 +178,35 @@ def test_best_starts_of_tasks_with_a_mean_are_those_of_the_package(explorer):
             weights = [lower, *[upper] * (depth - 1)]
             loss = explorer("outerLoss", {"weights": weights, "stepSize": 0.4, **population})
             assert loss == pytest.approx(0.5**2 / 2, rel=1e-12)
+
+
+@pytest.mark.parametrize("depth", [2, 3, 4])
+def test_best_starts_are_the_lowest_of_the_plane_where_tasks_have_a_mean(explorer, depth):
+    """Against every point of a finer grid, and where they are there is no gradient."""
+    axis = np.linspace(-3.5, 3.5, 141)
+    plane = jnp.asarray(list(itertools.product(axis, axis[axis.size // 2 :])))
+
+    @jax.jit
+    def facts(start, tasks, rule):
+        def loss(point):
+            weights = (point[0], *[point[1]] * (depth - 1))
+            return tl.closed_form.outer_loss(tuple(w.reshape(1, 1) for w in weights), tasks, rule)
+
+        return loss(start), jax.grad(loss)(start), jax.hessian(loss)(start), jax.vmap(loss)(plane)
+
+    for size, shots, mean in itertools.product(
+        (0.1, 0.2, 1.5, 4.0), (1, 2, 5, 20), (0.3, 1.0, 2.0)
+    ):
+        problem = {"shots": shots, "noiseStd": 0.0, "thetaMean": mean}
+        starts = explorer("bestStarts", depth, size, problem)
+        losses = []
+        for start in starts:
+            loss, grad, hessian, around = facts(
+                jnp.asarray(start, float),
+                tl.LinearRegression(theta_mean=mean, shots=shots),
+                tl.MAML(size),
+            )
+            assert loss <= np.min(around) * (1 + 1e-9), (size, shots, mean)
+            assert np.max(np.abs(grad)) < 1e-4 * np.max(np.abs(hessian)), (size, shots, mean)
+            losses.append(float(loss))
+        assert np.ptp(losses) < 1e-9 * losses[0]  # they are mirror images

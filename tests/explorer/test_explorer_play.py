@@ -48,7 +48,7 @@ def test_meta_training_plays_from_its_start_and_stops_when_told(browser, size):
     wait(browser, lambda b: says(b) == "Play")  # a busy machine is late to hear of a key
     stopped = updates(browser)
     assert 100 <= stopped < 1000
-    assert changed(before, pictures(browser)) == {"map", "training"}
+    assert changed(before, pictures(browser)) == {"map", "training", "shallow"}
     task = browser.execute_script("return window.toylin.shown()")["task"]
     for _ in range(3):
         settle(browser)

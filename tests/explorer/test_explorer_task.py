@@ -122,7 +122,7 @@ def test_the_address_follows_what_is_turned(browser):
     press(browser, "alpha", Keys.ARROW_RIGHT)
     press(browser, "shots", Keys.HOME)
     press(browser, "map", Keys.ARROW_UP)
-    assert fragment(browser) == "#alpha=0.12&shots=1&start=0.8,1.3"
+    assert fragment(browser) == "#alpha=0.11&shots=1&start=0.8,1.3"
     before = shown(browser)
     browser.refresh()
     settle(browser)

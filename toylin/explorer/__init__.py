@@ -20,6 +20,8 @@ __all__ = ["page"]
 
 MAX_DEPTH = 4
 SHOTS = (1, 2, 3, 5, 10, 20, 50, 100)
+STEP_SIZES = (*(k / 100 for k in range(1, 150)), *(k / 10 for k in range(15, 41)))
+FIRST_STEP_SIZE = 0.1
 SCRIPTS = tuple(
     f"{name}.js"
     for name in (
@@ -29,9 +31,11 @@ SCRIPTS = tuple(
         "task",
         "arrows",
         "classify",
+        "verdict",
         "address",
         "play",
         "chapters",
+        "hands",
         "explorer",
     )
 )
@@ -46,6 +50,8 @@ def page() -> str:
         style=(folder / "explorer.css").read_text(encoding="utf-8"),
         script="\n".join(scripts),
         population=len(SHOTS),  # the last place on the slider, after all numbers of shots
+        last_step=len(STEP_SIZES) - 1,
+        first_step=STEP_SIZES.index(FIRST_STEP_SIZE),
     )
 
 
@@ -59,6 +65,7 @@ def _tables() -> dict[str, Any]:
     return {
         "maxDepth": MAX_DEPTH,
         "shots": SHOTS,
+        "stepSizes": STEP_SIZES,
         "normal": {n: _rule(*gauss_normal(n)) for n in sorted(counts)},
         "gamma": {k: {n: _rule(*gauss_gamma(n, k / 2)) for n in sorted(counts)} for k in SHOTS},
     }

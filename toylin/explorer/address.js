@@ -9,7 +9,7 @@ function readAddress(hash) {
   const said = new URLSearchParams(hash.replace(/^#/, ""));
   const found = {};
   for (const id of KNOBS) {
-    const value = id === "shots" ? shotsPlace(said.get(id)) : number(said.get(id));
+    const value = (PLACES[id] ?? number)(said.get(id));
     if (value !== null) found[id] = value;
   }
   const pair = (said.get("start") ?? "").split(",").map(number);
@@ -26,11 +26,20 @@ function number(words) {
   return words !== null && /^-?\d+(\.\d+)?$/.test(words) ? Number(words) : null;
 }
 
-// Shots go by their number in the address, by their place on the slider.
+// Step sizes and shots go by their number in the address, by their place on the slider.
+function stepPlace(words) {
+  const size = number(words);
+  if (size === null) return null;
+  return TABLES.stepSizes.reduce((best, s, k) => (Math.abs(s - size) < Math.abs(TABLES.stepSizes[best] - size) ? k : best), 0);
+}
+
 function shotsPlace(words) {
   const place = SHOTS.findIndex((shots) => (shots === null ? "all" : `${shots}`) === words);
   return place < 0 ? null : place;
 }
+
+const PLACES = { alpha: stepPlace, shots: shotsPlace };
+const SAID = { alpha: (place) => TABLES.stepSizes[place], shots: (place) => SHOTS[place] ?? "all" };
 
 // The setting as the chapter opens it, or the page.
 function firstSetting() {
@@ -47,7 +56,7 @@ function writeAddress() {
   for (const id of KNOBS) {
     const { value } = find(id);
     if (Number(value) === Number(first[id])) continue;
-    said.set(id, id === "shots" ? (SHOTS[value] ?? "all") : value);
+    said.set(id, SAID[id]?.(value) ?? value);
   }
   if (start.some((w, i) => w !== first.start[i])) said.set("start", start.map((w) => Number(w.toFixed(3))).join());
   if (seed !== first.seed) said.set("points", seed);
@@ -79,5 +88,6 @@ function openSetting(said = {}) {
   const setting = { ...firstSetting(), ...said };
   for (const id of KNOBS) find(id).value = setting[id];
   ({ start, seed } = setting);
+  hideIdleKnobs();
   update("problem");
 }

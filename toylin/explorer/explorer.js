@@ -16,7 +16,7 @@ let view;
 function settings() {
   const value = (id) => Number(find(id).value);
   return {
-    stepSize: value("alpha"),
+    stepSize: TABLES.stepSizes[value("alpha")],
     depth: value("depth"),
     shots: SHOTS[value("shots")],
     noiseStd: value("noise"),
@@ -51,8 +51,9 @@ function thin(path) {
 
 // Everything drawn that does not depend on the chosen start.
 function problemView({ stepSize, depth, ...tasks }) {
-  const best = bestStarts(depth, stepSize, tasks);
-  const extent = weightExtent(depth, Math.max(...best[0]));
+  const lowest = lowestLosses({ stepSize, depth, ...tasks });
+  const { best, floor, deepBest } = lowest;
+  const extent = weightExtent(depth, Math.max(...best[0].map(Math.abs)), CHAPTERS[chapter]?.fixed);
   const nodes = taskNodes(depth, tasks);
   const shallow = taskNodes(1, tasks);
   const lossAt = ([lower, upper]) => expectedLoss(planeWeights(depth, lower, upper), nodes, stepSize);
@@ -71,13 +72,12 @@ function problemView({ stepSize, depth, ...tasks }) {
     }),
   );
   const mean = tasks.thetaMean;
-  const floor = expectedLoss([mean], shallow, stepSize);
-  const top = lossTop(floor);
+  const top = lossTop(Math.max(floor, deepBest));
   const upper = layers(2, depth).join(" = ");
   return {
-    depth, mean, extent, top, grid, runs, best, floor, lossAt, train,
+    ...lowest, depth, mean, stepSize, extent, top, grid, runs, lossAt, train,
     scaled: (loss) => scaled(loss, top),
-    deepBest: lossAt(best[0]),
+    shallowAt: (w) => expectedLoss([w], shallow, stepSize),
     floorLine: contour(grid, floor, extent),
     trainShallow: (w) => metaTrain([w], shallow, stepSize, TRAINING),
     shallowLosses: Array.from({ length: 111 }, (_, k) => mean - 2.2 + 0.04 * k).map((w) => [w, expectedLoss([w], shallow, stepSize)]),
@@ -85,6 +85,9 @@ function problemView({ stepSize, depth, ...tasks }) {
     upperShort: depth === 2 ? upper : "u",
   };
 }
+
+// The shallow model's weight when the slider of updates stands where it does.
+const shallowStart = ({ shallowWeights, updates }) => shallowWeights[updates][0];
 
 // The chosen start, or the nearest to it on the map.
 const shownStart = ({ extent }) => start.map((w) => Math.min(Math.max(w, -extent), extent));
@@ -103,13 +106,6 @@ function startView(view) {
   };
 }
 
-function verdict({ floor, deepBest, depth }) {
-  const gain = floor - deepBest;
-  const words = { 2: "Two", 3: "Three", 4: "Four" }[depth];
-  if (gain < 0.005) return "This α suits the shallow model too. Turn it: only the deep model can make up for that.";
-  return `${words} layers get ${show(gain)} lower than any one layer can, with the same functions.`;
-}
-
 function label(id, words) {
   find(id).setAttribute("aria-valuetext", words);
   document.querySelector(`output[for=${id}]`).textContent = words;
@@ -121,9 +117,14 @@ function write({ stepSize, depth, shots, noiseStd, thetaMean }) {
   label("shots", shots === null ? "∞" : `${shots}`);
   label("noise", noiseStd.toFixed(2));
   label("mean", thetaMean.toFixed(1));
+  const solo = document.body.classList.contains("solo");
   find("shallow-best").textContent = show(view.floor);
   find("deep-best").textContent = show(view.deepBest);
-  find("verdict").textContent = verdict(view);
+  find("no-step").textContent = show(view.noStep);
+  find("noise-alone").textContent = show(noiseStd ** 2 / 2);
+  find("learned-step").textContent = show(view.learnedStep);
+  find("verdict").textContent = solo ? aloneWords(view) : verdict(view, { depth, stepSize, thetaMean, shots });
+  find("live").innerHTML = `shallow <b>${show(view.floor)}</b>${solo ? "" : ` · <span class="deep">deep <b>${show(view.deepBest)}</b></span>`} · no step <b>${show(view.noStep)}</b>`;
   document.querySelector(".formula").textContent = `f(x) = ${layers(1, depth).reverse().join("")}x`;
   find("top").textContent = plain(view.top);
   find("projected").hidden = depth === 2;
@@ -140,9 +141,20 @@ function describe() {
     relief: `Loss surface of the deep model in three dimensions, seen from ${Math.round((camera.turn * 180) / Math.PI)} degrees; lowest loss ${show(view.deepBest)}.`,
     map: `Map of the loss over the weights. Bold start at lower weight ${lower}, upper weight ${upper}; meta-training ends at loss ${deepEnd}.`,
     training: `Loss after adaptation against meta-training updates: the deep model ends at ${deepEnd}, the shallow model at ${shallowEnd}.`,
-    shallow: `Loss after adaptation of the shallow model against its weight: lowest ${show(view.floor)}. The deep model reaches ${show(view.deepBest)}.`,
+    shallow: `Loss after adaptation of the shallow model against its start: lowest ${show(view.floor)}; without a step ${show(view.noStep)}.${view.solo ? "" : ` The deep model reaches ${show(view.deepBest)}.`}`,
   };
+  const w = shallowStart(view);
+  const knob = { valuenow: w.toFixed(2), valuemin: (view.mean - WIDE).toFixed(1), valuemax: (view.mean + WIDE).toFixed(1), valuetext: `w = ${minus(w.toFixed(2))}, loss ${show(view.shallowAt(w))}` };
+  for (const [name, value] of Object.entries(knob)) find("shallow").setAttribute(`aria-${name}`, value);
   for (const [id, words] of Object.entries(about)) find(id).setAttribute("aria-label", words);
+}
+
+// The share of the way that a step of the lower weight goes.
+function writeShares({ depth, stepSize, deepWeights, updates }) {
+  const upper = deepWeights[updates][1];
+  const [name, power] = depth === 2 ? ["w₂", "²"] : ["u", { 3: "⁴", 4: "⁶" }[depth]];
+  find("shallow-share").textContent = `α = ${stepSize.toFixed(2)}`;
+  find("deep-share").textContent = `${name} = ${minus(upper.toFixed(2))}, α ${name}${power} = ${(stepSize * upper ** (2 * (depth - 1))).toFixed(2)}`;
 }
 
 function writeTask({ theta, steps, updates }, points) {
@@ -163,8 +175,9 @@ function draw() {
   if (stale.problem || stale.start) view = startView(view);
   if (stale.problem) write(settings());
   stale.problem = stale.start = false;
-  describe();
   view.updates = taskSettings().updates;
+  view.solo = document.body.classList.contains("solo");
+  describe();
   drawRelief(find("relief"), view, camera);
   drawMap(find("map"), view);
   drawTraining(find("training"), view);
@@ -174,6 +187,7 @@ function draw() {
   writeArrows(view, arrows);
   const task = taskView(view, settings(), taskSettings());
   writeTask(taskSettings(), task.points);
+  writeShares(view);
   drawTask(find("task-shallow"), task, task.shallow, theme.shallow);
   drawTask(find("task-deep"), task, task.deep, theme.deep);
   const classes = classView(settings(), classSettings());
@@ -191,126 +205,19 @@ function update(what) {
   waiting = true;
 }
 
-function rotate(turn, tilt) {
-  camera.turn = (camera.turn + turn) % (2 * Math.PI);
-  camera.tilt = Math.min(Math.max(camera.tilt + tilt, 0.15), 1.5);
-  update();
-}
-
-function moveStart(lower, upper) {
-  start = [lower, upper];
-  update("start");
-}
-
-// The weights that a pointer on the map points at.
-function pointedAt(map, { clientX, clientY }) {
-  const { left, top } = map.getBoundingClientRect();
-  const { width, height } = logicalSize(map);
-  const box = mapBox(width, height);
-  const share = (at, from, to) => view.extent * Math.min(Math.max((2 * (at - from)) / (to - from) - 1, -1), 1);
-  return [share((clientX - left) / theme.type, box.left, box.right), share((clientY - top) / theme.type, box.bottom, box.top)];
-}
-
-// Whether it points at the bold start, as well as a finger can.
-function isOnStart(map, at) {
-  const reach = (24 * 2 * view.extent) / map.getBoundingClientRect().width;
-  const [from, to] = [shownStart(view), pointedAt(map, at)];
-  return Math.hypot(from[0] - to[0], from[1] - to[1]) < reach;
-}
-
-function nudge(right, up) {
-  const [lower, upper] = shownStart(view);
-  const step = 0.1 * tickStep(view.extent);
-  moveStart(lower + step * right, upper + step * up);
-}
-
-function onKeys(canvas, keys) {
-  canvas.addEventListener("keydown", (event) => {
-    if (!(event.key in keys) || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    keys[event.key]();
-  });
-}
-
-function listen() {
-  find("controls").addEventListener("input", () => update("problem"));
-  find("task-controls").addEventListener("input", () => update());
-  find("class-controls").addEventListener("input", () => update());
-  for (const id of ["redraw", "redraw-classes"]) {
-    find(id).addEventListener("click", () => {
-      seed = (seed % MOST_SEED) + 1;
-      update();
-    });
-  }
-  for (const id of ["controls", "task-controls", "class-controls"]) find(id).addEventListener("submit", (event) => event.preventDefault());
-  addEventListener("hashchange", () => openAddress());
-  listenToPlay();
-  listenToChapters();
-  find("controls").addEventListener("reset", () => {
-    camera = { ...HOME };
-    setTimeout(() => openSetting()); // the controls have their first values only after this event
-  });
-
-  const relief = find("relief");
-  let held;
-  relief.addEventListener("pointerdown", (event) => {
-    relief.setPointerCapture(event.pointerId);
-    held = [event.clientX, event.clientY];
-  });
-  relief.addEventListener("pointermove", ({ pointerId, clientX, clientY }) => {
-    if (!relief.hasPointerCapture(pointerId)) return;
-    rotate(-0.01 * (clientX - held[0]), 0.008 * (clientY - held[1]));
-    held = [clientX, clientY];
-  });
-  onKeys(relief, {
-    ArrowLeft: () => rotate(0.1, 0),
-    ArrowRight: () => rotate(-0.1, 0),
-    ArrowUp: () => rotate(0, -0.06),
-    ArrowDown: () => rotate(0, 0.06),
-    Home: () => {
-      camera = { ...HOME };
-      update();
-    },
-  });
-
-  const map = find("map");
-  map.addEventListener("click", (event) => moveStart(...pointedAt(map, event)));
-  let dragging = null;
-  map.addEventListener("pointerdown", (event) => {
-    // A finger that is put down elsewhere may be about to scroll; if it taps, it clicks.
-    if (event.pointerType === "touch" && !isOnStart(map, event)) return;
-    map.setPointerCapture(event.pointerId);
-    dragging = event.pointerId;
-  });
-  map.addEventListener("pointermove", (event) => {
-    if (event.pointerId === dragging) moveStart(...pointedAt(map, event));
-  });
-  for (const end of ["pointerup", "pointercancel"]) map.addEventListener(end, () => (dragging = null));
-  const keepStill = (event) => isOnStart(map, event.touches[0]) && event.preventDefault();
-  map.addEventListener("touchstart", keepStill, { passive: false });
-  onKeys(map, {
-    ArrowLeft: () => nudge(-1, 0),
-    ArrowRight: () => nudge(1, 0),
-    ArrowUp: () => nudge(0, 1),
-    ArrowDown: () => nudge(0, -1),
-  });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => update());
-  new ResizeObserver(() => update()).observe(find("stage"));
-}
-
 listen();
 openAddress();
 
 // For tests, and for the browser's console.
 window.toylin = {
-  outerLoss, outerGrad, bestStarts, labelHeights, readAddress, supportPoints,
+  outerLoss, outerGrad, bestStarts, lowestLosses, verdict, labelHeights, readAddress, supportPoints,
   angleBetween, taskPull, adaptedClassifiers, classifierScore, bestUpper, cloudPoints,
   ruleUpdates: ({ weights, stepSize, ...tasks }) => ruleUpdates(weights, taskNodes(weights.length, tasks), stepSize),
   adaptedSlopes: (weights, points, stepSize, steps) => adaptedSlopes(weights, supportMoments(points), stepSize, steps),
   metaTrain: ({ weights, stepSize, rate, clip, updates, ...tasks }) =>
     metaTrain(weights, taskNodes(weights.length, tasks), stepSize, { rate, clip, updates }),
   shown: () => {
-    const { deepBest, floor, top, extent, deepCurve, shallowCurve } = view;
-    return { settings: settings(), start: shownStart(view), camera, top, extent, task: taskView(view, settings(), taskSettings()), classes: classView(settings(), classSettings()), arrows: arrowsView(view, settings(), seed), deepBest, floor, deepCurve, shallowCurve };
+    const { deepBest, floor, noStep, learnedStep, top, extent, deepCurve, shallowCurve } = view;
+    return { settings: settings(), start: shownStart(view), camera, top, extent, starts: view.best, task: taskView(view, settings(), taskSettings()), classes: classView(settings(), classSettings()), arrows: arrowsView(view, settings(), seed), deepBest, floor, noStep, learnedStep, deepCurve, shallowCurve };
   },
 };

@@ -94,8 +94,6 @@ function expectedGradient(w, nodes, stepSize, adapts = w.map(() => 1)) {
   return gradient;
 }
 
-const DESCENT = { rate: 0.2, clip: 1, updates: 500 }; // to near the best starts
-
 // Gradient descent on the expected loss, the gradient clipped to length `clip`. An update that
 // would raise the loss is not made and halves the rate, which then grows back.
 function metaTrain(start, nodes, stepSize, { rate, clip, updates }) {
@@ -134,26 +132,57 @@ function newton(point, depth, nodes, stepSize) {
   return [x, y];
 }
 
+const SEARCH = 61; // points across the plane
+
+// The lowest point of the plane where the upper weight is positive: from the four lowest
+// hollows of a grid, downhill by steps that halve, then by Newton. It reaches past the
+// best start without a mean and past the mean itself.
+function searchPlane(depth, stepSize, nodes, mean) {
+  const reach = 2.2 * Math.max(stepSize ** (-0.5 / (depth - 1)), Math.abs(mean) ** (1 / depth));
+  const gap = (2 * reach) / (SEARCH - 1);
+  const loss = (x, y) => expectedLoss(planeWeights(depth, x, y), nodes, stepSize);
+  const around = [[1, 0], [-1, 0], [0, 1], [0, -1], [1, 1], [-1, -1], [1, -1], [-1, 1]];
+  const grid = Array.from({ length: SEARCH }, (_, i) => Array.from({ length: SEARCH }, (_, j) => loss(i * gap - reach, j * gap - reach)));
+  const hollows = [];
+  for (let i = 1; i < SEARCH - 1; i++) {
+    for (let j = (SEARCH - 1) / 2; j < SEARCH - 1; j++) {
+      if (around.every(([a, b]) => grid[i + a][j + b] >= grid[i][j])) hollows.push([grid[i][j], i * gap - reach, j * gap - reach]);
+    }
+  }
+  let lowest = { loss: Infinity };
+  for (let [now, x, y] of hollows.sort((p, q) => p[0] - q[0]).slice(0, 4)) {
+    for (let step = gap / 2, n = 0; step > 1e-4 * gap && n < 200; n++) {
+      const way = around.find(([a, b]) => loss(x + a * step, y + b * step) < now);
+      if (!way) step /= 2;
+      else [x, y] = [x + way[0] * step, y + way[1] * step];
+      now = loss(x, y);
+    }
+    for (const at of [[x, y], newton([x, y], depth, nodes, stepSize)]) {
+      if (loss(...at) < lowest.loss) lowest = { at, loss: loss(...at) };
+    }
+  }
+  return lowest.at;
+}
+
 // With one weight zero the adapted product is a (S theta + n), a = stepSize * (the others)^2, and
 // the best a follows from the moments of S and n. These are the best starts for theta_mean = 0 and
 // for populations; with the upper weights equal, those where the zero is the lower weight (either,
-// at depth 2). Few shots of tasks with a mean pull them off zero: there descent goes.
+// at depth 2). Few shots of tasks with a mean pull them off zero: there a search finds the lowest on
+// the plane. The others are its mirror images.
 function bestStarts(depth, stepSize, { shots, noiseStd, thetaMean = 0, thetaStd = 1, xStd = 1 }) {
-  const perShot = shots === null ? 0 : 1 / shots;
-  const second = thetaMean ** 2 + thetaStd ** 2;
-  const a = 1 / (xStd ** 2 * (1 + 2 * perShot) + (perShot * noiseStd ** 2) / second);
-  const upper = (a / stepSize) ** (1 / (2 * (depth - 1)));
-  const starts = [[0, upper], [0, -upper]];
-  if (depth === 2) starts.push([upper, 0], [-upper, 0]);
-  if (thetaMean === 0 || shots === null) return starts;
-  const nodes = taskNodes(depth, { shots, noiseStd, thetaMean, thetaStd, xStd });
-  const ends = starts.map((start) => {
-    const near = metaTrain(planeWeights(depth, ...start), nodes, stepSize, DESCENT).weights.at(-1);
-    const end = newton(near.slice(0, 2), depth, nodes, stepSize);
-    return { start: end, loss: expectedLoss(planeWeights(depth, ...end), nodes, stepSize) };
-  });
-  const least = Math.min(...ends.map(({ loss }) => loss));
-  return ends.filter(({ loss }) => loss < least + 1e-6).map(({ start }) => start);
+  let [lower, upper] = [0, 0];
+  if (thetaMean === 0 || shots === null) {
+    const perShot = shots === null ? 0 : 1 / shots;
+    const a = 1 / (xStd ** 2 * (1 + 2 * perShot) + (perShot * noiseStd ** 2) / (thetaMean ** 2 + thetaStd ** 2));
+    upper = (a / stepSize) ** (1 / (2 * (depth - 1)));
+  } else {
+    const nodes = taskNodes(depth, { shots, noiseStd, thetaMean, thetaStd, xStd });
+    [lower, upper] = searchPlane(depth, stepSize, nodes, thetaMean);
+    if (depth === 2 && upper < Math.abs(lower)) [lower, upper] = [Math.sign(lower) * upper, Math.abs(lower)];
+  }
+  const starts = [[lower, upper], [depth % 2 ? lower : -lower, -upper]];
+  if (depth === 2 && Math.abs(lower - upper) > 1e-6) starts.push([upper, lower], [-upper, -lower]);
+  return starts;
 }
 
 // A point of the plane on which all upper weights are equal. Gradient descent never leaves it.

@@ -1,6 +1,6 @@
 // Meta-training played: the slider of updates turns by itself, and the pictures follow.
 
-const PACE = 200; // updates a second
+const SECONDS = 8; // from the first update to the last: slow at first, where most happens
 const JUMP = 100; // updates a press, where motion is not wanted
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -31,7 +31,7 @@ function play() {
   let first;
   const frame = (now) => {
     first ??= now;
-    knob.value = from + (PACE * (now - first)) / 1000;
+    knob.value = knob.max * (Math.sqrt(from / knob.max) + (now - first) / (1000 * SECONDS)) ** 2;
     playing = knob.value === knob.max ? null : requestAnimationFrame(frame);
     update();
   };

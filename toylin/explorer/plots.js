@@ -34,14 +34,16 @@ function lossTop(floor) {
   return top;
 }
 
-function weightExtent(depth, best) {
+// A chapter that turns the step size keeps its scale, so that stars move as they do.
+function weightExtent(depth, best, fixed) {
   let extent = EXTENT[depth];
-  while (best < 0.3 * extent) extent /= 2;
+  while (best > 0.95 * extent) extent *= 2;
+  while (best < 0.3 * extent && !fixed) extent /= 2;
   return extent;
 }
 
 const gridWeight = (i, extent) => extent * ((2 * i) / (SIDE - 1) - 1);
-const tickStep = (extent) => (extent < 0.7 ? 0.25 : extent < 1.3 ? 0.5 : 1);
+const tickStep = (extent) => (extent < 0.7 ? 0.25 : extent < 1.3 ? 0.5 : extent < 4 ? 1 : extent < 8 ? 2 : 5);
 const weightTicks = (extent) => [-3, -2, -1, 0, 1, 2, 3].map((k) => k * tickStep(extent)).filter((v) => Math.abs(v) <= extent);
 const lossTicks = (top) => [0, 2, 4, 6].map((k) => (k * top) / 7);
 const plain = (number) => `${Number(number.toPrecision(3))}`;
@@ -193,8 +195,9 @@ function drawMap(canvas, view) {
     line(ctx, run.map(at), theme.deep, 1.3);
     dot(ctx, at(run[0]), 2.8, theme.deep);
   }
-  line(ctx, view.chosen.map(at), theme.page, 6);
-  line(ctx, view.chosen.map(at), theme.deep, 3.4);
+  const path = underWay(view) ? view.deepWeights.slice(0, view.updates + 1) : view.chosen;
+  line(ctx, path.map(at), theme.page, 6);
+  line(ctx, path.map(at), theme.deep, 3.4);
   for (const point of view.best) star(ctx, at(point), 11);
   dot(ctx, at(view.chosen[0]), 6, theme.deep, theme.page);
   if (underWay(view)) dot(ctx, at(view.deepWeights[view.updates]), 5, theme.page, theme.deep);
@@ -219,64 +222,76 @@ function clipped(ctx, box, draw) {
   ctx.restore();
 }
 
-// Where to write of two lines: neither struck through, and in the order of the lines.
-function labelHeights(high, low, { top, bottom }) {
-  const beneath = low - high >= 24 ? low - 11 : bottom - low > 22 ? low + 12 : high - 11;
-  const above = Math.max(Math.min(high - 11, beneath - 16), top + 8);
-  return [above, Math.max(beneath, above + 16)];
+const LABEL = 16; // high
+
+// Where to write of levels, from the highest to the lowest: beside them, apart, in their order.
+function labelHeights(levels, { top, bottom }) {
+  const found = [];
+  for (const y of levels) found.push(Math.max(y, top + 6, (found.at(-1) ?? -Infinity) + LABEL));
+  for (let k = found.length - 1; k >= 0; k--) found[k] = Math.min(found[k], k === found.length - 1 ? bottom - 6 : found[k + 1] - LABEL);
+  return found;
 }
+
+// A plot of losses whose levels are named at its right, where no curve is.
+const levelBox = ({ width, height }) => ({ left: 50, right: width - 120, top: 8, bottom: height - 40 });
+
+function nameLevels(ctx, box, levels) {
+  const drawn = levels.map((level) => ({ ...level, y: Math.max(level.y, box.top) })).sort((p, q) => p.y - q.y);
+  labelHeights(drawn.map(({ y }) => y), box).forEach((y, k) => {
+    const { words, color, bold } = drawn[k];
+    line(ctx, [[box.right + 2, drawn[k].y], [box.right + 12, y]], color, 1);
+    text(ctx, words, box.right + 15, y, { color, align: "left", bold });
+  });
+}
+
+// The best without a step, dotted, and its name.
+function noStepLevel(ctx, box, py, view) {
+  const y = py(view.noStep);
+  line(ctx, [[box.left, y], [box.right, y]], theme.ink, 1.3, [1.5, 4]);
+  return { words: `no step ${view.scaled(view.noStep)}`, y, color: theme.ink };
+}
+
+const OVER = [9, 7]; // dashes of a line that lies on another, so that both are seen
 
 // Whether the slider of updates stands before the end: then where it stands is marked.
 const underWay = ({ updates, deepCurve }) => updates < deepCurve.length - 1;
 
 function drawTraining(canvas, view) {
   const { ctx, width, height } = begin(canvas);
-  const box = { left: 44, right: width - 18, top: 8, bottom: height - 40 };
-  const last = view.deepCurve.length - 1;
-  const { px, py } = axes(ctx, box, { x: [0, last], xTicks: [0, 250, 500, 750, 1000], xLabel: "meta-training updates", ...lossAxis(view.top) });
+  const box = levelBox({ width, height });
+  const { px, py } = axes(ctx, box, { x: [0, view.deepCurve.length - 1], xTicks: [0, 500, 1000], xLabel: "meta-training updates", ...lossAxis(view.top) });
   shadeFloor(ctx, box, py(view.floor));
+  const levels = [noStepLevel(ctx, box, py, view)];
+  const at = view.updates;
+  const near = Math.abs(py(view.shallowCurve[at]) - py(view.deepCurve[at])) < 4;
   clipped(ctx, box, () => {
-    line(ctx, view.shallowCurve.map((v, n) => [px(n), py(v)]), theme.shallow, 2.2);
-    line(ctx, view.deepCurve.map((v, n) => [px(n), py(v)]), theme.deep, 2.8);
-    if (!underWay(view)) return;
-    for (const [curve, color] of [[view.shallowCurve, theme.shallow], [view.deepCurve, theme.deep]]) {
-      dot(ctx, [px(view.updates), py(curve[view.updates])], 5, theme.page, color);
+    for (const [curve, color, thick, dash] of [[view.shallowCurve, theme.shallow, 2.2, []], [view.deepCurve, theme.deep, 2.8, near ? OVER : []]]) {
+      line(ctx, curve.slice(0, at + 1).map((v, n) => [px(n), py(v)]), color, thick, dash);
+      if (underWay(view)) dot(ctx, [px(at), py(curve[at])], 5, theme.page, color);
     }
   });
-  const ends = [
-    { name: "shallow", loss: view.shallowCurve[last], color: theme.shallow },
-    { name: "deep", loss: view.deepCurve[last], color: theme.deep },
-  ];
-  if (ends[1].loss > ends[0].loss + 1e-3 * view.top) ends.reverse(); // the higher first
-  const [high, low] = ends.map((end) => Math.max(py(end.loss), box.top));
-  [ends[0].y, ends[1].y] = labelHeights(high, low, box);
-  for (const { name, loss, color, y } of ends) {
-    text(ctx, `${name} ${view.scaled(loss)}`, box.right - 4, y, { color, align: "right", bold: true, halo: true });
-  }
+  levels.push({ words: `shallow ${view.scaled(view.shallowCurve[at])}`, y: py(view.shallowCurve[at]), color: theme.shallow, bold: true });
+  levels.push({ words: `deep ${view.scaled(view.deepCurve[at])}`, y: py(view.deepCurve[at]), color: theme.deep, bold: true });
+  nameLevels(ctx, box, levels);
 }
+
+const WIDE = 2.2; // of the shallow weights shown, on each side of the mean
 
 function drawShallow(canvas, view) {
   const { ctx, width, height } = begin(canvas);
-  const xTicks = [-2, -1, 0, 1, 2, 3, 4].filter((w) => Math.abs(w - view.mean) < 2.2);
-  const box = { left: 44, right: width - 18, top: 8, bottom: height - 40 };
-  const { px, py } = axes(ctx, box, { x: [view.mean - 2.2, view.mean + 2.2], xTicks, xLabel: "weight w", ...lossAxis(view.top) });
-  shadeFloor(ctx, box, py(view.floor));
-  clipped(ctx, box, () => line(ctx, view.shallowLosses.map(([w, v]) => [px(w), py(v)]), theme.shallow, 2.2));
-  const deepY = py(view.deepBest);
-  line(ctx, [[box.left, deepY], [box.right, deepY]], theme.deep, 2.8);
-  const roof = py(view.floor);
-  const deepLabel = `deep reaches ${view.scaled(view.deepBest)}`;
-  const floorLabel = `no start below ${view.scaled(view.floor)}`;
-  const red = { color: theme.deep, bold: true, halo: true };
-  if (deepY - roof > 40) {
-    text(ctx, floorLabel, px(view.mean), roof + 12);
-    text(ctx, deepLabel, px(view.mean), deepY - 12, red);
-    return;
+  const xTicks = [-2, -1, 0, 1, 2, 3, 4].filter((w) => Math.abs(w - view.mean) < WIDE);
+  const box = levelBox({ width, height });
+  const { px, py } = axes(ctx, box, { x: [view.mean - WIDE, view.mean + WIDE], xTicks, xLabel: "start w", ...lossAxis(view.top) });
+  const floorY = py(view.floor);
+  shadeFloor(ctx, box, floorY);
+  const levels = [noStepLevel(ctx, box, py, view), { words: `floor ${view.scaled(view.floor)}`, y: floorY, color: theme.shallow, bold: true }];
+  const w = shallowStart(view);
+  clipped(ctx, box, () => line(ctx, view.shallowLosses.map(([v, loss]) => [px(v), py(loss)]), theme.shallow, 2.2));
+  if (!view.solo) {
+    const y = py(view.deepBest);
+    line(ctx, [[box.left, y], [box.right, y]], theme.deep, 2.8, Math.abs(y - floorY) < 4 ? OVER : []);
+    levels.push({ words: `deep ${view.scaled(view.deepBest)}`, y, color: theme.deep, bold: true });
   }
-  // Between the arms of the parabola, where it is wider than the words, and clear of its floor.
-  const arms = view.shallowLosses.find(([w]) => w - view.mean > 1.35)[1];
-  const y = Math.max(Math.min(py(arms) - 6, roof - 13), box.top + 26);
-  const below = box.bottom - deepY > 20;
-  text(ctx, floorLabel, px(view.mean), below ? y : y - 17, { halo: true });
-  text(ctx, deepLabel, px(view.mean), below ? deepY + 11 : y, red);
+  clipped(ctx, box, () => dot(ctx, [px(w), py(view.shallowAt(w))], 6, theme.page, theme.shallow));
+  nameLevels(ctx, box, levels);
 }
