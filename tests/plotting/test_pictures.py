@@ -117,6 +117,16 @@ def test_sampled_losses_are_averaged():
         nothing.plot()
 
 
+def test_a_long_run_does_not_look_for_a_place_for_its_legend():
+    """matplotlib goes through all points for the best one, and warns after a second."""
+    for length, found in ((100, "best"), (200_000, "upper right")):
+        loss = np.geomspace(2.0, 0.1, length)
+        run = dataclasses.replace(RUN, loss=loss, iteration=np.arange(length))
+        place = run.plot(label="a run").get_legend()._get_loc()
+        assert place == {"best": 0, "upper right": 1}[found]
+    plt.close("all")
+
+
 def test_a_bias_is_no_layer():
     layer = {"weight": jnp.ones((1, 2)), "bias": jnp.ones(1)}
     for depth, colour in ((1, plotting.SHALLOW), (2, plotting.DEEP)):

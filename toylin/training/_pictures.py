@@ -14,6 +14,7 @@ from toylin.training._smoothing import smoothing_window
 
 _DASHES = ("-", "--", "-.", ":")
 _WIDEST, _NARROWEST = 2.4, 1.2  # points, of the lowest and the topmost of curves: none is hidden
+_FEW = 20_000  # points among which to look for the best place of a legend
 _LOWEST = 1e-6  # of the highest loss: rounding, further down, would take most of a picture
 
 
@@ -56,7 +57,7 @@ def plot(
         if ax.get_yscale() == "linear":
             ax.set_ylim(bottom=0)
         if label:
-            ax.legend()
+            _legend(ax)
         if references:
             plotting.reference_lines(ax, {name: float(v) for name, v in references.items()})
     return ax
@@ -107,7 +108,7 @@ def plot_together(
         ax.set_yscale("log")
         low, high = ax.get_ylim()
         ax.set_ylim(max(low, _LOWEST * high), high)
-        ax.legend()
+        _legend(ax)
         levels = {name: float(level) for name, level in (references or {}).items()}
         plotting.reference_lines(ax, {n: v for n, v in levels.items() if v > _LOWEST * high})
     return ax
@@ -143,3 +144,9 @@ def _layers(params: Any) -> int:
         params = params[0]
     leaves = jax.tree.leaves(params)
     return len([w for w in leaves if np.ndim(w) > 1] or leaves)  # a bias is no layer
+
+
+def _legend(ax: Any) -> None:
+    """Where no curve is; that is looked for point by point, and losses mostly fall."""
+    points = sum(len(line.get_xdata()) for line in ax.lines)
+    ax.legend(loc="best" if points <= _FEW else "upper right")
