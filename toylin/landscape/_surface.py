@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -131,19 +132,17 @@ def surface(
                 f"the {name} direction must have the structure and shapes of params, {shapes}, "
                 f"got {jax.tree.map(jnp.shape, direction)}"
             )
-    (low_u, high_u), (low_v, high_v) = _ranges(extent)
-    dtype = jnp.result_type(*jax.tree.leaves(params))
-    first = jnp.linspace(low_u, high_u, resolution, dtype=dtype)
-    second = jnp.linspace(low_v, high_v, resolution, dtype=dtype)
+    ends = _ranges(extent).astype(jnp.result_type(*jax.tree.leaves(params)))
     if isinstance(loss, BatchLoss):
         recheck("loss.rule", loss.rule)
         checks.float_leaves("params", params)
     if jax.tree_util.all_leaves([loss]):
         loss = jax.tree_util.Partial(loss)
-    return Surface(first, second, _grid(loss, params, tuple(directions), first, second))
+    return Surface(*_grid(loss, params, tuple(directions), ends, resolution))
 
 
-def _ranges(extent: Any) -> tuple[tuple[float, float], tuple[float, float]]:
+def _ranges(extent: Any) -> np.ndarray:
+    """From where to where the plane reaches along either direction."""
     checks.shape_of("extent", extent)
     array = checks.numbers("extent", extent).astype(float)
     if array.shape == ():
@@ -159,14 +158,14 @@ def _ranges(extent: Any) -> tuple[tuple[float, float], tuple[float, float]]:
             "extent must be a positive number, a pair (low, high) with low < high, or two such "
             f"pairs, got {extent!r}"
         )
-    (a, b), (c, d) = array.tolist()
-    return (a, b), (c, d)
+    return array
 
 
-@jax.jit
+@partial(jax.jit, static_argnames="resolution")
 def _grid(
-    loss: Any, params: Any, directions: tuple[Any, Any], first: Array, second: Array
-) -> Array:
+    loss: Any, params: Any, directions: tuple[Any, Any], ends: Array, resolution: int
+) -> tuple[Array, Array, Array]:
+    """Both axes, and the loss on the grid of them."""
     if isinstance(loss, BatchLoss):
         loss = loss.prepared(params)
 
@@ -174,9 +173,10 @@ def _grid(
         a, b = point
         return jax.tree.map(lambda p, u, v: p + a * u + b * v, params, *directions)
 
+    first, second = (jnp.linspace(low, high, resolution, dtype=ends.dtype) for low, high in ends)
     grid = jnp.meshgrid(first, second, indexing="ij")
     points = (grid[0].ravel(), grid[1].ravel())
-    return _losses(loss, model, points).reshape(grid[0].shape)
+    return first, second, _losses(loss, model, points).reshape(grid[0].shape)
 
 
 def _losses(loss: Any, model: Callable[[Any], Any], points: tuple[Array, Array]) -> Array:
