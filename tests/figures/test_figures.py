@@ -113,6 +113,8 @@ def test_the_teaser_shows_the_claim(data):
         "shallow_loss", "deep_loss", "shallow_accuracy", "deep_accuracy")}  # fmt: skip
     assert last["shallow_loss"] > 0.6 > 0.2 > last["deep_loss"]
     assert last["deep_accuracy"] > 0.93 > 0.8 > last["shallow_accuracy"]
+    exact = d["classification_shallow_exact_loss"]  # against 500 tasks of 10 shots
+    np.testing.assert_allclose(d["classification_shallow_loss"][0], exact, atol=0.03)
 
 
 def test_depth_rescues_a_wrong_step_size(data):
