@@ -109,6 +109,7 @@ def on_site(_app: Sphinx, docname: str, source: list[str]) -> None:
     """Links through the repository lead to the same on the site; functions named are linked."""
     text = re.sub(r"\(\.\./notebooks/(\w+\.ipynb)\)", r"(tutorials/\1)", source[0])
     text = re.sub(r"\(\.\./figures/(\w+)\.png\)", r"(#figure-\1)", text)
+    text = text.replace("(../figures/README.md)", "(gallery/index.md)")
     if docname == "claims":
         text = re.sub(
             r"^- functions: .*$",

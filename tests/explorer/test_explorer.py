@@ -242,7 +242,10 @@ def test_the_scales_follow_the_floor_and_the_best_starts(browser):
     shown = browser.execute_script("return window.toylin.shown()")
     assert floor < shown["top"] == pytest.approx(44.8)
     assert shown["extent"] == 0.475
-    assert shown["start"] == [0.475, 0.475]  # on the map; the one chosen comes back with the scale
+    # Where the way to it leaves the map, not a corner, which lies on the way to the saddle at 0;
+    # the one chosen comes back with the scale.
+    assert shown["start"] == pytest.approx([0.475 * 0.8 / 1.2, 0.475])
+    assert shown["deepCurve"][-1] == pytest.approx(shown["deepBest"], abs=1e-3)
     assert browser.find_element(By.ID, "top").text == "44.8"
     assert browser.find_element(By.ID, "floor-legend").is_displayed()
     press(browser, "alpha", Keys.HOME)

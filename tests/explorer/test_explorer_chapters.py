@@ -256,6 +256,45 @@ def test_the_third_chapter_says_how_far_the_step_goes(browser):
     assert text(browser, "deep-share") == f"u = 2.00, {ALPHA} u⁴ = 4.00"
 
 
+@pytest.mark.parametrize(
+    ("setting", "stated"),
+    [
+        ("start=3,0.2", f"w = (3.00, 0.20), {ALPHA} |w|² = "),
+        ("start=0.5,1.2&depth=3", "about "),
+    ],
+)
+def test_off_the_axis_the_share_is_that_of_all_weights(browser, setting, stated):
+    """To first order in the step: by the line of a step that is a thousandth."""
+    load(browser)
+    go(browser, f"#chapter=3&theta=1&alpha=0.1&{setting}")
+    words = text(browser, "deep-share")
+    assert words.startswith(stated)
+    share = float(words.removeprefix(stated).split()[0])
+    settings = {**shown(browser)["settings"], "stepSize": 0.01}
+    slopes = shown(browser)["task"]["deep"]["slopes"]
+    go(browser, f"#chapter=3&theta=1&alpha=0.01&{setting}")
+    small = shown(browser)["task"]["deep"]["slopes"]
+    assert settings["stepSize"] == shown(browser)["settings"]["stepSize"]
+    assert small[0] == slopes[0]
+    gone = (small[1] - small[0]) / (1 - small[0])
+    assert share == pytest.approx(10 * gone, rel=0.05)
+
+
+def test_back_leads_to_the_chapter_before(browser):
+    load(browser)
+    for name in ("next", "next", "next"):
+        browser.find_element(By.ID, name).click()
+        settle(browser)
+        fragment(browser)
+    browser.back()
+    settle(browser)
+    assert browser.find_element(By.ID, "chapter").get_attribute("value") == "1"
+    browser.forward()
+    settle(browser)
+    assert browser.find_element(By.ID, "chapter").get_attribute("value") == "2"
+    assert browser.get_log("browser") == []
+
+
 def test_a_presenter_turns_chapters_wherever_the_focus_is(browser):
     load(browser)
     go(browser, "#present=1&chapter=1")

@@ -117,7 +117,7 @@ def test_the_sentence_agrees_with_the_numbers(scan):
             assert one <= none + near, context
             assert (mean > 0, shots is not None) == (True, True), context
             least = least_step(size, mean)
-            stated = re.search(r"least step from f\(x\) = μx is (\d+\.\d+)", words)
+            stated = re.search(r"near μx their least step is (\d+\.\d+) of the way", words)
             if stated:
                 kind = "long"
                 assert float(stated[1]) == pytest.approx(least, abs=6e-3), context
@@ -143,7 +143,7 @@ def test_of_more_layers_it_says_the_least_step_on_the_plane_that_is_searched(bro
     words = {3: "three", 4: "four"}[depth]
     assert said["floor"] < said["deepBest"]
     assert f"lower than {words} layers of equal upper weights" in said["words"]
-    assert said["words"].endswith(f"is {least:.2f}."), said["words"]
+    assert said["words"].endswith(f"is {least:.2f} of the way."), said["words"]
 
 
 def test_the_page_shows_the_sentence_and_what_it_speaks_of(browser):

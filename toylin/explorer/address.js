@@ -68,6 +68,16 @@ function writeAddress() {
   }
 }
 
+// Another chapter is another entry of the browser's history: Back leads to this one.
+function leaveAddress() {
+  clearTimeout(writing);
+  try {
+    history.pushState(null, "", location.href);
+  } catch {
+    // As above.
+  }
+}
+
 let writing;
 function writeAddressSoon() {
   clearTimeout(writing);

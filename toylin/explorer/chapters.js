@@ -12,7 +12,7 @@ const CHAPTERS = [
     knobs: ["alpha", "theta", "steps"],
     solo: true,
     fixed: true,
-    words: "The step of the shallow model goes the same share α of the way to the task θ from every start w. At α = 0.10 that is 10 %: drag the start on the parabola and move the slope θ; no start brings every task near. None leaves less than the floor.",
+    words: "The step of the shallow model goes the same share α of the way to the task θ from every start w. At α = 0.10 that is 10 %: drag the start on the parabola and move the slope θ; no start changes that share, and none gets below the floor.",
     source: `${PAPER}, ask how MAML is able to adapt fast to new tasks.`,
   },
   {
@@ -82,6 +82,7 @@ function writeChapter() {
   const few = inTalk() || now !== undefined;
   const shown = now?.panels ?? (few ? IN_TALK : PANELS);
   for (const id of PANELS) find(id).hidden = !shown.includes(id);
+  find("play-note").hidden = !shown.includes("training-panel");
   document.querySelector("main").hidden = !shown.some((id) => find(id).closest("main"));
   document.body.classList.toggle("few", few);
   document.body.classList.toggle("solo", now?.solo ?? false);
@@ -98,7 +99,9 @@ function hideIdleKnobs() {
 
 // Go to a chapter, or to none, and set what it speaks of.
 function openChapter(number) {
-  chapter = Math.min(Math.max(number, -1), CHAPTERS.length - 1);
+  const now = Math.min(Math.max(number, -1), CHAPTERS.length - 1);
+  if (now !== chapter) leaveAddress();
+  chapter = now;
   pause();
   writeChapter();
   openSetting();

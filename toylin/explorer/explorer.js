@@ -89,8 +89,8 @@ function problemView({ stepSize, depth, ...tasks }) {
 // The shallow model's weight when the slider of updates stands where it does.
 const shallowStart = ({ shallowWeights, updates }) => shallowWeights[updates][0];
 
-// The chosen start, or the nearest to it on the map.
-const shownStart = ({ extent }) => start.map((w) => Math.min(Math.max(w, -extent), extent));
+// The chosen start, or where the way to it leaves the map.
+const shownStart = ({ extent }) => start.map((w) => w * Math.min(1, extent / Math.max(...start.map(Math.abs), 1e-9)));
 
 function startView(view) {
   const [lower, upper] = shownStart(view);
@@ -149,12 +149,17 @@ function describe() {
   for (const [id, words] of Object.entries(about)) find(id).setAttribute("aria-label", words);
 }
 
-// The share of the way that a step of the lower weight goes.
+// The share of the way that a step goes, to first order: by the upper weights alone where the lower is zero.
 function writeShares({ depth, stepSize, deepWeights, updates }) {
-  const upper = deepWeights[updates][1];
+  const [lower, upper] = deepWeights[updates];
+  const c = new Array(depth);
+  others(deepWeights[updates], c);
+  const share = (stepSize * c.reduce((s, x) => s + x * x, 0)).toFixed(2);
   const [name, power] = depth === 2 ? ["w₂", "²"] : ["u", { 3: "⁴", 4: "⁶" }[depth]];
   find("shallow-share").textContent = `α = ${stepSize.toFixed(2)}`;
-  find("deep-share").textContent = `${name} = ${minus(upper.toFixed(2))}, α ${name}${power} = ${(stepSize * upper ** (2 * (depth - 1))).toFixed(2)}`;
+  const [low, up] = [lower, upper].map((w) => minus(w.toFixed(2)));
+  const all = depth === 2 ? `w = (${low}, ${up}), α |w|² = ${share}` : `about ${share} of the way`;
+  find("deep-share").textContent = Math.abs(lower) < 0.005 ? `${name} = ${up}, α ${name}${power} = ${share}` : all;
 }
 
 function writeTask({ theta, steps, updates }, points) {

@@ -292,6 +292,8 @@ function drawShallow(canvas, view) {
     line(ctx, [[box.left, y], [box.right, y]], theme.deep, 2.8, Math.abs(y - floorY) < 4 ? OVER : []);
     levels.push({ words: `deep ${view.scaled(view.deepBest)}`, y, color: theme.deep, bold: true });
   }
-  clipped(ctx, box, () => dot(ctx, [px(w), py(view.shallowAt(w))], 6, theme.page, theme.shallow));
+  const y = Math.max(py(view.shallowAt(w)), box.top + 7); // above the picture: at its edge, with its loss
+  if (y > py(view.shallowAt(w))) text(ctx, `↑ ${show(view.shallowAt(w))}`, px(w) + (w > view.mean ? 4 : -4), y + 17, { color: theme.shallow, halo: true });
+  clipped(ctx, box, () => dot(ctx, [px(w), y], 6, theme.page, theme.shallow));
   nameLevels(ctx, box, levels);
 }

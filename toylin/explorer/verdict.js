@@ -27,7 +27,7 @@ function verdict({ floor, deepBest, noStep }, { depth, stepSize, thetaMean, shot
   const plane = depth > 2 ? " of equal upper weights" : ""; // where the best start is searched
   if (none < Math.min(one, deep)) return `Not taking the step, from f(x) = μx, beats one layer and ${many}${plane}: near it this α steps too far. Turn it down.`;
   if (deep < one) {
-    return `${words} layers get ${show(one - deep)} lower than any one layer can, with the same functions.${none < one ? " One layer does worse than without the step." : ""}`;
+    return `${words} layers get ${show(one - deep)} lower than one layer can at this α, with the same functions.${none < one ? " One layer does worse than without the step." : ""}`;
   }
   if (deep === one) {
     if (thetaMean === 0 || shots === null) return "This α suits one layer, too. Turn it: only the deep model can make up for that.";
@@ -37,7 +37,7 @@ function verdict({ floor, deepBest, noStep }, { depth, stepSize, thetaMean, shot
   // but one: least where they are equal.
   const least = depth * stepSize * thetaMean ** (2 - 2 / depth);
   const why = least > stepSize
-    ? `their least step from f(x) = μx is ${least.toFixed(2)}`
+    ? `near μx their least step is ${least.toFixed(2)} of the way`
     : "from f(x) = μx all their weights move, which adds an error in α²";
   return `One layer gets ${show(one - deep).replace("-", "")} lower than ${many} layers${plane}: ${why}.`;
 }

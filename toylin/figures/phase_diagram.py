@@ -23,7 +23,7 @@ SETTINGS: dict[str, Any] = {
 }
 STEPS = 1
 CAPTION = (
-    "Depth against inner step size: the loss after one inner step, meta-trained by Adam on the "
+    "Where MAML adapts: the loss after one inner step against depth and its size, by Adam on the "
     "exact expected loss (scalar linear regression, theta ~ N(0, 1), x ~ N(0, 1), label noise "
     "0.1; median of 9 random starts). Hatched: no better than not adapting at all. A single layer "
     "adapts well at one step size only, 1/Var(x) = 1 in the population, while deeper models learn "
