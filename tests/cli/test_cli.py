@@ -96,6 +96,11 @@ COMMAS = "--weights must be numbers separated by commas"
         ("trian", "no command 'trian'; did you mean train? (see "),
         ("quux", "no command 'quux' (see "),
         ("plot swep", "no command 'swep'; did you mean sweep? (see "),
+        ("plot q.zarr", "no command 'q.zarr'; did you mean toylin plot sweep q.zarr? (see "),
+        (
+            "plot ./q.zarr --x depth",
+            "no command './q.zarr'; did you mean toylin plot sweep ./q.zarr --x depth? (see ",
+        ),
         ("loss --weights 0.7 -0.9", f"{COMMAS} alone, such as --weights 0.7,-0.9 (see "),
         ("loss --weights 0.7 -.9", f"{COMMAS} alone, such as"),
         ("check --weights 0.7, 0.9", "Invalid value for '--weights': must be numbers separated by"),

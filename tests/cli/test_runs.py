@@ -39,8 +39,8 @@ def test_runs_are_listed_with_what_differs_and_what_they_reached(monkeypatch, ca
     floor = (1 - 0.2 + 0.01 * 1.2) / 2
     falling = np.linspace(0.9, floor, 400)
     save(tmp_path / "a.npz", falling)
-    save(tmp_path / "b.npz", [0.9, 0.48], shots=None)
-    save(tmp_path / "c.npz", np.full(30, 0.45), tl.Reptile(0.1), 2, rule="reptile")
+    save(tmp_path / "b.npz", [0.9] * 5 + [0.48] * 45, shots=None)
+    save(tmp_path / "c.npz", np.full(50, 0.45), tl.Reptile(0.1), 2, rule="reptile")
     (tmp_path / "d.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:300])
     code, out, err = run_command(monkeypatch, capsys, "runs", str(tmp_path))
     assert code == 0
@@ -68,6 +68,27 @@ def test_a_level_that_a_run_cannot_be_held_against_is_not_missed_by_it(
     _, out, _ = run_command(monkeypatch, capsys, "runs", str(tmp_path))
     last = [row[-1] for row in rows(out)[1:-1]]
     assert last == ["no adaptation, shallow floor (deep floor: n/a)", "none (deep floor: n/a)", "-"]
+
+
+def test_a_run_that_was_stopped_shows_what_it_did(monkeypatch, capsys, tmp_path):
+    stopped = {"num_steps": 300_000, "num_steps_done": 1}
+    save(tmp_path / "a.npz", [0.02], **stopped)
+    head, only = rows(run_command(monkeypatch, capsys, "runs", str(tmp_path))[1])[:2]
+    assert head == ["run", "num_steps", "first loss", "last loss", "at or below"]
+    assert only == ["a", "1 of 300000", "0.02", "0.02", "too few records"]
+    save(tmp_path / "b.npz", [0.02], **stopped, seed=1)
+    save(tmp_path / "c.npz", np.full(50, 0.45), num_steps=50, seed=2)
+    save(tmp_path / "d.npz", np.full(49, 0.45), num_steps=49, seed=2)
+    head, *listed = rows(run_command(monkeypatch, capsys, "runs", str(tmp_path))[1])[:-1]
+    assert "num_steps_done" not in head
+    column = head.index("num_steps")
+    assert [row[column] for row in listed] == ["1 of 300000"] * 2 + ["50", "49"]
+    few = "too few records"
+    assert [row[-1] for row in listed] == [few, few, "no adaptation", few]
+    drawn = []
+    monkeypatch.setattr("toylin.cli.runs.plot_together", lambda runs, *_, **__: drawn.append(runs))
+    run_command(monkeypatch, capsys, "runs", str(tmp_path), "--plot", str(tmp_path / "all.png"))
+    assert next(iter(drawn[0])) == "a (num_steps 1 of 300000)"
 
 
 def test_what_was_measured_on_unseen_tasks_is_listed(monkeypatch, capsys, tmp_path):
@@ -100,8 +121,10 @@ def test_the_ends_of_a_loss_and_their_error():
     assert ends.first == 2.0
     assert ends.last == pytest.approx(loss[900:].mean())
     assert ends.error == pytest.approx(0.3 / 10, rel=0.2)
-    assert loss_ends([3.0]) == (3.0, 3.0, 0.0)
+    assert loss_ends([3.0]) == (3.0, 3.0, 0.0, 1)
+    assert ends.records == 100
     assert np.isnan(loss_ends([]).last)
+    assert loss_ends([]).records == 0
 
 
 def test_a_folder_without_runs_says_so(monkeypatch, capsys, tmp_path):

@@ -53,6 +53,7 @@ def test_a_file_and_flags_say_what_python_says(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert f"wrote {store}" in done.stdout
+    assert done.stdout.splitlines()[-1] == f"next: toylin plot sweep {store}"
     assert "48/48" in done.stderr
     want = tl.sweep(
         tl.LinearRegression(noise_std=0.3),
@@ -72,6 +73,9 @@ def test_a_file_and_flags_say_what_python_says(tmp_path):
     np.testing.assert_allclose(got.final_loss, want.final_loss, rtol=1e-9)
     plotted = CliRunner().invoke(cli, ["plot", "sweep", str(store), "--out", str(tmp_path)])
     assert plotted.exit_code == 0, plotted.output
+    store = store.rename(tmp_path / "of another name")
+    astray = CliRunner().invoke(cli, ["plot", str(store)])
+    assert f"did you mean toylin plot sweep '{store}'?" in astray.output
     with np.load(tmp_path / "sweep.npz") as file:
         data = dict(file)
     assert data["final_loss"].shape == (2, 2)

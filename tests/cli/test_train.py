@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -62,6 +64,52 @@ def test_a_name_gets_the_suffix_by_which_it_is_found(trained, monkeypatch, capsy
     assert trained("--out", "runs") == "runs/maml-depth2.npz"  # a folder: a new one in it
     words = ("train", "--num-steps", "2", "--json", "--out", "runs/d")
     assert json.loads(run_command(monkeypatch, capsys, *words)[1])["run"] == "runs/d.npz"
+
+
+@pytest.fixture
+def stopped(monkeypatch, capsys):
+    """Train, and press Ctrl-C after three iterations; what is said on standard error."""
+
+    def three(loss, start, optimizer, num_steps, key, **more):
+        run = tl.meta_train(loss, start, optimizer, 3, key, **more)
+        return dataclasses.replace(run, interrupted=True)
+
+    def stopped(*flags):
+        with monkeypatch.context() as patch:
+            patch.setattr("toylin.cli.train.meta_train", three)
+            words = ["train", "--num-steps", "40", "--num-tasks", "2", *flags]
+            code, _, err = run_command(patch, capsys, *words)
+        assert code == 130
+        return err
+
+    return stopped
+
+
+def test_a_run_that_is_stopped_takes_no_finished_ones_place(trained, stopped):
+    trained("--out", "lr0.1")
+    files = {name: Path(name).read_bytes() for name in ("lr0.1.npz", "lr0.1.png")}
+    for given, new in (("lr0.1", "lr0.1-interrupted"), ("lr0.1.npz", "lr0.1-interrupted-2")):
+        said = f"stopped after 3 meta-iterations, which are saved in {new}.npz; "
+        assert said + "lr0.1.npz is left as it was\n" in stopped("--out", given)
+        assert len(tl.load_run(f"{new}.npz").loss) == 3
+        assert Path(f"{new}.png").stat().st_size > 0
+    assert {name: Path(name).read_bytes() for name in files} == files
+    # Where nothing is there, and in a folder, it has the name that it would have had.
+    assert "which are saved in new.npz\n" in stopped("--out", "new")
+    assert "which are saved in maml-depth2.npz\n" in stopped("--out", ".")
+    assert "which are saved in runs/maml-depth2.npz\n" in stopped()
+
+
+def test_a_run_that_is_stopped_says_so_for_good(trained, stopped, monkeypatch, capsys):
+    stopped()
+    settings = tl.load_run("runs/maml-depth2.npz").settings
+    assert (settings["num_steps"], settings["num_steps_done"]) == (40, 3)
+    assert training_of(settings).tasks.shots == 10
+    assert "num_steps_done" not in tl.load_run(trained("--seed", "1")).settings
+    _, out, _ = run_command(monkeypatch, capsys, "runs", "runs")
+    first, second = out.splitlines()[1:]
+    assert ("3 of 40" in first, " of " in second) == (True, False)
+    assert first.endswith("too few records")
 
 
 def test_the_mean_of_theta_is_trained_on_kept_and_read_again(trained, monkeypatch, capsys):

@@ -106,7 +106,8 @@ def test_networks(flags, layers, root, tmp_path, monkeypatch, capsys):
     if "omniglot" in words:
         words += ["--root", str(root), *SMALL.split()]
     out = tmp_path / "run.npz"
-    words += ["--num-steps", "3", "--out", str(out)]
+    # On toy tasks as many as levels need to be told.
+    words += ["--num-steps", "3" if "omniglot" in words else "50", "--out", str(out)]
     code, text, error = run_command(monkeypatch, capsys, "train", *words)
     assert code == 0, error
     assert ("accuracy on unseen tasks" in text) == ("omniglot" in words)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path("runs")
+DONE = "num_steps_done"  # the setting that a run has which was stopped before its num_steps
 _USUAL = {"tasks": "regression", "model": "linear"}  # which go without saying
 
 
@@ -17,19 +18,29 @@ def run_folder(out: Path | None) -> Path:
     return out if out.is_dir() else out.parent
 
 
-def run_file(out: Path | None, settings: dict[str, Any]) -> Path:
+def run_file(out: Path | None, settings: dict[str, Any], interrupted: bool = False) -> Path:
     """The file for a run: the one that was named, or a new one, which is there from now on.
 
     Args:
         out: what was given as ``--out``. A name without .npz gets it, as with NumPy, since
             ``toylin runs`` looks for that. None, or a folder, leaves the name to the settings.
         settings: of the run.
+        interrupted: whether Ctrl-C ended it: such a run takes no other's place, but a new file
+            beside the one that was named, if that is there.
     """
-    if out is not None and not out.is_dir():
-        return out if out.suffix == ".npz" else out.with_name(f"{out.name}.npz")
     folder, name = run_folder(out), _name(settings)
+    if out is not None and not out.is_dir():
+        path = named_file(out)
+        if not (interrupted and path.exists()):
+            return path
+        name = f"{path.stem}-interrupted"
     names = chain([name], (f"{name}-{number}" for number in count(2)))
     return next(path for path in (folder / f"{name}.npz" for name in names) if _claim(path))
+
+
+def named_file(out: Path) -> Path:
+    """The file that a name given as ``--out`` stands for."""
+    return out if out.suffix == ".npz" else out.with_name(f"{out.name}.npz")
 
 
 def _claim(path: Path) -> bool:

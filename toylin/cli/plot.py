@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,21 @@ from toylin.cli._common import PATH, report
 from toylin.cli._group import Group
 
 
-@click.group(name="plot", cls=Group)
+class _Plots(Group):
+    """Told a store where the word for its kind belongs, it says that word."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As of any group, after that answer."""
+        name = args[0]
+        if Path(name).suffix == ".zarr" or (Path(name) / ".zgroup").exists():
+            words = shlex.join(["toylin", "plot", "sweep", *args])
+            ctx.fail(f"no command {name!r}; did you mean {words}?")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(name="plot", cls=_Plots)
 def command() -> None:
     """Draw results that a command has stored."""
 

@@ -9,6 +9,7 @@ import click
 import numpy as np
 
 from toylin.cli._common import PATH, report, use_float64, with_error
+from toylin.cli._run_file import DONE
 from toylin.cli._training_tasks import toy_tasks
 from toylin.limits import LEVELS, levels_reached, reference_losses
 from toylin.rules import MAML
@@ -22,6 +23,7 @@ from toylin.training import (
 )
 
 _WITHOUT_RULE = ("no adaptation", "Bayes")  # levels that no rule of adaptation can move
+_FEWEST = 5  # records in the last tenth of a run whose level can be told
 _WORDS = ("tasks", "model", "rule")  # settings whose values say which setting they are of
 
 
@@ -41,7 +43,8 @@ def command(folder: Path, picture: Path | None) -> None:
     last records are at or below (within 1 % of the highest and two standard errors): the lowest
     loss without adaptation, that of any learner (Bayes), and for MAML the floors of one layer and
     of two scalar layers; for runs of toylin train on regression. A level is n/a where it has no
-    closed form for the run, so that nothing is said of it.
+    closed form for the run, so that nothing is said of it, and no level is given where the last
+    tenth is fewer than 5 records. A run that was stopped shows what it did of its num_steps.
 
     \b
     Examples:
@@ -82,14 +85,14 @@ def _held_to_floors(run: SavedRun) -> bool:
 
 
 def _table(runs: dict[str, SavedRun], levels: dict[str, dict[str, float]]) -> list[list[str]]:
-    differing = differing_settings(runs)
+    differing = _differing(runs)
     tests = {name: _measured(runs, name) for name in ("test_loss", "test_accuracy")}
     tests = {name: column for name, column in tests.items() if any(column)}
     heads = [name.replace("_", " ") for name in tests]
     rows = [["run", *differing, "first loss", "last loss", *heads, "at or below"]]
     for k, (name, run) in enumerate(runs.items()):
         ends = loss_ends(run.loss)
-        settings = [_shown(setting, column[k]) for setting, column in differing.items()]
+        settings = [column[k] for column in differing.values()]
         measured = [column[k] or "-" for column in tests.values()]
         losses = f"{ends.first:.4g}", f"{ends.last:.4g}"
         rows.append([name, *settings, *losses, *measured, _reached(ends, levels[name])])
@@ -100,6 +103,8 @@ def _reached(ends: Ends, levels: dict[str, float]) -> str:
     """The levels that a run has reached, and those that it cannot be held against."""
     if not levels:
         return "-"
+    if ends.records < _FEWEST:
+        return "too few records"
     reached = ", ".join(levels_reached(ends.last, levels, ends.error)) or "none"
     missing = ", ".join(name for name in LEVELS if name not in levels)
     return f"{reached} ({missing}: n/a)" if missing else reached
@@ -109,6 +114,23 @@ def _measured(runs: dict[str, SavedRun], name: str) -> list[str]:
     """A result of every run with its standard error, or nothing."""
     found = [(run.results.get(name), run.results.get(f"{name}_stderr")) for run in runs.values()]
     return ["" if value is None else with_error(value, error) for value, error in found]
+
+
+def _differing(runs: dict[str, SavedRun]) -> dict[str, list[str]]:
+    """In words the settings that differ, and what was done where a run was stopped."""
+    told = {name: run._replace(settings=_with_done(run.settings)) for name, run in runs.items()}
+    columns = differing_settings(told)
+    if any(DONE in run.settings for run in runs.values()):  # one alone, or several stopped alike
+        columns["num_steps"] = [run.settings.get("num_steps") for run in told.values()]
+    return {name: [_shown(name, value) for value in column] for name, column in columns.items()}
+
+
+def _with_done(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings with "1 of 2000" as num_steps where Ctrl-C ended the run."""
+    rest = {name: value for name, value in settings.items() if name != DONE}
+    if DONE not in settings:
+        return rest
+    return rest | {"num_steps": f"{settings[DONE]} of {settings.get('num_steps', '?')}"}
 
 
 def _shown(setting: str, value: Any) -> str:
@@ -158,8 +180,7 @@ def _labels(runs: dict[str, SavedRun]) -> dict[str, str]:
     """For each run a text for the legend: its name, and what tells it apart that the name omits."""
     told: dict[str, list[str]] = {}
     rows: list[tuple[str, ...]] = [()] * len(runs)
-    for setting, column in differing_settings(runs).items():
-        shown = [_shown(setting, value) for value in column]
+    for setting, shown in _differing(runs).items():
         finer = [(*row, value) for row, value in zip(rows, shown, strict=True)]
         if len({*finer}) > len({*rows}):
             rows, told[setting] = finer, shown

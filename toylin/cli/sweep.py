@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,7 @@ def command(
         except ConnectionError as error:
             _leave(str(error), 1)
         written.append(store)
+    click.echo(f"next: {shlex.join(['toylin', 'plot', 'sweep', str(store)])}")
 
 
 def _leave(message: str, code: int) -> None:

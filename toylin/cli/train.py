@@ -15,7 +15,7 @@ import numpy as np
 
 from toylin._internal.compiling import keep_programs
 from toylin.cli._common import COUNT, FINITE, PATH, SEED, finite, report, use_float64, with_error
-from toylin.cli._run_file import run_file, run_folder
+from toylin.cli._run_file import DONE, named_file, run_file, run_folder
 from toylin.cli._training_tasks import COLLECTIONS, complete, task_options, training_of
 from toylin.limits import Evaluation, evaluate
 from toylin.models import Params
@@ -76,8 +76,9 @@ def _option(name: str, default: Any, text: str, **more: Any) -> Any:
 @_option(
     "--out",
     None,
-    "File to write, .npz; one that exists is replaced. By default, and in a folder that is given, "
-    "a new one that tells the run: runs/RULE-depthN.npz, then RULE-depthN-2.npz and so on.",
+    "File to write, .npz; one that exists is replaced, except by a run that Ctrl-C ended: that "
+    "goes beside it, as NAME-interrupted.npz. By default, and in a folder, a new one that tells "
+    "the run: runs/RULE-depthN.npz, then RULE-depthN-2.npz and so on.",
     type=PATH,
 )
 @click.pass_context
@@ -116,7 +117,9 @@ def command(ctx: click.Context, out: Path | None, as_json: bool, **settings: Any
         losses = np.asarray(run.loss, float)
         params, rule = run.params
         results = _results(found)
-        out = run_file(out, settings)
+        if len(losses) < settings["num_steps"]:
+            settings[DONE] = len(losses)
+        asked, out = out, run_file(out, settings, run.interrupted)
         written.append(save_run(out, params, rule, losses, settings, results=results))
         written.append(_plot(out, run, settings))
         ends = loss_ends(losses)
@@ -125,7 +128,7 @@ def command(ctx: click.Context, out: Path | None, as_json: bool, **settings: Any
         else:
             _say(ends, results)
     if run.interrupted:
-        click.echo(f"stopped after {len(losses)} meta-iterations, which are saved", err=True)
+        click.echo(_stopped(len(losses), asked, out), err=True)
         raise click.Abort
     click.echo(f"next: {shlex.join(['toylin', 'runs', str(out.parent)])}", err=as_json)
 
@@ -157,6 +160,14 @@ def _train(settings: dict[str, Any], watched: bool) -> tuple[Run, Evaluation | N
         return run, evaluate(params, unseen, rule, key, *sizes, training.model, progress=watched)
     except KeyboardInterrupt:
         return dataclasses.replace(run, interrupted=True), None  # what is trained is kept
+
+
+def _stopped(done: int, asked: Path | None, out: Path) -> str:
+    """What became of a run that Ctrl-C ended, and of the file whose place it was to take."""
+    said = f"stopped after {done} meta-iterations, which are saved in {out}"
+    if asked is None or asked.is_dir() or out == named_file(asked):
+        return said
+    return f"{said}; {named_file(asked)} is left as it was"
 
 
 def _summary(

@@ -19,11 +19,13 @@ class Ends(NamedTuple):
         first: the mean over the first tenth.
         last: the mean over the last tenth.
         error: the standard error of ``last``, were its records independent; 0 for one record.
+        records: how many ``last`` is the mean of.
     """
 
     first: float
     last: float
     error: float
+    records: int
 
 
 def load_runs(folder: str | Path) -> tuple[dict[str, SavedRun], dict[str, str]]:
@@ -74,7 +76,7 @@ def loss_ends(loss: Float[Array, "*runs records"] | np.ndarray) -> Ends:
     rows = np.asarray(loss, float)
     tenth = max(1, rows.shape[-1] // 10)
     if not rows.size:
-        return Ends(np.nan, np.nan, np.nan)
+        return Ends(np.nan, np.nan, np.nan, 0)
     last = rows[..., -tenth:].ravel()
     error = last.std(ddof=1) / np.sqrt(last.size) if last.size > 1 else 0.0
-    return Ends(float(rows[..., :tenth].mean()), float(last.mean()), float(error))
+    return Ends(float(rows[..., :tenth].mean()), float(last.mean()), float(error), last.size)
