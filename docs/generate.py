@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -41,7 +42,7 @@ def write(path: Path, text: str) -> None:
 
 def gallery(folder: Path, root: Path) -> None:
     """Show each figure with its caption: as the repository has it, or else drawn now."""
-    from toylin.figures import FIGURES, ON_IMAGES
+    from toylin.figures import FIGURES
 
     folder.mkdir(parents=True, exist_ok=True)
     for file in (root / "figures").glob("*.*"):
@@ -54,35 +55,36 @@ def gallery(folder: Path, root: Path) -> None:
         "# Gallery\n\nEvery figure of the package. `toylin figure "
         "NAME` draws one, with the data behind it (NAME.npz) and its settings (NAME.json)."
     ]
-    for name in FIGURES:
-        title, caption = captioned(folder / f"{name}.json")
-        root = " --root DIR" if name in ON_IMAGES else ""
+    for name, title, caption, command in described(folder):
         parts.append(
             f"(figure-{name})=\n## {title}\n\n"
             f"```{{figure}} {name}.png\n:alt: {title}\n\n{caption}\n```\n\n"
-            f"`toylin figure {name}{root}` · {{download}}`vector graphics <{name}.pdf>` · "
+            f"`{command}` · {{download}}`vector graphics <{name}.pdf>` · "
             f"{{download}}`data <{name}.npz>`"
         )
     write(folder / "index.md", "\n\n".join(parts) + "\n")
 
 
-def captioned(about: Path) -> tuple[str, str]:
-    """The heading of a figure, which is how its caption begins, and the rest of that."""
-    caption = json.loads(about.read_text())["caption"]
-    title, _, rest = re.split(r"([.:] )", caption, maxsplit=1)
-    return plain(title), plain(rest[0].upper() + rest[1:])
+def described(folder: Path) -> Iterator[tuple[str, str, str, str]]:
+    """Of each figure its name, its heading, the rest of its caption, and what draws it.
+
+    The heading is how the caption begins.
+    """
+    from toylin.figures import FIGURES, ON_IMAGES
+
+    for name in FIGURES:
+        caption = json.loads((folder / f"{name}.json").read_text())["caption"]
+        title, _, rest = re.split(r"([.:] )", caption, maxsplit=1)
+        root = " --root DIR" if name in ON_IMAGES else ""
+        yield name, plain(title), plain(rest[0].upper() + rest[1:]), f"toylin figure {name}{root}"
 
 
 def figures_page(folder: Path) -> str:
     """What whoever opens the folder of figures in a browser reads: each with its caption."""
-    from toylin.figures import FIGURES, ON_IMAGES
-
     parts = ["# Figures\n\nMade by `toylin figure NAME`; this page by `python docs/generate.py`."]
-    for name in FIGURES:
-        title, caption = captioned(folder / f"{name}.json")
-        root = " --root DIR" if name in ON_IMAGES else ""
+    for name, title, caption, command in described(folder):
         parts.append(
-            f"## {title}\n\n![{title}]({name}.png)\n\n{caption}\n\n`toylin figure {name}{root}` · "
+            f"## {title}\n\n![{title}]({name}.png)\n\n{caption}\n\n`{command}` · "
             f"[vector graphics]({name}.svg) · [settings]({name}.json)"
         )
     return "\n\n".join(parts) + "\n"

@@ -66,12 +66,17 @@ class Change(NamedTuple):
     new: str
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.old} -> {self.new} in: {self.code}"
+        return f"{self.path}:{self.line}: {self.what}"
+
+    @property
+    def what(self) -> str:
+        """The change, and the whole line that it is made to."""
+        return f"{self.old} -> {self.new} in: {self.code}"
 
     @property
     def name(self) -> str:
         """As ``survivors.txt`` has it: a line keeps its name when it moves."""
-        return f"{self.path}: {self.old} -> {self.new} in: {self.code}"
+        return f"{self.path}: {self.what}"
 
 
 class _Places(ast.NodeVisitor):

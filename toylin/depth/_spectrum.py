@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
+from toylin._internal.tracing import has_tracers
 from toylin.tasks import Covariance, LinearRegression
 
 
@@ -39,7 +39,7 @@ def spectrum(tasks: LinearRegression) -> Spectrum:
     Raises:
         ValueError: values that are traced.
     """
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tasks)):
+    if has_tracers(tasks):
         raise ValueError("tasks must hold concrete numbers here, not ones traced by jit or grad")
     sigma, prior = (_matrix(cov, tasks.dim) for cov in (tasks.x_cov, tasks.theta_cov))
     root = np.linalg.cholesky(sigma)

@@ -61,8 +61,12 @@ function writeAddress() {
   if (start.some((w, i) => w !== first.start[i])) said.set("start", start.map((w) => Number(w.toFixed(3))).join());
   if (seed !== first.seed) said.set("points", seed);
   const hash = `${said}`.replaceAll("%2C", ",");
+  toHistory("replaceState", hash ? `#${hash}` : location.pathname + location.search);
+}
+
+function toHistory(how, address) {
   try {
-    history.replaceState(null, "", hash ? `#${hash}` : location.pathname + location.search);
+    history[how](null, "", address);
   } catch {
     // Some browsers refuse it where the page is a file; the address then stays as it is.
   }
@@ -71,11 +75,7 @@ function writeAddress() {
 // Another chapter is another entry of the browser's history: Back leads to this one.
 function leaveAddress() {
   clearTimeout(writing);
-  try {
-    history.pushState(null, "", location.href);
-  } catch {
-    // As above.
-  }
+  toHistory("pushState", location.href);
 }
 
 let writing;

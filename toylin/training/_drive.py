@@ -16,7 +16,7 @@ from toylin._internal.batching import mapped_size
 from toylin._internal.by_structure import ByStructure
 from toylin._internal.interrupt import stop_on_interrupt
 from toylin._internal.progress import progress_bar
-from toylin._internal.tracing import traced
+from toylin._internal.tracing import has_tracers, traced
 from toylin.training._drawing import block_size
 from toylin.training._loop import Carry, Loop, advance, begin
 
@@ -127,7 +127,7 @@ def drive(
             with warnings.catch_warnings():  # of a gift that a transformation cannot take
                 warnings.filterwarnings("ignore", "Some donated buffers were not usable")
                 carry = program.advance(loss, carry, key, done, upto)
-            if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(carry)):
+            if has_tracers(carry):
                 # A function of the arguments closes over what is being transformed.
                 return program.whole(*arguments), loop.num_steps
             jax.block_until_ready(carry)

@@ -14,6 +14,7 @@ from toylin._internal import checks
 from toylin._internal.memory import check_fits
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, Float, Int, PRNGKeyArray
+from toylin._internal.tracing import has_tracers
 from toylin.training._drawing import in_parts, takes_key
 from toylin.training._drive import all_finite, drive
 from toylin.training._loop import Carry, Loop, num_records
@@ -161,7 +162,7 @@ def _finish(loop: Loop, carry: Carry, done: int) -> Run:
 
 def _diverged_at(loop: Loop, carry: Carry, done: int) -> Any:
     at = carry.diverged_at
-    if not any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((at, carry.params))):
+    if not has_tracers(at, carry.params):
         if at < loop.num_steps:
             return float(at)
         return float("nan") if all_finite(carry.params) else float(done)
