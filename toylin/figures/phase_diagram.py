@@ -23,13 +23,13 @@ SETTINGS: dict[str, Any] = {
 }
 STEPS = 1
 CAPTION = (
-    "Where MAML adapts: the loss after one inner step, by depth and step size, meta-trained by Adam "
-    "on the exact expected loss (scalar linear regression, theta ~ N(0, 1), x ~ N(0, 1), label "
-    "noise 0.1; median of 9 random starts). Hatched: no better than not adapting at all. A single layer "
-    "adapts well at one step size only, 1/Var(x) = 1 in the population, while deeper models learn "
-    "to rescale the step over a wide range of positive ones. No depth turns a negative step, which "
-    "climbs the support loss, into adaptation. With 5 shots, at the right, the deepest models have "
-    "not got there from every start after 1000 iterations."
+    "Where MAML adapts: the loss after one inner step, by depth and step size, meta-trained by "
+    "Adam on the exact expected loss (scalar linear regression, theta ~ N(0, 1), x ~ N(0, 1), "
+    "label noise 0.1; median of 9 random starts). Hatched: no better than not adapting at all. A "
+    "single layer adapts well at one step size only, 1/Var(x) = 1 in the population, while deeper"
+    " models learn to rescale the step over a wide range of positive ones. No depth turns a "
+    "negative step, which climbs the support loss, into adaptation. With 5 shots, at the right, "
+    "the deepest models have not got there from every start after 1000 iterations."
 )
 
 
