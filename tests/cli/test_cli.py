@@ -65,7 +65,7 @@ def test_loss_warns_where_the_mean_is_carried_by_its_tail(monkeypatch, capsys):
         (["--weights", "0.7,nan"], "--weights must be finite"),
         (["--weights", "0.7", "--shots", "-3"], "a positive integer or the word population"),
         (["--weights", "0.7", "--step-size", "inf"], "'--step-size': must be a finite number"),
-        (["--weights", "0.7", "--theta-cov", "-1"], "--theta-cov must be a positive number"),
+        (["--weights", "0.7", "--theta-cov", "-1"], "'--theta-cov': must be a positive number"),
         (["--weights", "0.7", "--noise-std", "-1"], "noise_std must be a finite number of"),
         (["--weights", "0.7", "--steps", "-1"], "steps must be an integer of at least 0"),
         (["--weights", "1,1,1,1,1", "--steps", "5", "--shots", "3"], "needs 1.21e.09 nodes"),

@@ -22,7 +22,7 @@ CONFIG = """
 num_steps = 10
 seeds = 2
 [tasks]
-kind = "LinearRegression"
+kind = "regression"
 noise_std = 0.1
 [rule]
 step_size = 0.2
@@ -180,6 +180,14 @@ def test_rules_go_by_the_names_of_the_registry():
     assert config.arguments({})["rule"].name == "maml"
 
 
+def test_laws_go_by_the_names_of_the_registry():
+    tables = {"tasks": {"kind": "classification", "classes": 4}}
+    config.put_setting(tables, "mean_std", "0.5")
+    law = config.arguments(tables)["tasks"]
+    assert repr(law) == repr(tl.Classification(classes=4, mean_std=0.5))
+    assert repr(config.arguments({})["tasks"]) == repr(tl.LinearRegression())
+
+
 @pytest.mark.parametrize(
     ("tables", "words"),
     [
@@ -187,7 +195,11 @@ def test_rules_go_by_the_names_of_the_registry():
         ({"rule": {"kind": "maml", "psd": True}}, r"\[rule\] must hold kind, .*got 'psd'"),
         ({"rule": "maml"}, r"config must hold rule as a table, \[rule\], got 'maml'"),
         ({"over": "x"}, r"config must hold over as a table"),
-        ({"tasks": {"kind": "Rule"}}, r"kind in \[tasks\] must be one of LinearRegression, "),
+        (
+            {"tasks": {"kind": "LinearRegression"}},
+            r"kind in \[tasks\] must be one of regression, .*got 'LinearRegression'",
+        ),
+        ({"tasks": {"kind": "classification", "noise_std": 0.1}}, r"\[tasks\] must hold kind, dim"),
         ({"optimizer": 3}, r"config must hold optimizer as a table"),
         ({"model": {"widths": -1}}, r"widths must be"),
         ({"colour": 1}, r"got 'colour'"),

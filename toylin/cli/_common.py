@@ -34,10 +34,13 @@ class _Shots(click.ParamType):
         return number
 
 
-class _Finite(click.ParamType):
-    """A number that is neither NaN nor infinite."""
+class _Number(click.ParamType):
+    """A number that is neither NaN nor infinite, and above 0 where it must be."""
 
     name = "FLOAT"
+
+    def __init__(self, kind: str, above: float = -math.inf) -> None:
+        self._kind, self._above = kind, above
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -46,8 +49,8 @@ class _Finite(click.ParamType):
             number = float(value)
         except ValueError:
             number = math.nan
-        if not math.isfinite(number):
-            self.fail(f"must be a finite number, got {value!r}")
+        if not (math.isfinite(number) and number > self._above):
+            self.fail(f"must be a {self._kind} number, got {value!r}")
         return number
 
 
@@ -60,7 +63,8 @@ class _Path(click.Path):
         return super().convert(value, param, ctx)
 
 
-FINITE = _Finite()
+FINITE = _Number("finite")
+POSITIVE = _Number("positive", above=0)
 SHOTS = _Shots()
 PATH = _Path(path_type=Path)
 SEED = click.IntRange(0, 2**63 - 1)

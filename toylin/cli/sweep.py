@@ -81,7 +81,7 @@ def command(
       num_steps = 1000
       seeds = 8
       [tasks]
-      kind = "LinearRegression"
+      kind = "regression"
       noise_std = 0.1
       [rule]
       kind = "meta-kfo"
