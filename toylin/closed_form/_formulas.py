@@ -1,6 +1,6 @@
-"""Which closed form serves what: the table of routes, and the choice from it.
+"""Which closed form serves what: the table of formulas, and the choice from it.
 
-A route's functions check nothing: the door in ``_outer`` has.
+A formula's functions check nothing: the door in ``_outer`` has.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Tasks: TypeAlias = TaskLaw | Batch
 
 
 @dataclass(frozen=True, eq=False)
-class Route:
+class Formula:
     """One closed form of the outer loss.
 
     Attributes:
@@ -41,7 +41,7 @@ class Route:
         description: what it serves, for people.
         accuracy: how exact it is.
         serves: whether it serves ``(params, tasks, rule)``, which are known to fit together. Of
-            the routes that do, the first in the table is taken.
+            the formulas that do, the first in the table is taken.
         loss: the outer loss of ``(params, tasks, rule, remat)``.
         value_and_grad: the loss and its gradient in ``params``, sharing what they can.
         looks_at_values: whether it must see numbers to know that it has converged, so that it is
@@ -144,8 +144,8 @@ def _nodes(params: Params, tasks: LinearRegression, rule: Rule) -> Batch:
 
 _NODES = f"up to {MAX_NODES} nodes, {MAX_IN_ONE} in one number"
 
-ROUTES = (
-    Route(
+FORMULAS = (
+    Formula(
         "quadratic form",
         "LinearRegression; one layer, any dimension, any number of outputs; the population at any "
         "number of steps, K shots at one step or none; any linear rule",
@@ -154,7 +154,7 @@ ROUTES = (
         lambda params, tasks, rule, remat: _shallow.outer_loss(params, tasks, rule),
         lambda params, tasks, rule, remat: _shallow.outer_value_and_grad(params, tasks, rule),
     ),
-    Route(
+    Formula(
         "Gaussian moments",
         "LinearRegression in the population; two layers of any widths, any dimension and number of "
         "outputs, at a cost polynomial in them; one step of MAML or FOMAML",
@@ -163,7 +163,7 @@ ROUTES = (
         _wick_loss,
         _wick_value_and_grad,
     ),
-    Route(
+    Formula(
         "binary quadrature",
         "BinaryClassification in the population, x_cov a number; layers of width one above the "
         "input, any dimension; any number of steps of MAML or FOMAML",
@@ -173,7 +173,7 @@ ROUTES = (
         _binary_value_and_grad,
         looks_at_values=True,
     ),
-    Route(
+    Formula(
         "scalar nodes",
         "LinearRegression; layers of one number each; any depth, steps, shots and noise; any "
         f"linear rule; {_NODES}",
@@ -186,7 +186,7 @@ ROUTES = (
             _scalar, params, _nodes(params, tasks, rule), rule, remat
         ),
     ),
-    Route(
+    Formula(
         "layered nodes",
         "LinearRegression; any depth and widths; the population in any dimension and of any number "
         "of outputs, K shots in one dimension and of one output; "
@@ -200,7 +200,7 @@ ROUTES = (
             _layers, params, _nodes(params, tasks, rule), rule, remat
         ),
     ),
-    Route(
+    Formula(
         "scalar batch",
         "a Batch of regression tasks; layers of one number each; any linear rule",
         "rounding, for the tasks of the batch",
@@ -212,7 +212,7 @@ ROUTES = (
             _scalar, params, tasks, rule, remat
         ),
     ),
-    Route(
+    Formula(
         "layered batch",
         "a Batch of regression or binary tasks, points or moments, or of points of classes; any "
         "depth and widths; any linear rule",
@@ -226,21 +226,21 @@ ROUTES = (
 )
 
 
-def choose(params: Params, tasks: Tasks, rule: Rule) -> Route:
-    """The first route that serves arguments which are known to fit together.
+def choose(params: Params, tasks: Tasks, rule: Rule) -> Formula:
+    """The first formula that serves arguments which are known to fit together.
 
     Raises:
         NoClosedFormError: none does; the message names what does.
         ValueError: too many nodes.
     """
-    for route in ROUTES:
-        if route.serves(params, tasks, rule):
-            return route
+    for formula in FORMULAS:
+        if formula.serves(params, tasks, rule):
+            return formula
     return _refuse(params, tasks, rule)
 
 
 def _refuse(params: Params, tasks: Tasks, rule: Rule) -> NoReturn:
-    """Say why no route serves."""
+    """Say why no formula serves."""
     if isinstance(tasks, BinaryClassification):
         _refuse_binary(params, tasks, rule)
     check_linear(rule)
