@@ -160,7 +160,8 @@ def test_figures_are_named_as_they_begin_and_say_what_they_show(monkeypatch, cap
             return {"x": np.zeros(1)}
 
         figure = Figure()
-        module = SimpleNamespace(draw=lambda data: figure, CAPTION=f"The {name}. More of it.")
+        end = {"basins": ". ", "depth": ": "}[name]  # the heading's, as on the folder's page
+        module = SimpleNamespace(draw=lambda data: figure, CAPTION=f"The {name}{end}more. Much.")
         return Plan(module, {}, 0, compute)
 
     monkeypatch.setattr("toylin.cli.figure.plan", fake)

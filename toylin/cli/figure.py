@@ -15,7 +15,7 @@ import click
 
 from toylin._internal.compiling import compile_quickly
 from toylin.cli._common import PATH, report, use_float64
-from toylin.figures import BUDGETS, FIGURES, ON_IMAGES, plan
+from toylin.figures import BUDGETS, FIGURES, ON_IMAGES, headed, plan
 
 _AT_ONCE = 2
 _BAR = 60  # columns that a bar takes beside its label
@@ -68,8 +68,7 @@ def _timed(compute: Callable[..., Any], tick: Callable[[], None]) -> tuple[Any, 
 def _say(out: Path, name: str, caption: str, seconds: float) -> None:
     """What a figure shows, on a line of its own, also where a bar stands on this one."""
     over = "\r\x1b[K" if sys.stdout.isatty() else ""
-    shows = caption.partition(". ")[0]
-    click.echo(f"{over}{name}, {seconds:.0f} s: {shows} (caption: {out / name}.json)")
+    click.echo(f"{over}{name}, {seconds:.0f} s: {headed(caption)[0]} (caption: {out / name}.json)")
 
 
 out_option = click.option(
