@@ -111,7 +111,8 @@ def surface(
         A ``Surface``.
 
     Raises:
-        ValueError: directions of another number or structure, a bad extent or resolution.
+        ValueError: params that are no floats, directions of another number or structure, a bad
+            extent or resolution.
 
     >>> import toylin as tl
     >>> loss = tl.ExactLoss(tl.LinearRegression(), tl.MAML(step_size=0.1))
@@ -121,6 +122,7 @@ def surface(
     ((81, 81), 0.5)
     """
     checks.function("loss", loss, "of params")
+    checks.float_leaves("params", params)
     checks.integer("resolution", resolution, minimum=2)
     if not isinstance(directions, Sequence) or len(directions) != 2:
         got = len(directions) if isinstance(directions, Sequence) else repr(directions)
@@ -135,7 +137,6 @@ def surface(
     ends = _ranges(extent).astype(jnp.result_type(*jax.tree.leaves(params)))
     if isinstance(loss, BatchLoss):
         recheck("loss.rule", loss.rule)
-        checks.float_leaves("params", params)
     if jax.tree_util.all_leaves([loss]):
         loss = jax.tree_util.Partial(loss)
     return Surface(*_grid(loss, params, tuple(directions), ends, resolution))
