@@ -67,6 +67,7 @@ FINITE = _Number("finite")
 POSITIVE = _Number("positive", above=0)
 SHOTS = _Shots()
 PATH = _Path(path_type=Path)
+PATH_AS_SAID = _Path()
 SEED = click.IntRange(0, 2**63 - 1)
 COUNT = click.IntRange(1, 2**31 - 1)
 

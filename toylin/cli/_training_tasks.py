@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from toylin import images
-from toylin.cli._common import COUNT, FINITE, POSITIVE, SHOTS
+from toylin.cli._common import COUNT, FINITE, PATH_AS_SAID, POSITIVE, SHOTS
 from toylin.models import MAX_DEPTH, MLP, Convolutional, DeepLinear, predict
 from toylin.tasks import LAWS, ImageClasses, ImageTasks, NamedLaw, TaskLaw, law_options
 
@@ -74,7 +74,7 @@ _OPTIONS = (
             type=click.IntRange(2, 2**31 - 1)),
     _option("--num-queries", "Query points a task (of each class, where there are --ways); 10 by "
             "default, 15 on images.", type=COUNT),
-    _option("--root", "Images: the folder that holds them.", type=click.Path()),
+    _option("--root", "Images: the folder that holds them.", type=PATH_AS_SAID),
     _option("--size", "Images: the side that they are brought to; as published by default.",
             type=click.IntRange(1, 4096)),
     click.option("--rotations", is_flag=True, help="Images: train on each class turned by 0, 90, "
