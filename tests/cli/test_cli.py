@@ -96,6 +96,7 @@ COMMAS = "--weights must be numbers separated by commas"
         ("trian", "no command 'trian'; did you mean train? (see "),
         ("quux", "no command 'quux' (see "),
         ("plot swep", "no command 'swep'; did you mean sweep? (see "),
+        ("plot ./quux", "no command './quux' (see "),
         ("plot q.zarr", "no command 'q.zarr'; did you mean toylin plot sweep q.zarr? (see "),
         (
             "plot ./q.zarr --x depth",
@@ -138,12 +139,17 @@ def test_an_unwritable_folder_is_refused_before_any_work(monkeypatch, capsys, tm
     assert occupied.read_text() == "mine"
 
 
-@pytest.mark.parametrize("command", ["teaser", "figure basins", "train", "explore", "runs"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("teaser --out", "figure basins --out", "train --out", "explore --out", "runs"),
+        *("train --tasks omniglot --root", "figure omniglot --root"),
+    ],
+)
 def test_an_empty_path_is_not_the_current_folder(monkeypatch, capsys, tmp_path, command):
     """As an unset variable of a shell gives it."""
     monkeypatch.chdir(tmp_path)
-    flag = [] if command == "runs" else ["--out"]
-    code, _, err = run_command(monkeypatch, capsys, *command.split(), *flag, "")
+    code, _, err = run_command(monkeypatch, capsys, *command.split(), "")
     assert code == 2
     assert "must be a path, got ''" in err
     assert not list(tmp_path.iterdir())

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from helpers import run_command
 
 import toylin as tl
 from toylin.cli import cli
@@ -154,6 +155,14 @@ def test_bad_input_is_one_line(tmp_path, monkeypatch, args, words):
     assert words in errors[0]
     assert "\n" not in errors[0]
     assert not os.listdir(tmp_path)
+
+
+def test_a_store_may_have_the_name_of_a_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep" / ".zgroup").touch()
+    _, _, err = run_command(monkeypatch, capsys, "plot", "sweep", "nowhere")
+    assert "store must be a folder written by a sweep" in err
 
 
 def test_values():

@@ -17,15 +17,12 @@ from toylin.cli._group import Group
 class _Plots(Group):
     """Told a store where the word for its kind belongs, it says that word."""
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As of any group, after that answer."""
-        name = args[0]
-        if Path(name).suffix == ".zarr" or (Path(name) / ".zgroup").exists():
-            words = shlex.join(["toylin", "plot", "sweep", *args])
-            ctx.fail(f"no command {name!r}; did you mean {words}?")
-        return super().resolve_command(ctx, args)
+    def meant(self, ctx: click.Context, args: list[str]) -> str:
+        """As of any group, but of stores."""
+        store = Path(args[0])
+        if store.suffix == ".zarr" or (store / ".zgroup").exists():
+            return f"; did you mean {shlex.join(['toylin', 'plot', 'sweep', *args])}?"
+        return super().meant(ctx, args)
 
 
 @click.group(name="plot", cls=_Plots)
