@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from toylin._internal import checks
+from toylin._internal.dtypes import float_type
 from toylin._internal.pytree import recheck
 from toylin._internal.shapes import Array, Float
 from toylin._internal.showing import shown
@@ -134,7 +135,7 @@ def surface(
                 f"the {name} direction must have the structure and shapes of params, {shapes}, "
                 f"got {jax.tree.map(jnp.shape, direction)}"
             )
-    ends = _ranges(extent).astype(jnp.result_type(*jax.tree.leaves(params)))
+    ends = _ranges(extent).astype(float_type(params))
     if isinstance(loss, BatchLoss):
         recheck("loss.rule", loss.rule)
     if jax.tree_util.all_leaves([loss]):

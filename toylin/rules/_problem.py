@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from toylin._internal import checks
+from toylin._internal.dtypes import float_type
 from toylin._internal.errors import NoClosedFormError
 from toylin._internal.pytree import recheck
 from toylin.models import Model, check_params, predict
@@ -40,14 +41,13 @@ def check_model(params: Any, model: Model, dim: int | None, outputs: int | None 
 
 
 def check_rule(rule: Rule, params: Any) -> None:
-    """A rule that fits the model."""
+    """A rule that fits the model, whose parameters have been checked."""
     checks.instance("rule", rule, Rule)
     recheck("rule", rule)
     rule.check(params)
-    leaves = jax.tree.leaves(params)
-    dtype = jnp.result_type(*leaves) if leaves else None
+    dtype = float_type(params)
     for path, leaf in jax.tree_util.tree_leaves_with_path(rule):
-        if dtype is not None and jnp.result_type(dtype, leaf) != dtype:
+        if jnp.result_type(dtype, leaf) != dtype:
             raise ValueError(
                 f"rule{jax.tree_util.keystr(path)} must not be of a wider type than the "
                 f"parameters, {dtype}, got {jnp.result_type(leaf)}; a Python float takes theirs"
@@ -70,7 +70,7 @@ def check_problem(params: Any, tasks: TaskLaw, rule: Rule, model: Model = predic
 
 def _check_range(tasks: TaskLaw, params: Any) -> None:
     """Numbers of the law that the parameters' float type can hold."""
-    dtype = jnp.result_type(*jax.tree.leaves(params))
+    dtype = float_type(params)
     if jnp.finfo(dtype).bits >= 64:
         return
     limits = jnp.finfo(dtype)
