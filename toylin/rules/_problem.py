@@ -18,17 +18,15 @@ from toylin.tasks import (
     Batch,
     BinaryMargins,
     BinaryPoints,
-    ClassPoints,
     Data,
     LinearRegression,
     Minibatches,
+    Points,
     RegressionPoints,
     TaskLaw,
     check_law,
     quadrature_batch,
 )
-
-_POINTS = (RegressionPoints, BinaryPoints, ClassPoints)
 
 
 def check_model(params: Any, model: Model, dim: int | None, outputs: int | None = None) -> None:
@@ -143,7 +141,7 @@ def _check_data(name: str, data: Any, params: Any, model: Model, task_axes: int)
         except ValueError as error:
             where = "of the tasks" if task_axes else "of one task"
             raise ValueError(f"{name} must be the data {where}: {error}") from None
-    if model is predict and isinstance(data, _POINTS) and np.ndim(data.x) != task_axes + 2:
+    if model is predict and isinstance(data, Points) and np.ndim(data.x) != task_axes + 2:
         wanted = "(" + ", ".join([*("tasks", "steps")[:task_axes], "points", "dim"]) + ")"
         raise ValueError(
             f"x of {name} must have shape {wanted} for the deep linear model, "

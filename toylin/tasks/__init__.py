@@ -31,6 +31,7 @@ from toylin.tasks._nodes import (
     quadrature_batch,
     too_many_nodes,
 )
+from toylin.tasks._points import Points
 from toylin.tasks._registry import LAWS, NamedLaw, law_options
 from toylin.tasks._regression_data import RegressionMoments, RegressionPoints
 
@@ -53,6 +54,7 @@ __all__ = [
     "LinearRegression",
     "Minibatches",
     "NamedLaw",
+    "Points",
     "RegressionMoments",
     "RegressionPoints",
     "TaskLaw",
