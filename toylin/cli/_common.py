@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,11 @@ SEED = click.IntRange(0, 2**63 - 1)
 COUNT = click.IntRange(1, 2**31 - 1)
 
 
+def out_option(text: str = "Folder to write into; made if it is missing.") -> Any:
+    """``--out``: the folder that figures are written into."""
+    return click.option("--out", type=PATH, default=Path("drawn"), show_default=True, help=text)
+
+
 def use_float64() -> None:
     """Commands compute in double precision; importing toylin never switches it.
 
@@ -79,6 +85,11 @@ def use_float64() -> None:
     """
     jax.config.update("jax_enable_x64", True)
     keep_programs()
+
+
+def together(options: Sequence[Callable[..., Any]]) -> Callable[..., Any]:
+    """What adds all of these options to a command, in their order."""
+    return lambda command: reduce(lambda made, option: option(made), reversed(options), command)
 
 
 @contextmanager

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import click
 import jax.numpy as jnp
 
-from toylin.cli._common import FINITE, POSITIVE, SHOTS
+from toylin.cli._common import FINITE, POSITIVE, SHOTS, together
 from toylin.models import Params
 from toylin.rules import MAML
 from toylin.tasks import LinearRegression
@@ -67,11 +66,8 @@ _OPTIONS = (
 )
 
 
-def problem_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the flags to a command, which takes them as ``**flags`` for ``make_problem``."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+# Adds the flags to a command, which takes them as ``**flags`` for ``make_problem``.
+problem_options = together(_OPTIONS)
 
 
 def make_problem(flags: dict[str, Any]) -> Problem:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from toylin import images
-from toylin.cli._common import COUNT, FINITE, PATH_AS_SAID, POSITIVE, SHOTS
+from toylin.cli._common import COUNT, FINITE, PATH_AS_SAID, POSITIVE, SHOTS, together
 from toylin.models import MAX_DEPTH, MLP, Convolutional, DeepLinear, predict
 from toylin.tasks import LAWS, ImageClasses, ImageTasks, NamedLaw, TaskLaw, law_options
 
@@ -110,11 +110,7 @@ class Training(NamedTuple):
     start: Callable[[jax.Array], Any]
 
 
-def task_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the flags to a command."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+task_options = together(_OPTIONS)
 
 
 def complete(settings: dict[str, Any], given: set[str]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from toylin._internal.compiling import compile_quickly
-from toylin.cli._common import PATH, report, use_float64
+from toylin.cli._common import PATH, out_option, report, use_float64
 from toylin.figures import BUDGETS, FIGURES, ON_IMAGES, headed, plan
 
 _AT_ONCE = 2
@@ -71,15 +71,6 @@ def _say(out: Path, name: str, caption: str, seconds: float) -> None:
     click.echo(f"{over}{name}, {seconds:.0f} s: {headed(caption)[0]} (caption: {out / name}.json)")
 
 
-out_option = click.option(
-    "--out",
-    type=PATH,
-    default=Path("drawn"),
-    show_default=True,
-    help="Folder to write into; made if it is missing.",
-)
-
-
 @click.command(name="figure")
 @click.argument("names", nargs=-1, required=True, type=click.Choice(sorted(FIGURES)))
 @click.option("--root", type=PATH, help="omniglot, convolutional: Omniglot's folder.")
@@ -89,7 +80,7 @@ out_option = click.option(
     help="omniglot, convolutional: about ten minutes on two cores (small, the default), "
     "or for an accelerator.",
 )
-@out_option
+@out_option()
 def command(names: tuple[str, ...], root: Path | None, budget: str | None, out: Path) -> None:
     """Draw figures by name, with the data behind each.
 

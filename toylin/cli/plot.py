@@ -10,7 +10,7 @@ from typing import Any
 import click
 import numpy as np
 
-from toylin.cli._common import PATH, report
+from toylin.cli._common import PATH, out_option, report
 from toylin.cli._group import Group
 
 
@@ -35,13 +35,7 @@ def command() -> None:
 @click.option("--x", "across", help="Axis across; step_size, or the longest.")
 @click.option("--y", "up", help="Axis up, and of the curves; depth, or the next longest.")
 @click.option("--name", default="sweep", show_default=True, help="Name of the figure.")
-@click.option(
-    "--out",
-    type=PATH,
-    default=Path("drawn"),
-    show_default=True,
-    help="Folder to write into; made if it is missing.",
-)
+@out_option()
 def sweep(store: Path, across: str | None, up: str | None, name: str, out: Path) -> None:
     """Draw a stored sweep, finished or not: a phase diagram and convergence curves.
 
