@@ -224,19 +224,19 @@ def derivations(path: Path, tl: ModuleType) -> None:
 
 
 def closed_forms(path: Path, tl: ModuleType) -> None:
-    """The table of formulas."""
+    """The table of routes."""
     rows = [
         f"| {plain(r.name)} | {plain(r.description)} | {plain(r.accuracy)} |"
-        for r in tl.closed_form.FORMULAS
+        for r in tl.closed_form.ROUTES
     ]
     parts = [
         "# What has a closed form\n\nThe expected outer loss and its gradient, for the deep linear "
         "model, by `toylin.closed_form.outer_loss`, `outer_grad` and "
-        "`outer_value_and_grad`. Of the formulas that serve a call the first here is taken; "
-        "`toylin.closed_form.formula(params, tasks, rule)` says which. A linear rule is one whose "
+        "`outer_value_and_grad`. Of the routes that serve a call the first in this table is taken; "
+        "`toylin.closed_form.route(params, tasks, rule)` says which. A linear rule is one whose "
         "update is one linear map of the gradient, the same at every step: MAML, FOMAML, ANIL, "
         "Reptile, Meta-SGD, Meta-Curvature, and Meta-KFO whose factors do not adapt.",
-        "\n".join(["| formula | serves | accuracy |", "|---|---|---|", *rows]),
+        "\n".join(["| route | serves | accuracy |", "|---|---|---|", *rows]),
         "On one task's data, points or moments of regression or of a binary task, "
         "`inner_loss`, `inner_grad` and `adapt` are formulas for any depth and widths.",
         "Nothing falls back to sampling in silence: all else raises `NoClosedFormError`, whose "

@@ -37,7 +37,7 @@ RESULTS = {
     "Evaluation",
     "FormulaReport",
     "NoClosedFormError",
-    "Formula",
+    "Route",
     "RoutesReport",
     "Rule",
     "Run",
@@ -53,7 +53,7 @@ RESULTS = {
 }
 
 # Classes whose methods are not attacked: exceptions, colours, what is only inherited from.
-NO_METHODS = {"LOSSES", "NoClosedFormError", "Formula", "Rule", "StoreError", "TailWarning"}
+NO_METHODS = {"LOSSES", "NoClosedFormError", "Route", "Rule", "StoreError", "TailWarning"}
 
 # Classes that are not exported by name, whose instances are what functions return.
 MORE_CLASSES = {"Basins": Basins, "SweepPictures": SweepPictures}

@@ -83,7 +83,7 @@ def test_right_or_infinite_and_never_a_wrong_number(depth, shots, data):
     ],
 )
 def test_a_step_that_leaves_floats(route, widths, tasks, steps):
-    """By every formula of the table, in both precisions, alone and mapped."""
+    """By every route of the table, in both precisions, alone and mapped."""
     for dtype, step in ((np.float32, 1e30), (np.float64, 1e200)):
         params = tl.init(jax.random.key(0), widths, dtype=dtype)
         loss, grads = value_and_grad(route, params, tasks, tl.MAML(jnp.asarray(step, dtype), steps))

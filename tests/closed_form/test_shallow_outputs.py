@@ -33,7 +33,7 @@ def test_the_population_against_autodiff_on_nodes(kind, steps, data):
     params = data.draw(testing.params(1, DIM, outputs=OUTPUTS))
     tasks = data.draw(testing.regressions(DIM, (None,), outputs=OUTPUTS))
     rule = data.draw(testing.learned_rules(kind, START, steps, size=0.3))
-    assert tl.closed_form.formula(params, tasks, rule).name == "quadratic form"
+    assert tl.closed_form.route(params, tasks, rule).name == "quadratic form"
     closed, auto = both(params, tasks, rule)
     assert_close(closed[0], auto[0], 1e-10)
     assert_close(closed[1], auto[1], 1e-10, scale=float(closed[0]))

@@ -143,7 +143,7 @@ ORDERS = [jax.jit(partial(expected_softplus_derivative, order)) for order in ran
     mean=st.floats(-2.0, 2.7).map(lambda power: 10**power),
     sign=st.sampled_from([-1, 1]),
     variance=st.floats(-3.0, 4.0).map(lambda power: 10**power),
-    # The formulas part at mean = -variance / 2, and the peak reaches 0 at mean = -variance.
+    # The routes part at mean = -variance / 2, and the peak reaches 0 at mean = -variance.
     ratio=st.none() | st.sampled_from([0.499, 0.501, 0.999, 1.001, 2.0]),
 )
 @hypothesis.example(order=0, mean=50.0, sign=-1, variance=4.0, ratio=None)

@@ -145,7 +145,7 @@ def test_a_wrapped_rule_has_the_closed_forms_of_its_kind():
     plain = tl.closed_form.outer_value_and_grad(params, law, tl.ANIL(0.1))
     wrapped = tl.ANIL(rule=tl.MAML(0.1))
     assert_same(tl.closed_form.outer_value_and_grad(params, law, wrapped), plain)
-    assert tl.closed_form.formula(params, law, wrapped).name == "layered nodes"
+    assert tl.closed_form.route(params, law, wrapped).name == "layered nodes"
     first = tl.ANIL(rule=tl.FOMAML(0.1))
     assert first.first_order
     assert first.replace(steps=3).rule.steps == first.replace(steps=3).steps == 3

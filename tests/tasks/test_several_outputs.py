@@ -145,7 +145,7 @@ def test_adaptation_and_outer_gradient_on_drawn_tasks(rule, widths):
     )
     got = tl.closed_form.outer_value_and_grad(params, batch, rule)
     assert_close(got, tl.autodiff.outer_value_and_grad(params, batch, rule), 1e-10)
-    assert tl.closed_form.formula(params, batch, rule).name == "layered batch"
+    assert tl.closed_form.route(params, batch, rule).name == "layered batch"
 
 
 def test_nodes_of_several_outputs_are_exact():

@@ -1,4 +1,4 @@
-"""The outer problem, by the table of formulas; a call is checked once, at the door."""
+"""The outer problem by formula, by the table of routes; a call is checked once, at the door."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from toylin._internal import checks
 from toylin._internal.compiled import compiled
 from toylin._internal.shapes import Array, Float
 from toylin.closed_form import _batch
-from toylin.closed_form._formulas import Formula, choose
 from toylin.closed_form._inner import check_linear_model
+from toylin.closed_form._routes import Route, choose
 from toylin.models import Model, Params, predict
 from toylin.rules import Reptile, Rule, as_batch, check_batch, check_problem, with_gradient
 from toylin.tasks import Batch, TaskLaw, beyond_floats_infinite
 
 
-def formula(params: Any, tasks: TaskLaw | Batch, rule: Rule, model: Model = predict) -> Formula:
+def route(params: Any, tasks: TaskLaw | Batch, rule: Rule, model: Model = predict) -> Route:
     """Which closed form serves ``outer_loss(params, tasks, rule)``.
 
     Args:
@@ -29,7 +29,7 @@ def formula(params: Any, tasks: TaskLaw | Batch, rule: Rule, model: Model = pred
         model: as for ``outer_loss``.
 
     Returns:
-        An entry of ``FORMULAS``, the table; its ``name``, ``description`` and ``accuracy`` are for
+        An entry of ``ROUTES``, the table; its ``name``, ``description`` and ``accuracy`` are for
         people, and printed it says the first two.
 
     Raises:
@@ -38,7 +38,7 @@ def formula(params: Any, tasks: TaskLaw | Batch, rule: Rule, model: Model = pred
 
     >>> import jax.numpy as jnp, toylin as tl
     >>> tasks, rule = tl.LinearRegression(dim=2), tl.MAML(0.1)
-    >>> tl.closed_form.formula((jnp.ones((3, 2)), jnp.ones((1, 3))), tasks, rule).name
+    >>> tl.closed_form.route((jnp.ones((3, 2)), jnp.ones((1, 3))), tasks, rule).name
     'Gaussian moments'
     """
     check_linear_model(model)
@@ -74,8 +74,8 @@ def outer_loss(
 ) -> Float[Array, ""]:
     """The expected query loss after adaptation, exactly.
 
-    ``FORMULAS`` is the table of what has a closed form, and ``formula(params, tasks, rule)`` says
-    which one serves. A ``Batch`` of tasks is averaged as it is.
+    ``ROUTES`` is the table of what has a closed form, ``route(params, tasks, rule)`` says which
+    one serves. A ``Batch`` of tasks is averaged as it is.
 
     Args:
         params: the start that all tasks share, (W_1, ..., W_L).
@@ -83,13 +83,13 @@ def outer_loss(
         rule: an adaptation rule that is ``linear``: MAML, ANIL, Reptile, Meta-SGD, Meta-Curvature
             and Meta-KFO whose factors do not adapt.
         model: the deep linear model; no other has closed forms.
-        remat: hold less: derivatives recompute inner steps instead of storing them, where a
-            formula takes such steps. Their memory then grows like the square root of their number.
+        remat: hold less: derivatives recompute inner steps instead of storing them, where a route
+            takes such steps. Their memory then grows like the square root of the number of steps.
 
     Returns:
         The loss in expectation over tasks, supports and a fresh query point, so with the label
         noise, sigma²/2. ``inf`` where adaptation at a node leaves the range of floats. Where the
-        formula is a quadrature that has not converged: NaN under ``jit``, which cannot raise.
+        route is a quadrature that has not converged: NaN under ``jit``, which cannot raise.
 
     Raises:
         ValueError: shapes that disagree, too many nodes (the message says how many), a quadrature
@@ -129,7 +129,7 @@ def outer_grad(
         model: as for ``outer_loss``.
         remat: as for ``outer_loss``.
     """
-    return _evaluate(Formula.grad, params, tasks, rule, model, remat)
+    return _evaluate(Route.grad, params, tasks, rule, model, remat)
 
 
 def outer_value_and_grad(
@@ -153,14 +153,14 @@ def outer_value_and_grad(
     return _evaluate(_value_and_grad, params, tasks, rule, model, remat)
 
 
-def _loss(found: Formula, params: Params, tasks: Any, rule: Rule, remat: bool) -> Array:
+def _loss(found: Route, params: Params, tasks: Any, rule: Rule, remat: bool) -> Array:
     if isinstance(rule, Reptile):
         return _value_and_grad(found, params, tasks, rule, remat)[0]
     return _infinite_beyond(found, found.loss(params, tasks, rule, remat), params, tasks, rule)
 
 
 def _value_and_grad(
-    found: Formula, params: Params, tasks: Any, rule: Rule, remat: bool
+    found: Route, params: Params, tasks: Any, rule: Rule, remat: bool
 ) -> tuple[Array, Params]:
     value, grads = found.value_and_grad(params, tasks, rule, remat)
     value = _infinite_beyond(found, value, params, tasks, rule)
@@ -169,7 +169,7 @@ def _value_and_grad(
     return value, grads
 
 
-def _infinite_beyond(found: Formula, loss: Array, params: Params, tasks: Any, rule: Rule) -> Array:
+def _infinite_beyond(found: Route, loss: Array, params: Params, tasks: Any, rule: Rule) -> Array:
     """Expectations; drawn tasks are averaged as they are, and a certified NaN stays one."""
     if found.looks_at_values:
         return loss
@@ -184,13 +184,13 @@ def _evaluate(
     what: Callable[..., Any], params: Any, tasks: Any, rule: Rule, model: Model, remat: bool
 ) -> Any:
     checks.flag("remat", remat)
-    found = formula(params, tasks, rule, model)
+    found = route(params, tasks, rule, model)
     run = what if found.looks_at_values else partial(_compiled, what)
     return run(found, tuple(params), tasks, rule, remat)
 
 
 @partial(jax.jit, static_argnames=("what", "found", "remat"))
 def _compiled(
-    what: Callable[..., Any], found: Formula, params: Params, tasks: Any, rule: Rule, remat: bool
+    what: Callable[..., Any], found: Route, params: Params, tasks: Any, rule: Rule, remat: bool
 ) -> Any:
     return what(found, params, tasks, rule, remat)

@@ -1,4 +1,4 @@
-"""The table of formulas: what is chosen, what is refused, one check a call, one pass for both."""
+"""The table of routes: what is chosen, what is refused, one check a call, one pass for both."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import toylin as tl
-from toylin.closed_form import FORMULAS
+from toylin.closed_form import ROUTES
 from toylin.rules import _problem
 
 
@@ -23,7 +23,7 @@ def regression(**options):
     return tl.LinearRegression(theta_mean=0.4, noise_std=0.3, **options)
 
 
-# For every formula, arguments that it serves.
+# For every route, arguments that it serves.
 SERVED = {
     "quadratic form": (params_of(3, 1), regression(dim=3, shots=4), tl.MAML(0.1)),
     "Gaussian moments": (params_of(3, 2, 1), regression(dim=3), tl.FOMAML(0.1)),
@@ -45,7 +45,7 @@ SERVED = {
 
 @cache
 def values_of(name):
-    """Value and gradient of a formula, each alone, and JAX's derivative, from one program."""
+    """Value and gradient of a route, each alone, and JAX's derivative, from one program."""
     params, tasks, rule = SERVED[name]
 
     both = tl.closed_form.outer_value_and_grad
@@ -62,12 +62,12 @@ def values_of(name):
     return everything(params, tasks, rule)
 
 
-def test_every_formula_has_its_arguments_here():
-    assert [formula.name for formula in FORMULAS] == list(SERVED)
+def test_every_route_has_its_arguments_here():
+    assert [route.name for route in ROUTES] == list(SERVED)
 
 
 def test_both_routes_have_the_same_functions_with_the_same_signatures():
-    own = {"FORMULAS", "Formula", "formula"}
+    own = {"ROUTES", "Route", "route"}
     assert set(tl.closed_form.__all__) - own == set(tl.autodiff.__all__)
     assert "outer_value_and_grad" in tl.autodiff.__all__
     for name in tl.autodiff.__all__:
@@ -81,7 +81,7 @@ def test_both_routes_have_the_same_functions_with_the_same_signatures():
 @pytest.mark.parametrize("name", list(SERVED))
 def test_a_route_says_its_name_and_gives_value_and_gradient(name):
     params, tasks, rule = SERVED[name]
-    found = tl.closed_form.formula(params, tasks, rule)
+    found = tl.closed_form.route(params, tasks, rule)
     assert found.name == name
     assert str(found).startswith(f"{name}: ")
     (value, grads), loss, outer_grad, slope = values_of(name)
@@ -187,7 +187,7 @@ Odd = tl.pytree_dataclass(Odd)
     ],
 )
 def test_what_no_route_serves_is_refused_with_what_does(arguments, message):
-    functions = (tl.closed_form.formula, tl.closed_form.outer_loss, tl.closed_form.outer_grad)
+    functions = (tl.closed_form.route, tl.closed_form.outer_loss, tl.closed_form.outer_grad)
     for function in (*functions, tl.closed_form.outer_value_and_grad):
         with pytest.raises(tl.NoClosedFormError, match=message):
             function(*arguments)
@@ -202,19 +202,19 @@ def test_bad_arguments_are_named_at_the_door():
         ((jnp.ones((1, 1), complex),), "params"),
     ):
         with pytest.raises(ValueError, match=message):
-            tl.closed_form.formula(params, tasks, rule)
+            tl.closed_form.route(params, tasks, rule)
     with pytest.raises(ValueError, match="model must be a function"):
         tl.closed_form.outer_loss(params_of(1, 1), tasks, rule, "mlp")
     with pytest.raises(ValueError, match="nodes, more than MAX_NODES"):
-        tl.closed_form.formula(params_of(9, 2, 2, 1), regression(dim=9), tl.MAML(0.1, 2))
+        tl.closed_form.route(params_of(9, 2, 2, 1), regression(dim=9), tl.MAML(0.1, 2))
 
 
 def test_the_choice_is_made_from_the_first_that_serves():
-    """Special cases have cheaper formulas than the general ones that serve them too."""
+    """Special cases have cheaper routes than the general ones that serve them too."""
     params, tasks, rule = SERVED["Gaussian moments"]
-    serving = [formula.name for formula in FORMULAS if formula.serves(params, tasks, rule)]
+    serving = [route.name for route in ROUTES if route.serves(params, tasks, rule)]
     assert serving == ["Gaussian moments", "layered nodes"]
-    exact = [r for r in FORMULAS if r.name in serving]
+    exact = [r for r in ROUTES if r.name in serving]
     values = [r.value_and_grad(params, tasks, rule, False) for r in exact]
     for a, b in zip(*map(jax.tree.leaves, values), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10)

@@ -1,6 +1,6 @@
-"""Which closed form serves what: the table of formulas, and the choice from it.
+"""Which closed form serves what: the table of routes, and the choice from it.
 
-A formula's functions check nothing: the door in ``_outer`` has.
+A route's functions check nothing: the door in ``_outer`` has.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Tasks: TypeAlias = TaskLaw | Batch
 
 
 @dataclass(frozen=True, eq=False)
-class Formula:
+class Route:
     """One closed form of the outer loss.
 
     Attributes:
@@ -42,7 +42,7 @@ class Formula:
         description: what it serves, for people.
         accuracy: how exact it is.
         serves: whether it serves ``(params, tasks, rule)``, which are known to fit together. Of
-            the formulas that do, the first in the table is taken.
+            the routes that do, the first in the table is taken.
         loss: the outer loss of ``(params, tasks, rule, remat)``.
         value_and_grad: the loss and its gradient in ``params``, sharing what they can.
         looks_at_values: whether it must see numbers to know that it has converged, so that it is
@@ -160,8 +160,8 @@ def _one_by_one(each: ModuleType, batch_of: Callable[..., Batch]) -> tuple[Any, 
 
 _NODES = f"up to {MAX_NODES} nodes, {MAX_IN_ONE} in one number"
 
-FORMULAS = (
-    Formula(
+ROUTES = (
+    Route(
         "quadratic form",
         "LinearRegression; one layer, any dimension, any number of outputs; the population at any "
         "number of steps, K shots at one step or none; any linear rule",
@@ -170,7 +170,7 @@ FORMULAS = (
         lambda params, tasks, rule, remat: _shallow.outer_loss(params, tasks, rule),
         lambda params, tasks, rule, remat: _shallow.outer_value_and_grad(params, tasks, rule),
     ),
-    Formula(
+    Route(
         "Gaussian moments",
         "LinearRegression in the population; two layers of any widths, any dimension and number of "
         "outputs, at a cost polynomial in them; one step of MAML or FOMAML",
@@ -179,7 +179,7 @@ FORMULAS = (
         _wick_loss,
         _wick_value_and_grad,
     ),
-    Formula(
+    Route(
         "binary quadrature",
         "BinaryClassification in the population, x_cov a number; layers of width one above the "
         "input, any dimension; any number of steps of MAML or FOMAML",
@@ -189,7 +189,7 @@ FORMULAS = (
         _binary_value_and_grad,
         looks_at_values=True,
     ),
-    Formula(
+    Route(
         "scalar nodes",
         "LinearRegression; layers of one number each; any depth, steps, shots and noise; any "
         f"linear rule; {_NODES}",
@@ -197,7 +197,7 @@ FORMULAS = (
         lambda params, tasks, rule: is_scalar(params) and _has_nodes(params, tasks, rule),
         *_one_by_one(_scalar, _nodes),
     ),
-    Formula(
+    Route(
         "layered nodes",
         "LinearRegression; any depth and widths; the population in any dimension and of any number "
         "of outputs, K shots in one dimension and of one output; "
@@ -206,7 +206,7 @@ FORMULAS = (
         _has_nodes,
         *_one_by_one(_layers, _nodes),
     ),
-    Formula(
+    Route(
         "scalar batch",
         "a Batch of regression tasks; layers of one number each; any linear rule",
         "rounding, for the tasks of the batch",
@@ -215,7 +215,7 @@ FORMULAS = (
         ),
         *_one_by_one(_scalar, _drawn),
     ),
-    Formula(
+    Route(
         "layered batch",
         "a Batch of regression or binary tasks, points or moments, or of points of classes; any "
         "depth and widths; any linear rule",
@@ -226,21 +226,21 @@ FORMULAS = (
 )
 
 
-def choose(params: Params, tasks: Tasks, rule: Rule) -> Formula:
-    """The first formula that serves arguments which are known to fit together.
+def choose(params: Params, tasks: Tasks, rule: Rule) -> Route:
+    """The first route that serves arguments which are known to fit together.
 
     Raises:
         NoClosedFormError: none does; the message names what does.
         ValueError: too many nodes.
     """
-    for formula in FORMULAS:
-        if formula.serves(params, tasks, rule):
-            return formula
+    for route in ROUTES:
+        if route.serves(params, tasks, rule):
+            return route
     return _refuse(params, tasks, rule)
 
 
 def _refuse(params: Params, tasks: Tasks, rule: Rule) -> NoReturn:
-    """Say why no formula serves."""
+    """Say why no route serves."""
     if isinstance(tasks, BinaryClassification):
         _refuse_binary(params, tasks, rule)
     check_linear(rule)
