@@ -52,4 +52,4 @@ def paths_of_both(
         return jax.tree.map(lambda w: w[checkpoints], done.trajectory)
 
     paths = jax.jit(jax.vmap(run))(jax.random.split(jax.random.key(seed), settings["seeds"]))
-    return tuple(np.moveaxis(np.asarray(w), 2, 0) for w in paths)
+    return jax.tree.map(lambda w: np.moveaxis(np.asarray(w), 2, 0), paths)
