@@ -1,7 +1,8 @@
-"""How many times over ``jax.vmap`` is running the function that asks."""
+"""What ``jax.vmap`` hides from the function that it maps: how many times over, and all at once."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -32,3 +33,26 @@ def mapped_size(tree: Any) -> int:
     for size in sizes:
         product *= size
     return product
+
+
+def all_at_once(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function``, elementwise in arrays of one shape, called with all that is mapped over.
+
+    So it can leave out, by ``lax.cond``, what no element needs: where a condition is mapped over,
+    JAX runs both of its sides for every element.
+    """
+
+    @jax.custom_batching.custom_vmap
+    def call(*arrays: Any) -> Any:
+        return function(*arrays)
+
+    @call.def_vmap
+    def _(axis_size: int, in_batched: Any, *arrays: Any) -> tuple[Any, Any]:
+        whole = [
+            x if batched else jnp.broadcast_to(x, (axis_size, *x.shape))
+            for x, batched in zip(arrays, in_batched, strict=True)
+        ]
+        results = call(*whole)
+        return results, jax.tree.map(lambda _: True, results)
+
+    return call

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from shutil import get_terminal_size
 from threading import Lock
@@ -49,14 +49,18 @@ def draw(names: Sequence[str], out: Path, root: Path | None = None, budget: str 
                 bar.update(1)
 
         # Compiling, which most of the time goes into, runs in several threads at once.
-        computed = {name: pool.submit(_timed, p.compute, tick) for name, p in plans.items()}
-        for name, (module, settings, *_) in plans.items():
-            data, computing = computed[name].result()
+        computing = {pool.submit(_timed, p.compute, tick): name for name, p in plans.items()}
+        saved: dict[str, list[Path]] = {}
+        for computed in as_completed(computing):
+            name = computing[computed]
+            (module, settings, *_), (data, seconds) = plans[name], computed.result()
             start = time.perf_counter()
-            written += save(out, name, module.draw(data), data, settings, module.CAPTION)
+            saved[name] = save(out, name, module.draw(data), data, settings, module.CAPTION)
             with lock:
-                _say(out, name, module.CAPTION, computing + time.perf_counter() - start)
+                _say(out, name, module.CAPTION, seconds + time.perf_counter() - start)
             tick()
+        for name in plans:
+            written += saved[name]
 
 
 def _timed(compute: Callable[..., Any], tick: Callable[[], None]) -> tuple[Any, float]:

@@ -5,6 +5,7 @@ A held layer is the identity, is not trained and does not adapt: a shallower mod
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -44,19 +45,30 @@ class HeldLoss:
 
 @pytree_dataclass
 class HeldDraws:
-    """A loss with ``draw(key)`` and ``on(params, drawn)``, at what ``hold`` makes of them."""
+    """MAML's losses of several models on the same draws, summed: each descends its own gradient.
+
+    ``loss`` is a ``SampledLoss`` made ready for training. The parameters and ``free`` have a
+    leading axis of models. Mapping the loss over them traces less than mapping a training.
+    """
 
     loss: Any
     free: Free
 
     def draw(self, key: jax.Array) -> Any:
-        """What the loss draws."""
+        """The tasks of one evaluation."""
         return self.loss.draw(key)
 
     def __call__(self, params: Params, key: jax.Array) -> jax.Array:
-        """The loss on a fresh draw."""
+        """The sum on a fresh draw."""
         return self.on(params, self.draw(key))
 
     def on(self, params: Params, drawn: Any) -> jax.Array:
-        """The loss on that."""
-        return self.loss.on(hold(params, self.free), drawn)
+        """The sum on that."""
+        sampled = self.loss.loss
+
+        def one(params: Params, free: Free) -> jax.Array:
+            rule = held_maml(sampled.rule.step_size, sampled.rule.steps, free)
+            loss = replace(self.loss, loss=replace(sampled, rule=rule))
+            return loss.on(hold(params, free), drawn)
+
+        return jnp.sum(jax.vmap(one)(params, self.free))

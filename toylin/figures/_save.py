@@ -38,8 +38,9 @@ def save(
     """
     files: dict[str, bytes] = {}
     with style():
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+        if (layout := figure.get_layout_engine()) is not None:
+            layout.execute(figure)
+            figure.set_layout_engine(None)  # with one, even "none", every format draws twice
         for kind in FORMATS:
             files[kind] = render(figure, kind)
     files["npz"] = npz_bytes({key: _rounded(array) for key, array in data.items()})

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from toylin.figures._held import HeldDraws, held_maml
+from toylin.figures._held import HeldDraws
 from toylin.models import Params, init
 from toylin.rules import MAML
 from toylin.training import SampledLoss, meta_train
@@ -18,7 +18,7 @@ IS_SHALLOW = np.array([True, False])  # in the order of the paths
 
 def layers_free(shallow: Any) -> tuple[Any, Any]:
     """The shallow model is the deep one with its lower layer held at the identity."""
-    return jnp.logical_not(shallow), jnp.ones_like(shallow)
+    return ~shallow, shallow | True
 
 
 def paths_of_both(
@@ -37,16 +37,19 @@ def paths_of_both(
     import optax
 
     optimizer = optax.adam(settings["learning_rate"])
+    models = len(IS_SHALLOW)
 
-    def run(key: jax.Array, shallow: jax.Array) -> Params:
+    def run(key: jax.Array) -> Params:
         key_init, key_train = jax.random.split(key)
         lower, upper = init(key_init, settings["widths"]["deep"], settings["init_scale"])
-        start = (lower, jnp.where(shallow, lower[:1], upper))
-        held = held_maml(rule.step_size, rule.steps, layers_free(shallow))
-        loss = HeldDraws(SampledLoss(tasks, held, *sizes).for_training(start), layers_free(shallow))
-        done = meta_train(loss, start, optimizer, settings["num_steps"], key_train, trajectory=True)
+        loss = SampledLoss(tasks, rule, *sizes).for_training((lower, upper))
+        start = (
+            jnp.broadcast_to(lower, (models, *lower.shape)),
+            jnp.stack([lower[:1] if shallow else upper for shallow in IS_SHALLOW]),
+        )
+        both = HeldDraws(loss, layers_free(IS_SHALLOW))
+        done = meta_train(both, start, optimizer, settings["num_steps"], key_train, trajectory=True)
         return jax.tree.map(lambda w: w[checkpoints], done.trajectory)
 
-    over_seeds = jax.vmap(run, in_axes=(0, None))
-    keys = jax.random.split(jax.random.key(seed), settings["seeds"])
-    return jax.jit(jax.vmap(over_seeds, in_axes=(None, 0)))(keys, IS_SHALLOW)
+    paths = jax.jit(jax.vmap(run))(jax.random.split(jax.random.key(seed), settings["seeds"]))
+    return jax.tree.map(lambda w: np.moveaxis(np.asarray(w), 2, 0), paths)

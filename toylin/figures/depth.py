@@ -64,17 +64,19 @@ def compute(tick: Callable[[], None]) -> dict[str, np.ndarray]:
     keys = jax.random.split(jax.random.key(SETTINGS["seed"]), SETTINGS["seeds"])
     deepest = max(SETTINGS["depths"])
 
-    def run(depth: jax.Array, step_size: jax.Array, key: jax.Array) -> jax.Array:
+    def run(depth: jax.Array, step_size: jax.Array, seed: jax.Array) -> jax.Array:
         # All depths by one program: the first layers of the deepest, the others held.
-        start = init(key, (1,) * (deepest + 1), SETTINGS["init_scale"])
+        start = init(keys[seed], (1,) * (deepest + 1), SETTINGS["init_scale"])
         free = tuple(layer < depth for layer in range(deepest))
         loss = ExactLoss(tasks, held_maml(step_size, SETTINGS["steps"], free))
         return meta_train(HeldLoss(loss, free), start, optimizer, SETTINGS["num_steps"]).loss
 
-    for axes in ((None, None, 0), (None, 0, None), (0, None, None)):
-        run = jax.vmap(run, in_axes=axes)
+    # One axis of runs: a loop is traced anew for every axis that it is mapped over.
+    shape = len(SETTINGS["depths"]), len(step_sizes), len(keys)
+    depth, step_size, seeds = (index.ravel() for index in np.indices(shape))
+    runs = np.array(SETTINGS["depths"])[depth], step_sizes[step_size], seeds
     tick()
-    loss = np.asarray(jax.jit(run)(np.array(SETTINGS["depths"]), step_sizes, keys))
+    loss = np.asarray(jax.jit(jax.vmap(run))(*runs)).reshape(*shape, -1)
     tick()
     at = np.unique(np.linspace(0, SETTINGS["num_steps"] - 1, _KEPT).astype(int))
     return {

@@ -37,7 +37,8 @@ _STYLE: dict[Any, Any] = {
     "figure.facecolor": "white",
     "axes.facecolor": "white",
     "savefig.facecolor": "white",
-    "figure.constrained_layout.use": True,
+    "figure.constrained_layout.use": False,  # figures ask for it; None is to mean none
+    "figure.autolayout": False,
     "svg.hashsalt": "toylin",
     "svg.fonttype": "none",
     "pdf.fonttype": 42,

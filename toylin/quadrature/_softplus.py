@@ -8,6 +8,7 @@ of large numbers, however small the expectation.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache, partial
 from itertools import pairwise
 from typing import TypeAlias
@@ -16,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from toylin._internal.batching import all_at_once
 from toylin._internal.shapes import Array, Float
 
 Orders: TypeAlias = tuple[int, ...]
@@ -151,17 +153,23 @@ def _density(z: Array) -> Array:
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _expectations(orders: Orders, mean: Array, variance: Array) -> tuple[Array, ...]:
+    values = all_at_once(partial(_below, orders))(*jnp.broadcast_arrays(-jnp.abs(mean), variance))
+    return tuple(_mirrored(k, mean, x) for k, x in zip(orders, values, strict=True))
+
+
+def _below(orders: Orders, mean: Array, variance: Array) -> list[Array]:
+    """The expectations at means of at most 0, by those of the two ways that an element needs."""
     small = variance < 1.0
     positive = variance > 0
     std = jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1.0)), 0.0)
-    below = -jnp.abs(mean)
-    found = zip(
-        _small_spread(orders, below, jnp.where(small, std, 0.0)),
-        _large_spread(orders, below, jnp.where(small, 1.0, std)),
-        strict=True,
-    )
-    values = [jnp.where(small, near, far) for near, far in found]
-    return tuple(_mirrored(k, mean, x) for k, x in zip(orders, values, strict=True))
+
+    def where(needed: Array, way: Callable[..., list[Array]], std: Array) -> list[Array]:
+        none = [jnp.zeros_like(mean)] * len(orders)
+        return jax.lax.cond(jnp.any(needed), lambda: way(orders, mean, std), lambda: none)
+
+    near = where(small, _small_spread, jnp.where(small, std, 0.0))
+    far = where(~small, _large_spread, jnp.where(small, 1.0, std))
+    return [jnp.where(small, a, b) for a, b in zip(near, far, strict=True)]
 
 
 def _mirrored(order: int, mean: Array, value: Array) -> Array:
