@@ -1,0 +1,89 @@
+"""Which tests run which lines, and for how long: a change is tried on those alone."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from .changes import ROOT, Change
+
+#: Of all tests whose own work is not Python here: a browser, other processes, notebooks.
+ELSEWHERE = ("tests/explorer", "tests/cli", "tests/figures", "tests/docs")
+
+
+class Reach(NamedTuple):
+    """What one file of tests runs."""
+
+    seconds: dict[str, float]  # of the processor, of each test
+    lines: dict[str, dict[int, list[str]]]  # by file, the tests that run a line
+
+
+class Recorder:
+    """A plugin of pytest: the lines of toylin that each test runs, by ``coverage``."""
+
+    def __init__(self) -> None:
+        import coverage
+
+        source = [str(ROOT / "toylin")]
+        self.coverage = coverage.Coverage(source=source, data_file=None, config_file=False)
+        self.seconds: dict[str, float] = {}
+        self.coverage.start()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
+        self.coverage.switch_context(item.nodeid)
+        start = time.process_time()
+        try:
+            return (yield)
+        finally:
+            self.seconds[item.nodeid] = time.process_time() - start
+            self.coverage.switch_context("")
+
+    def reach(self) -> Reach:
+        self.coverage.stop()
+        data = self.coverage.get_data()
+        lines = {
+            str(Path(file).relative_to(ROOT)): {
+                line: [test for test in tests if test]
+                for line, tests in data.contexts_by_lineno(file).items()
+            }
+            for file in data.measured_files()
+        }
+        return Reach(self.seconds, lines)
+
+
+class Reached:
+    """The tests of a change, from what all files of tests run."""
+
+    def __init__(self, parts: list[Reach]) -> None:
+        self.seconds = {test: s for part in parts for test, s in part.seconds.items()}
+        self.lines: dict[str, dict[int, set[str]]] = {}
+        for part in parts:
+            for file, lines in part.lines.items():
+                of_file = self.lines.setdefault(file, {})
+                for line, tests in lines.items():
+                    of_file.setdefault(int(line), set()).update(tests)
+
+    def tests(self, change: Change) -> list[str]:
+        """The tests that run the change, those of its own mirror and the cheapest first.
+
+        What is run once, by the import or into a cache, is reached by all that run the file; what
+        a test has compiled for the next ones of its file, by all of that file, which come last.
+        """
+        lines = self.lines.get(str(change.path), {})
+        found = set[str]().union(*(lines.get(line, set()) for line in change.lines))
+        if change.imported or not found:
+            found = set[str]().union(*lines.values())
+        files = {test.partition("::")[0] for test in found}
+        others = {t for t in self.seconds if t.partition("::")[0] in files} - found
+        mirror = change.path.stem.removeprefix("_")
+        room = change.path.parts[1]
+
+        def cost(test: str) -> float:
+            near = 0.3 if f"test_{mirror}." in test else 0.6 if f"tests/{room}/" in test else 1.0
+            return near * (self.seconds[test] + 0.02)
+
+        return [*sorted(found, key=cost), *sorted(others, key=cost)]
