@@ -77,19 +77,19 @@ def interval(share: float, count: int) -> tuple[float, float]:
 
 def all_reached(folder: Path, workers: int) -> Reached:
     """Which tests run which lines, from the folder or by running them all."""
-    kept = folder / "reach.json"
-    if not kept.exists():
-        files = [str(p.relative_to(ROOT)) for p in sorted((ROOT / "tests").rglob("test_*.py"))]
-        files = [f for f in files if not f.startswith(ELSEWHERE)] + ["toylin"]
-        jobs = ((file, partial(record, file), SECONDS) for file in files)
-        parts = []
-        for file, part in side_by_side(jobs, workers, folder):
-            if part.get("status") != 0:
-                raise SystemExit(f"{file} fails without any change, or hangs: {part.get('by', '')}")
-            print(f"{file}: {sum(part['seconds'].values()):.0f} s", flush=True)
-            parts.append({"seconds": part["seconds"], "lines": part["lines"]})
-        kept.write_text(json.dumps(parts))
-    return Reached([Reach(**part) for part in json.loads(kept.read_text())])
+    files = [str(p.relative_to(ROOT)) for p in sorted((ROOT / "tests").rglob("test_*.py"))]
+    kept = {
+        file: folder / "reach" / f"{file.replace('/', '.')}.json"
+        for file in [*(f for f in files if not f.startswith(ELSEWHERE)), "toylin"]
+    }
+    (folder / "reach").mkdir(exist_ok=True)
+    jobs = ((file, partial(record, file), SECONDS) for file in kept if not kept[file].exists())
+    for file, part in side_by_side(jobs, workers, folder):
+        if part.pop("status", "death") != 0:
+            raise SystemExit(f"{file} fails without any change, or hangs: {part}")
+        print(f"{file}: {sum(part['seconds'].values()):.0f} s", flush=True)
+        kept[file].write_text(json.dumps(part))
+    return Reached([Reach(**json.loads(path.read_text())) for path in kept.values()])
 
 
 def tried(folder: Path) -> dict[str, str]:

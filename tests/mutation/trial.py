@@ -168,7 +168,7 @@ def _fork(work: Callable[[], dict[str, Any]], result: Path) -> int:
     if pid:
         return pid
     try:
-        os.setpgid(0, 0)
+        os.setsid()
         Path("/proc/self/oom_score_adj").write_text("1000")  # a change may ask for all memory
         out = os.open(result.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(out, 1)
