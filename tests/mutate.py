@@ -32,7 +32,7 @@ from mutation.reach import ELSEWHERE, Reach, Reached
 from mutation.trial import attempt, prepare, record, side_by_side, stages
 
 ENOUGH = 0.95
-SECONDS = 900.0  # a change that makes tests hang is noticed too
+SECONDS = 1800.0  # on the clock: a change that makes tests wait for ever is noticed too
 #: What computes a number.
 ROOMS = (
     "quadrature",
@@ -125,7 +125,8 @@ def main() -> int:
         for change in left:
             tests = reached.tests(change)
             portions = stages(tests, reached.seconds, options.seconds)
-            yield change, partial(attempt, change, portions), SECONDS
+            usual = sum(reached.seconds[test] for portion in portions for test in portion)
+            yield change, partial(attempt, change, portions, 30 + 3 * usual), SECONDS
 
     with (folder / "outcomes.txt").open("a") as kept:
         for change, outcome in side_by_side(jobs(), options.workers, folder):

@@ -90,8 +90,8 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1])
     prepare(folder)
     made = [c for c in changes(Path("toylin/_internal/showing.py")) if "==" in c.old]
-    tests = [["tests/_internal/test_showing.py"]]
-    jobs = [(str(c), partial(attempt, c, tests), 60.0) for c in [None, *made]]
+    tests = [["toylin/_internal/showing.py", "tests/_internal/test_showing.py"]]
+    jobs = [(str(c), partial(attempt, c, tests, 60), 120.0) for c in [None, *made]]
     print({key: outcome["by"] for key, outcome in side_by_side(jobs, 2, folder)})
 """
 

@@ -95,6 +95,10 @@ class _Places(ast.NodeVisitor):
             self.visit(statement)
         self.imported = before
 
+    def visit_keyword(self, node: ast.keyword) -> None:
+        if node.arg != "strict":  # of zip: a check of lengths
+            self.generic_visit(node)
+
     def visit_BinOp(self, node: ast.BinOp) -> None:
         words = any(map(_is_text, (node.left, node.right)))
         if type(node.op) in _OPERATIONS and not words:

@@ -79,11 +79,13 @@ class Reached:
             found = set[str]().union(*lines.values())
         files = {test.partition("::")[0] for test in found}
         others = {t for t in self.seconds if t.partition("::")[0] in files} - found
-        mirror = change.path.stem.removeprefix("_")
-        room = change.path.parts[1]
+        mirror, room = change.path.stem.removeprefix("_"), change.path.parts[1]
 
         def cost(test: str) -> float:
-            near = 0.3 if f"test_{mirror}." in test else 0.6 if f"tests/{room}/" in test else 1.0
-            return near * (self.seconds[test] + 0.02)
+            file = Path(test.partition("::")[0])
+            name = file.stem.removeprefix("test_")
+            near = name.startswith(mirror) or mirror.startswith(name)
+            here = file.parts[1] == room
+            return (0.1 if near and here else 0.5 if here else 1.0) * (self.seconds[test] + 0.02)
 
         return [*sorted(found, key=cost), *sorted(others, key=cost)]

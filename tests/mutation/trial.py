@@ -8,6 +8,7 @@ import importlib.machinery
 import importlib.util
 import json
 import os
+import resource
 import signal
 import sys
 import time
@@ -38,6 +39,11 @@ class _Loader(importlib.machinery.SourceFileLoader):
 
 
 class _Finder(importlib.abc.MetaPathFinder):
+    """Of the changed module; a plugin of pytest, whose own finder takes the files that are named.
+
+    Those are the modules with doctests, which it would read from the disk, unchanged.
+    """
+
     def __init__(self, change: Change) -> None:
         self.module, self.path = change.module, ROOT / change.path
         self.text = change.changed(self.path.read_bytes())
@@ -47,6 +53,9 @@ class _Finder(importlib.abc.MetaPathFinder):
             return None
         loader = _Loader(fullname, str(self.path), self.text)
         return importlib.util.spec_from_file_location(fullname, self.path, loader=loader)
+
+    def pytest_sessionstart(self) -> None:
+        sys.meta_path[:] = [self, *(finder for finder in sys.meta_path if finder is not self)]
 
 
 class _FirstFailure:
@@ -110,14 +119,19 @@ def stages(tests: list[str], seconds: dict[str, float], most: float) -> list[lis
     return [portion for portion in portions if portion]
 
 
-def attempt(change: Change | None, portions: list[list[str]]) -> dict[str, Any]:
-    """Run the tests with the change, or without any, and name the first that fails."""
+def attempt(change: Change | None, portions: list[list[str]], seconds: float) -> dict[str, Any]:
+    """Run the tests with the change, or without any, and name the first that fails.
+
+    Beyond ``seconds`` of the processor the process dies: a change may make a loop endless.
+    """
+    resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds)))
+    plugins: list[Any] = [first := _FirstFailure()]
     if change is not None:
-        sys.meta_path.insert(0, _Finder(change))
-    start, first = time.process_time(), _FirstFailure()
-    by = ""
+        plugins.append(finder := _Finder(change))
+        sys.meta_path.insert(0, finder)
+    start, by = time.process_time(), ""
     for portion in portions:
-        status = _pytest(portion, first)
+        status = _pytest(portion, *plugins)
         if status:
             by = first.name or f"status {status}"
             break
