@@ -66,15 +66,11 @@ def gallery(folder: Path, root: Path) -> None:
 
 
 def described(folder: Path) -> Iterator[tuple[str, str, str, str]]:
-    """Of each figure its name, its heading, the rest of its caption, and what draws it.
-
-    The heading is how the caption begins.
-    """
-    from toylin.figures import FIGURES, ON_IMAGES
+    """Of each figure its name, its heading, the rest of its caption, and what draws it."""
+    from toylin.figures import FIGURES, ON_IMAGES, headed
 
     for name in FIGURES:
-        caption = json.loads((folder / f"{name}.json").read_text())["caption"]
-        title, _, rest = re.split(r"([.:] )", caption, maxsplit=1)
+        title, rest = headed(json.loads((folder / f"{name}.json").read_text())["caption"])
         root = " --root DIR" if name in ON_IMAGES else ""
         yield name, plain(title), plain(rest[0].upper() + rest[1:]), f"toylin figure {name}{root}"
 

@@ -255,6 +255,9 @@ def test_surface():
         tl.surface(loss, PARAMS, (PARAMS, PARAMS), 1.0, resolution=1)
     with refused("loss must be a function of params, got 7"):
         tl.surface(7, PARAMS, (PARAMS, PARAMS), 1.0)
+    whole = jnp.ones(2, int)  # with an extent of whole numbers, too, which 0.5 is not
+    with refused("params must hold arrays of floats, got one of int"):
+        tl.surface(jnp.sum, whole, (whole, whole), 0.5)
 
 
 @pytest.mark.parametrize("tasks", [None, "x", 1.0, {}])

@@ -97,7 +97,7 @@ def test_as_a_command():
         ("--tolerance 2", "--tolerance must be between 0 and 1"),
         ("--first-order", "--first-order"),
         ("--weights 3,3,3 --steps 2 --step-size 1e40", "beyond double precision"),
-        ("--x-cov 0", "--x-cov must be a positive number"),
+        ("--x-cov 0", "'--x-cov': must be a positive number"),
     ],
 )
 def test_bad_input_is_one_line(monkeypatch, capsys, arguments, message):

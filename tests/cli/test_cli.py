@@ -65,7 +65,7 @@ def test_loss_warns_where_the_mean_is_carried_by_its_tail(monkeypatch, capsys):
         (["--weights", "0.7,nan"], "--weights must be finite"),
         (["--weights", "0.7", "--shots", "-3"], "a positive integer or the word population"),
         (["--weights", "0.7", "--step-size", "inf"], "'--step-size': must be a finite number"),
-        (["--weights", "0.7", "--theta-cov", "-1"], "--theta-cov must be a positive number"),
+        (["--weights", "0.7", "--theta-cov", "-1"], "'--theta-cov': must be a positive number"),
         (["--weights", "0.7", "--noise-std", "-1"], "noise_std must be a finite number of"),
         (["--weights", "0.7", "--steps", "-1"], "steps must be an integer of at least 0"),
         (["--weights", "1,1,1,1,1", "--steps", "5", "--shots", "3"], "needs 1.21e.09 nodes"),
@@ -96,6 +96,7 @@ COMMAS = "--weights must be numbers separated by commas"
         ("trian", "no command 'trian'; did you mean train? (see "),
         ("quux", "no command 'quux' (see "),
         ("plot swep", "no command 'swep'; did you mean sweep? (see "),
+        ("plot ./quux", "no command './quux' (see "),
         ("plot q.zarr", "no command 'q.zarr'; did you mean toylin plot sweep q.zarr? (see "),
         (
             "plot ./q.zarr --x depth",
@@ -138,12 +139,17 @@ def test_an_unwritable_folder_is_refused_before_any_work(monkeypatch, capsys, tm
     assert occupied.read_text() == "mine"
 
 
-@pytest.mark.parametrize("command", ["teaser", "figure basins", "train", "explore", "runs"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("teaser --out", "figure basins --out", "train --out", "explore --out", "runs"),
+        *("train --tasks omniglot --root", "figure omniglot --root"),
+    ],
+)
 def test_an_empty_path_is_not_the_current_folder(monkeypatch, capsys, tmp_path, command):
     """As an unset variable of a shell gives it."""
     monkeypatch.chdir(tmp_path)
-    flag = [] if command == "runs" else ["--out"]
-    code, _, err = run_command(monkeypatch, capsys, *command.split(), *flag, "")
+    code, _, err = run_command(monkeypatch, capsys, *command.split(), "")
     assert code == 2
     assert "must be a path, got ''" in err
     assert not list(tmp_path.iterdir())
@@ -160,7 +166,8 @@ def test_figures_are_named_as_they_begin_and_say_what_they_show(monkeypatch, cap
             return {"x": np.zeros(1)}
 
         figure = Figure()
-        module = SimpleNamespace(draw=lambda data: figure, CAPTION=f"The {name}. More of it.")
+        end = {"basins": ". ", "depth": ": "}[name]  # the heading's, as on the folder's page
+        module = SimpleNamespace(draw=lambda data: figure, CAPTION=f"The {name}{end}more. Much.")
         return Plan(module, {}, 0, compute)
 
     monkeypatch.setattr("toylin.cli.figure.plan", fake)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from helpers import run_command
 
 import toylin as tl
 from toylin.cli import cli
@@ -22,7 +23,7 @@ CONFIG = """
 num_steps = 10
 seeds = 2
 [tasks]
-kind = "LinearRegression"
+kind = "regression"
 noise_std = 0.1
 [rule]
 step_size = 0.2
@@ -156,6 +157,14 @@ def test_bad_input_is_one_line(tmp_path, monkeypatch, args, words):
     assert not os.listdir(tmp_path)
 
 
+def test_a_store_may_have_the_name_of_a_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep" / ".zgroup").touch()
+    _, _, err = run_command(monkeypatch, capsys, "plot", "sweep", "nowhere")
+    assert "store must be a folder written by a sweep" in err
+
+
 def test_values():
     assert config.parse_values("step_size", "1,2.5,population,20-20-1,true,word") == [
         1, 2.5, None, (20, 20, 1), True, "word",
@@ -180,6 +189,14 @@ def test_rules_go_by_the_names_of_the_registry():
     assert config.arguments({})["rule"].name == "maml"
 
 
+def test_laws_go_by_the_names_of_the_registry():
+    tables = {"tasks": {"kind": "classification", "classes": 4}}
+    config.put_setting(tables, "mean_std", "0.5")
+    law = config.arguments(tables)["tasks"]
+    assert repr(law) == repr(tl.Classification(classes=4, mean_std=0.5))
+    assert repr(config.arguments({})["tasks"]) == repr(tl.LinearRegression())
+
+
 @pytest.mark.parametrize(
     ("tables", "words"),
     [
@@ -187,7 +204,11 @@ def test_rules_go_by_the_names_of_the_registry():
         ({"rule": {"kind": "maml", "psd": True}}, r"\[rule\] must hold kind, .*got 'psd'"),
         ({"rule": "maml"}, r"config must hold rule as a table, \[rule\], got 'maml'"),
         ({"over": "x"}, r"config must hold over as a table"),
-        ({"tasks": {"kind": "Rule"}}, r"kind in \[tasks\] must be one of LinearRegression, "),
+        (
+            {"tasks": {"kind": "LinearRegression"}},
+            r"kind in \[tasks\] must be one of regression, .*got 'LinearRegression'",
+        ),
+        ({"tasks": {"kind": "classification", "noise_std": 0.1}}, r"\[tasks\] must hold kind, dim"),
         ({"optimizer": 3}, r"config must hold optimizer as a table"),
         ({"model": {"widths": -1}}, r"widths must be"),
         ({"colour": 1}, r"got 'colour'"),

@@ -12,6 +12,7 @@ from helpers import run_command
 
 import toylin as tl
 from toylin.cli._training_tasks import training_of
+from toylin.tasks import LAWS
 
 
 @pytest.fixture(autouse=True)
@@ -112,18 +113,31 @@ def test_a_run_that_is_stopped_says_so_for_good(trained, stopped, monkeypatch, c
     assert first.endswith("too few records")
 
 
-def test_the_mean_of_theta_is_trained_on_kept_and_read_again(trained, monkeypatch, capsys):
-    """A start that is held has sampled losses around the exact one of tasks with that mean."""
-    flags = ("--dim", "2", "--depth", "1", "--learning-rate", "0", "--theta-mean", "3")
+@pytest.mark.parametrize(
+    "stated", [{"theta_mean": 3.0}, {"theta_cov": 4.0, "x_cov": 0.5, "noise_std": 0.3}]
+)
+def test_regression_is_trained_on_kept_and_read_again(stated, trained, monkeypatch, capsys):
+    """A start that is held has sampled losses around the exact one of the tasks stated."""
+    said = [word for n, v in stated.items() for word in (f"--{n.replace('_', '-')}", str(v))]
+    flags = ("--dim", "2", "--depth", "1", "--learning-rate", "0", *said)
     run = tl.load_run(trained(*flags, "--num-tasks", "200", "--num-steps", "40"))
-    tasks = training_of(run.settings).tasks
-    assert (tasks.dim, tasks.theta_mean) == (2, 3)
-    exact = tl.ExactLoss(tl.LinearRegression(dim=2, theta_mean=3.0, shots=10), tl.MAML(0.1))
+    law = tl.LinearRegression(dim=2, shots=10, **stated)
+    assert repr(training_of(run.settings).tasks) == repr(law)
+    exact = tl.ExactLoss(law, tl.MAML(0.1))
     error = np.std(run.loss) / np.sqrt(len(run.loss))
     assert abs(np.mean(run.loss) - exact(run.params)) < 4 * error
     assert error < 0.05 * exact(run.params)
     trained("--dim", "2", "--depth", "1")
     _, out, _ = run_command(monkeypatch, capsys, "runs", "runs")
     head, first, second = out.splitlines()
-    assert "theta_mean" in head
-    assert ("3.0" in first, "3.0" in second) == (True, False)
+    for name, value in stated.items():
+        assert name in head
+        assert (str(value) in first, str(value) in second.split()) == (True, False)
+
+
+@pytest.mark.parametrize("name", list(LAWS))
+def test_every_law_of_the_registry_is_trained_on(name, trained):
+    run = tl.load_run(trained("--tasks", name, "--dim", "2", "--x-cov", "0.5"))
+    want = LAWS[name](dim=2, x_cov=0.5, shots=10)
+    assert repr(training_of(run.settings).tasks) == repr(want)
+    assert run.params[-1].shape[0] == want.outputs

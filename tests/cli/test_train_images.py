@@ -148,6 +148,15 @@ def test_networks(flags, layers, root, tmp_path, monkeypatch, capsys):
         ("--widths 1", "must be 2 to 33 positive integers"),
         ("--widths 1,x", "must be 2 to 33 positive integers"),
         ("--tasks classification --ways 3 --shots population", "--shots must be a number"),
+        ("--tasks classification --shots population", "--shots must be a number"),
+        ("--tasks binary-classification --ways 3", "--ways is for --tasks classification or"),
+        ("--tasks classification --theta-cov 2", "--theta-cov is for --tasks regression"),
+        (
+            "--tasks omniglot --root {root} --x-cov 2",
+            "--x-cov is for --tasks regression or binary-classification or classification, got",
+        ),
+        ("--theta-cov 0", "'--theta-cov': must be a positive number, got '0'"),
+        ("--x-cov nan", "'--x-cov': must be a positive number, got 'nan'"),
     ],
 )
 def test_flags_that_do_not_fit_are_refused(flags, message, root, tmp_path, monkeypatch, capsys):

@@ -87,6 +87,13 @@ def test_names_used_most_have_an_example(name):
     assert ">>> " in inspect.getdoc(obj)
 
 
+def test_the_files_that_pages_name_are_there():
+    root = DOCS.parent
+    for page in (root / "CONTRIBUTING.md", root / "README.md", *DOCS.rglob("*.md")):
+        for name in re.findall(r"`((?:toylin|tests|docs)/[a-z_/]+\.\w+)`", page.read_text()):
+            assert (root / name).exists(), f"{page.name}: {name}"
+
+
 def test_what_the_claims_page_names_is_there():
     text = (DOCS / "claims.md").read_text()
     root = DOCS.parent

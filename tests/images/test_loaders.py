@@ -51,6 +51,7 @@ def test_a_zip_is_read_by_its_name_or_by_that_of_the_folder_that_holds_it(tmp_pa
     (tmp_path / "kept").mkdir()
     archive = shutil.make_archive(str(tmp_path / "kept" / "pets"), "zip", root)
     wanted = tl.images.image_folder(root)
+    (tmp_path / "kept" / "._pets.zip").write_bytes(b"what macOS leaves beside a file")
     for path in (archive, tmp_path / "kept"):
         found = tl.images.image_folder(path)
         assert found.names == wanted.names

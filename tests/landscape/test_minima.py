@@ -31,8 +31,8 @@ def test_minima_of_any_depth_form_manifolds(depth, mean, spread, seed):
     assert others[:-1] == free.tolist()
     found = tl.classify_point(tl.ExactLoss(tasks, rule), point)
     np.testing.assert_allclose(found.loss, 0.4**2 / 2, rtol=1e-12)
-    assert found.gradient_norm < 1e-12 * (1 + found.eigenvalues.max())
-    assert (found.negative, found.nullity) == (0, depth - 2)
+    assert found.grad_norm < 1e-12 * (1 + found.eigenvalues.max())
+    assert (found.index, found.nullity) == (0, depth - 2)
     assert distance_to_minimum(point, tasks, rule) < 1e-6
 
 
@@ -62,11 +62,11 @@ def test_known_minimum_composes():
 
 def test_classify_point_tells_a_saddle():
     found = tl.classify_point(lambda w: w[0] ** 2 - 3 * w[1] ** 2 + w[2] ** 4, jnp.zeros(3))
-    assert (found.negative, found.nullity, found.gradient_norm) == (1, 1, 0.0)
+    assert (found.index, found.nullity, found.grad_norm) == (1, 1, 0.0)
     np.testing.assert_allclose(found.eigenvalues, [-6, 0, 2])
     near = tl.classify_point(lambda w: w[0] ** 2 + 1e-3 * w[1] ** 2, jnp.ones(2), tolerance=1e-2)
-    assert (near.negative, near.nullity) == (0, 1)
-    np.testing.assert_allclose(near.gradient_norm, np.hypot(2, 2e-3), rtol=1e-12)
+    assert (near.index, near.nullity) == (0, 1)
+    np.testing.assert_allclose(near.grad_norm, np.hypot(2, 2e-3), rtol=1e-12)
 
 
 FACTORS = (((jnp.full((1, 1), 2.0),) * 2),) * 2

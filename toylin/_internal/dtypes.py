@@ -1,6 +1,8 @@
-"""Which float type an argument ``dtype`` stands for."""
+"""Float types: the one that an argument ``dtype`` stands for, and that of the arrays in a tree."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,3 +23,8 @@ def float_dtype(dtype: DTypeLike | None) -> np.dtype:
     if not jax.dtypes.issubdtype(found, np.floating):
         raise ValueError(f"dtype must be a float type, got {dtype!r}")
     return jax.dtypes.canonicalize_dtype(found)
+
+
+def float_type(tree: Any) -> np.dtype:
+    """That of the arrays in a tree, parameters or data; of several the widest."""
+    return jnp.result_type(*jax.tree.leaves(tree))

@@ -12,13 +12,13 @@ State = TypeVar("State")
 Vector = TypeVar("Vector")
 
 
-def repeat(step: Callable[[State], State], start: State, times: int) -> State:
-    """``step`` applied ``times`` times."""
-    return jax.lax.scan(lambda x, _: (step(x), None), start, length=times, unroll=times <= 2)[0]
+def repeat(step: Callable[[State], State], start: State, times: int, remat: bool = False) -> State:
+    """``step`` applied ``times`` times.
 
-
-def repeat_holding_little(step: Callable[[State], State], start: State, times: int) -> State:
-    """``repeat``, whose derivatives by JAX hold about sqrt(times) states and recompute the rest."""
+    With ``remat`` derivatives by JAX hold about sqrt(times) states and recompute the rest.
+    """
+    if not remat:
+        return jax.lax.scan(lambda x, _: (step(x), None), start, length=times, unroll=times <= 2)[0]
     step = jax.checkpoint(step)
     segment = max(1, isqrt(times))
     middle = repeat(jax.checkpoint(lambda x: repeat(step, x, segment)), start, times // segment)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,13 @@ class _Shots(click.ParamType):
         return number
 
 
-class _Finite(click.ParamType):
-    """A number that is neither NaN nor infinite."""
+class _Number(click.ParamType):
+    """A number that is neither NaN nor infinite, and above 0 where it must be."""
 
     name = "FLOAT"
+
+    def __init__(self, kind: str, above: float = -math.inf) -> None:
+        self._kind, self._above = kind, above
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -46,8 +50,8 @@ class _Finite(click.ParamType):
             number = float(value)
         except ValueError:
             number = math.nan
-        if not math.isfinite(number):
-            self.fail(f"must be a finite number, got {value!r}")
+        if not (math.isfinite(number) and number > self._above):
+            self.fail(f"must be a {self._kind} number, got {value!r}")
         return number
 
 
@@ -60,11 +64,18 @@ class _Path(click.Path):
         return super().convert(value, param, ctx)
 
 
-FINITE = _Finite()
+FINITE = _Number("finite")
+POSITIVE = _Number("positive", above=0)
 SHOTS = _Shots()
 PATH = _Path(path_type=Path)
+PATH_AS_SAID = _Path()
 SEED = click.IntRange(0, 2**63 - 1)
 COUNT = click.IntRange(1, 2**31 - 1)
+
+
+def out_option(text: str = "Folder to write into; made if it is missing.") -> Any:
+    """``--out``: the folder that figures are written into."""
+    return click.option("--out", type=PATH, default=Path("drawn"), show_default=True, help=text)
 
 
 def use_float64() -> None:
@@ -74,6 +85,11 @@ def use_float64() -> None:
     """
     jax.config.update("jax_enable_x64", True)
     keep_programs()
+
+
+def together(options: Sequence[Callable[..., Any]]) -> Callable[..., Any]:
+    """What adds all of these options to a command, in their order."""
+    return lambda command: reduce(lambda made, option: option(made), reversed(options), command)
 
 
 @contextmanager

@@ -22,6 +22,10 @@ class Group(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Click's; a name that is none is told the one that was meant."""
         name = args[0]
-        if name[:1].isalnum() and self.get_command(ctx, name) is None:
-            ctx.fail(f"no command {name!r}{meant(name, self.list_commands(ctx))}")
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            ctx.fail(f"no command {name!r}{self.meant(ctx, args)}")
         return super().resolve_command(ctx, args)
+
+    def meant(self, ctx: click.Context, args: list[str]) -> str:
+        """What may have been meant by words of which the first is no command."""
+        return meant(args[0], self.list_commands(ctx))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import click
 import jax.numpy as jnp
 
-from toylin.cli._common import FINITE, SHOTS
+from toylin.cli._common import FINITE, POSITIVE, SHOTS, together
 from toylin.models import Params
 from toylin.rules import MAML
 from toylin.tasks import LinearRegression
@@ -44,9 +43,9 @@ _OPTIONS = (
         "--theta-mean", type=FINITE, default=0.0, show_default=True, help="Mean of theta."
     ),
     click.option(
-        "--theta-cov", type=FINITE, default=1.0, show_default=True, help="Variance of theta."
+        "--theta-cov", type=POSITIVE, default=1.0, show_default=True, help="Variance of theta."
     ),
-    click.option("--x-cov", type=FINITE, default=1.0, show_default=True, help="Variance of x."),
+    click.option("--x-cov", type=POSITIVE, default=1.0, show_default=True, help="Variance of x."),
     click.option(
         "--noise-std",
         type=FINITE,
@@ -67,11 +66,8 @@ _OPTIONS = (
 )
 
 
-def problem_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the flags to a command, which takes them as ``**flags`` for ``make_problem``."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+# Adds the flags to a command, which takes them as ``**flags`` for ``make_problem``.
+problem_options = together(_OPTIONS)
 
 
 def make_problem(flags: dict[str, Any]) -> Problem:
@@ -80,10 +76,6 @@ def make_problem(flags: dict[str, Any]) -> Problem:
     Raises:
         ValueError: a flag's value is out of range; the message names it.
     """
-    for name in ("theta_cov", "x_cov"):
-        if not flags[name] > 0:
-            flag = "--" + name.replace("_", "-")
-            raise ValueError(f"{flag} must be a positive number, got {flags[name]!r}")
     if not all(abs(w) < float("inf") for w in flags["weights"]):
         raise ValueError(f"--weights must be finite numbers, got {flags['weights']}")
     return Problem(

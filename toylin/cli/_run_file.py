@@ -4,43 +4,46 @@ from __future__ import annotations
 
 from itertools import chain, count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-FOLDER = Path("runs")
 DONE = "num_steps_done"  # the setting that a run has which was stopped before its num_steps
+_FOLDER = Path("runs")
 _USUAL = {"tasks": "regression", "model": "linear"}  # which go without saying
 
 
-def run_folder(out: Path | None) -> Path:
-    """The folder that a run goes into, where ``--out`` was a file, a folder or nothing."""
-    if out is None:
-        return FOLDER
-    return out if out.is_dir() else out.parent
+class Place(NamedTuple):
+    """Where a run goes: a folder, and the file in it that was named, or None."""
+
+    folder: Path
+    named: Path | None
 
 
-def run_file(out: Path | None, settings: dict[str, Any], interrupted: bool = False) -> Path:
+def place(out: Path | None) -> Place:
+    """The place that ``--out`` says: a file, a folder or nothing.
+
+    A name without .npz gets it, as with NumPy, since ``toylin runs`` looks for that.
+    """
+    if out is None or out.is_dir():
+        return Place(out or _FOLDER, None)
+    return Place(out.parent, out if out.suffix == ".npz" else out.with_name(f"{out.name}.npz"))
+
+
+def run_file(where: Place, settings: dict[str, Any], interrupted: bool = False) -> Path:
     """The file for a run: the one that was named, or a new one, which is there from now on.
 
     Args:
-        out: what was given as ``--out``. A name without .npz gets it, as with NumPy, since
-            ``toylin runs`` looks for that. None, or a folder, leaves the name to the settings.
+        where: the place for it. If no file was named, the settings name it.
         settings: of the run.
         interrupted: whether Ctrl-C ended it: such a run takes no other's place, but a new file
             beside the one that was named, if that is there.
     """
-    folder, name = run_folder(out), _name(settings)
-    if out is not None and not out.is_dir():
-        path = named_file(out)
-        if not (interrupted and path.exists()):
-            return path
-        name = f"{path.stem}-interrupted"
+    name = _name(settings)
+    if where.named is not None:
+        if not (interrupted and where.named.exists()):
+            return where.named
+        name = f"{where.named.stem}-interrupted"
     names = chain([name], (f"{name}-{number}" for number in count(2)))
-    return next(path for path in (folder / f"{name}.npz" for name in names) if _claim(path))
-
-
-def named_file(out: Path) -> Path:
-    """The file that a name given as ``--out`` stands for."""
-    return out if out.suffix == ".npz" else out.with_name(f"{out.name}.npz")
+    return next(path for path in (where.folder / f"{name}.npz" for name in names) if _claim(path))
 
 
 def _claim(path: Path) -> bool:

@@ -10,18 +10,10 @@ import jax
 import jax.numpy as jnp
 
 from toylin import images
-from toylin.cli._common import COUNT, FINITE, SHOTS
+from toylin.cli._common import COUNT, FINITE, PATH_AS_SAID, POSITIVE, SHOTS, together
 from toylin.models import MAX_DEPTH, MLP, Convolutional, DeepLinear, predict
-from toylin.tasks import (
-    BinaryClassification,
-    Classification,
-    ImageClasses,
-    ImageTasks,
-    LinearRegression,
-    TaskLaw,
-)
+from toylin.tasks import LAWS, ImageClasses, ImageTasks, NamedLaw, TaskLaw, law_options
 
-TOYS = ("regression", "classification")
 COLLECTIONS: dict[str, Callable[..., ImageClasses]] = {
     "omniglot": images.omniglot,
     "mini-imagenet": images.mini_imagenet,
@@ -57,7 +49,7 @@ _OPTIONS = (
         default="regression",
         show_default=True,
         help="Which tasks.",
-        type=click.Choice([*TOYS, *COLLECTIONS]),
+        type=click.Choice([*LAWS, *COLLECTIONS]),
     ),
     _option("--depth", "Layers of the model, 2 by default; 1 is shallow.",
             type=click.IntRange(1, MAX_DEPTH)),
@@ -73,26 +65,32 @@ _OPTIONS = (
     _option("--shots", "Support points a task (of each class, where there are --ways), or the word "
             "population; 10 by default, 5 on images.", type=SHOTS),
     _option("--theta-mean", "Regression: mean of theta's entries; 0 by default.", type=FINITE),
+    _option("--theta-cov", "Regression: variance of theta's entries; 1 by default.",
+            type=POSITIVE),
+    _option("--x-cov", "Toy tasks: variance of x's entries, of each class; 1 by default.",
+            type=POSITIVE),
     _option("--noise-std", "Regression: label noise; none by default.", type=FINITE),
-    _option("--ways", "Classes of a task: 5 by default on images; for --tasks classification more "
-            "than the two of one logit.", type=click.IntRange(2, 2**31 - 1)),
+    _option("--ways", "Classes of a task: 3 by default with --tasks classification, 5 on images.",
+            type=click.IntRange(2, 2**31 - 1)),
     _option("--num-queries", "Query points a task (of each class, where there are --ways); 10 by "
             "default, 15 on images.", type=COUNT),
-    _option("--root", "Images: the folder that holds them.", type=click.Path()),
+    _option("--root", "Images: the folder that holds them.", type=PATH_AS_SAID),
     _option("--size", "Images: the side that they are brought to; as published by default.",
             type=click.IntRange(1, 4096)),
     click.option("--rotations", is_flag=True, help="Images: train on each class turned by 0, 90, "
                  "180 and 270 degrees, as four classes."),
 )  # fmt: skip
+# What a flag is called where a law takes it.
+_FIELDS = {name: name for name in ("dim", "theta_mean", "theta_cov", "x_cov", "noise_std")}
+_FIELDS["ways"] = "classes"
+_OF_IMAGES = ("ways", "root", "size", "rotations")
 # Which kinds of tasks a flag is for.
 _FOR = {
-    "dim": TOYS,
-    "theta_mean": ("regression",),
-    "noise_std": ("regression",),
-    "ways": ("classification", *COLLECTIONS),
-    "root": tuple(COLLECTIONS),
-    "size": tuple(COLLECTIONS),
-    "rotations": tuple(COLLECTIONS),
+    flag: (
+        *(law for law in LAWS if _FIELDS.get(flag) in law_options(law)),
+        *(COLLECTIONS if flag in _OF_IMAGES else ()),
+    )
+    for flag in {**_FIELDS, **dict.fromkeys(_OF_IMAGES)}
 }
 
 
@@ -112,11 +110,7 @@ class Training(NamedTuple):
     start: Callable[[jax.Array], Any]
 
 
-def task_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the flags to a command."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+task_options = together(_OPTIONS)
 
 
 def complete(settings: dict[str, Any], given: set[str]) -> dict[str, Any]:
@@ -150,6 +144,8 @@ def complete(settings: dict[str, Any], given: set[str]) -> dict[str, Any]:
     if on_images:
         defaults = {"shots": 5, "num_queries": 15, "num_tasks": 16, "learning_rate": 0.001}
         defaults |= {"ways": 5, "test_tasks": 600}
+    if kind == "classification":
+        defaults["ways"] = 3
     defaults["depth"] = len(settings["widths"]) - 1 if settings["widths"] else 2
     settings = settings | {n: v for n, v in defaults.items() if n not in given}
     if settings["ways"] is not None and settings["shots"] is None:
@@ -157,24 +153,16 @@ def complete(settings: dict[str, Any], given: set[str]) -> dict[str, Any]:
     return settings
 
 
-def toy_tasks(settings: dict[str, Any]) -> LinearRegression | BinaryClassification | Classification:
+def toy_tasks(settings: dict[str, Any]) -> NamedLaw:
     """The law of toy tasks that a run's settings state.
 
     Raises:
         KeyError: the settings are not those of toy tasks.
     """
-    widths = settings.get("widths")
-    dim = widths[0] if widths else settings.get("dim") or 1
-    shots, ways = settings["shots"], settings.get("ways")
-    if settings["tasks"] not in TOYS:
-        raise KeyError(settings["tasks"])
-    if settings["tasks"] == "regression":
-        mean = settings.get("theta_mean") or 0.0
-        noise = settings["noise_std"] or 0.0
-        return LinearRegression(dim=dim, theta_mean=mean, noise_std=noise, shots=shots)
-    if ways is not None:
-        return Classification(dim=dim, classes=ways, shots=shots)
-    return BinaryClassification(dim=dim, shots=shots)
+    law, widths = LAWS[settings["tasks"]], settings.get("widths")
+    said = {f: settings[n] for n, f in _FIELDS.items() if settings.get(n) is not None}
+    dim = widths[0] if widths else said.get("dim", 1)
+    return law(**said | {"dim": dim, "shots": settings["shots"]})
 
 
 def training_of(settings: dict[str, Any]) -> Training:
@@ -184,8 +172,8 @@ def training_of(settings: dict[str, Any]) -> Training:
         click.UsageError: widths that do not fit the tasks.
     """
     kind, unseen = settings["tasks"], None
-    tasks: LinearRegression | BinaryClassification | Classification | ImageTasks
-    if kind in TOYS:
+    tasks: NamedLaw | ImageTasks
+    if kind in LAWS:
         tasks = toy_tasks(settings)
     else:
         tasks, unseen = (_image_tasks(settings, split) for split in ("train", "test"))

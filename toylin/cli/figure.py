@@ -14,8 +14,8 @@ from typing import Any
 import click
 
 from toylin._internal.compiling import compile_quickly
-from toylin.cli._common import PATH, report, use_float64
-from toylin.figures import BUDGETS, FIGURES, ON_IMAGES, plan
+from toylin.cli._common import PATH, out_option, report, use_float64
+from toylin.figures import BUDGETS, FIGURES, ON_IMAGES, headed, plan
 
 _AT_ONCE = 2
 _BAR = 60  # columns that a bar takes beside its label
@@ -68,17 +68,7 @@ def _timed(compute: Callable[..., Any], tick: Callable[[], None]) -> tuple[Any, 
 def _say(out: Path, name: str, caption: str, seconds: float) -> None:
     """What a figure shows, on a line of its own, also where a bar stands on this one."""
     over = "\r\x1b[K" if sys.stdout.isatty() else ""
-    shows = caption.partition(". ")[0]
-    click.echo(f"{over}{name}, {seconds:.0f} s: {shows} (caption: {out / name}.json)")
-
-
-out_option = click.option(
-    "--out",
-    type=PATH,
-    default=Path("drawn"),
-    show_default=True,
-    help="Folder to write into; made if it is missing.",
-)
+    click.echo(f"{over}{name}, {seconds:.0f} s: {headed(caption)[0]} (caption: {out / name}.json)")
 
 
 @click.command(name="figure")
@@ -90,7 +80,7 @@ out_option = click.option(
     help="omniglot, convolutional: about ten minutes on two cores (small, the default), "
     "or for an accelerator.",
 )
-@out_option
+@out_option()
 def command(names: tuple[str, ...], root: Path | None, budget: str | None, out: Path) -> None:
     """Draw figures by name, with the data behind each.
 

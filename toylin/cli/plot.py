@@ -10,22 +10,19 @@ from typing import Any
 import click
 import numpy as np
 
-from toylin.cli._common import PATH, report
+from toylin.cli._common import PATH, out_option, report
 from toylin.cli._group import Group
 
 
 class _Plots(Group):
     """Told a store where the word for its kind belongs, it says that word."""
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As of any group, after that answer."""
-        name = args[0]
-        if Path(name).suffix == ".zarr" or (Path(name) / ".zgroup").exists():
-            words = shlex.join(["toylin", "plot", "sweep", *args])
-            ctx.fail(f"no command {name!r}; did you mean {words}?")
-        return super().resolve_command(ctx, args)
+    def meant(self, ctx: click.Context, args: list[str]) -> str:
+        """As of any group, but of stores."""
+        store = Path(args[0])
+        if store.suffix == ".zarr" or (store / ".zgroup").exists():
+            return f"; did you mean {shlex.join(['toylin', 'plot', 'sweep', *args])}?"
+        return super().meant(ctx, args)
 
 
 @click.group(name="plot", cls=_Plots)
@@ -38,13 +35,7 @@ def command() -> None:
 @click.option("--x", "across", help="Axis across; step_size, or the longest.")
 @click.option("--y", "up", help="Axis up, and of the curves; depth, or the next longest.")
 @click.option("--name", default="sweep", show_default=True, help="Name of the figure.")
-@click.option(
-    "--out",
-    type=PATH,
-    default=Path("drawn"),
-    show_default=True,
-    help="Folder to write into; made if it is missing.",
-)
+@out_option()
 def sweep(store: Path, across: str | None, up: str | None, name: str, out: Path) -> None:
     """Draw a stored sweep, finished or not: a phase diagram and convergence curves.
 

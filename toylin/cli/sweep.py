@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from toylin._internal.meant import meant
-from toylin.cli._common import PATH, report, use_float64
+from toylin.cli._common import PATH, out_option, report, use_float64
 from toylin.cli._readable_stderr import say_instead
 
 
@@ -36,13 +36,7 @@ from toylin.cli._readable_stderr import say_instead
     show_default=True,
     help="Seconds to wait for a process that does not come, or is silent.",
 )
-@click.option(
-    "--out",
-    type=PATH,
-    default=Path("drawn"),
-    show_default=True,
-    help="Folder of the figure that `toylin sweep depth` draws.",
-)
+@out_option("Folder of the figure that `toylin sweep depth` draws.")
 def command(
     config: str | None,
     axes: tuple[str, ...],
@@ -81,7 +75,7 @@ def command(
       num_steps = 1000
       seeds = 8
       [tasks]
-      kind = "LinearRegression"
+      kind = "regression"
       noise_std = 0.1
       [rule]
       kind = "meta-kfo"

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from toylin.cli.figure import draw, out_option
+from toylin.cli._common import out_option
+from toylin.cli.figure import draw
 from toylin.figures import TEASER
 
 
 @click.command(name="teaser")
-@out_option
+@out_option()
 def command(out: Path) -> None:
     """Redraw the paper's point: three figures and the data behind each.
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from toylin._internal.compiling import keep_programs
 from toylin.cli._common import COUNT, FINITE, PATH, SEED, finite, report, use_float64, with_error
-from toylin.cli._run_file import DONE, named_file, run_file, run_folder
+from toylin.cli._run_file import DONE, place, run_file
 from toylin.cli._training_tasks import COLLECTIONS, complete, task_options, training_of
 from toylin.limits import Evaluation, evaluate
 from toylin.models import Params
@@ -111,7 +111,8 @@ def command(ctx: click.Context, out: Path | None, as_json: bool, **settings: Any
         keep_programs()
     else:
         use_float64()
-    prepare(run_folder(out))
+    where = place(out)
+    prepare(where.folder)
     with report(aside=as_json) as written:
         run, found = _train(settings, as_json or sys.stderr.isatty())
         losses = np.asarray(run.loss, float)
@@ -119,7 +120,7 @@ def command(ctx: click.Context, out: Path | None, as_json: bool, **settings: Any
         results = _results(found)
         if len(losses) < settings["num_steps"]:
             settings[DONE] = len(losses)
-        asked, out = out, run_file(out, settings, run.interrupted)
+        out = run_file(where, settings, run.interrupted)
         written.append(save_run(out, params, rule, losses, settings, results=results))
         written.append(_plot(out, run, settings))
         ends = loss_ends(losses)
@@ -128,7 +129,7 @@ def command(ctx: click.Context, out: Path | None, as_json: bool, **settings: Any
         else:
             _say(ends, results)
     if run.interrupted:
-        click.echo(_stopped(len(losses), asked, out), err=True)
+        click.echo(_stopped(len(losses), where.named, out), err=True)
         raise click.Abort
     click.echo(f"next: {shlex.join(['toylin', 'runs', str(out.parent)])}", err=as_json)
 
@@ -162,12 +163,10 @@ def _train(settings: dict[str, Any], watched: bool) -> tuple[Run, Evaluation | N
         return dataclasses.replace(run, interrupted=True), None  # what is trained is kept
 
 
-def _stopped(done: int, asked: Path | None, out: Path) -> str:
+def _stopped(done: int, named: Path | None, out: Path) -> str:
     """What became of a run that Ctrl-C ended, and of the file whose place it was to take."""
     said = f"stopped after {done} meta-iterations, which are saved in {out}"
-    if asked is None or asked.is_dir() or out == named_file(asked):
-        return said
-    return f"{said}; {named_file(asked)} is left as it was"
+    return said if named in (None, out) else f"{said}; {named} is left as it was"
 
 
 def _summary(

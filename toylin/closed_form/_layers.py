@@ -12,7 +12,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from toylin._internal.loops import repeat, repeat_holding_little, there_and_back
+from toylin._internal.loops import repeat, there_and_back
 from toylin._internal.shapes import Array, Float
 from toylin.closed_form._end_to_end import Differentiable, curvature, slope
 from toylin.models import Params, products_above, products_below
@@ -55,8 +55,7 @@ def _step(data: Differentiable, rule: Rule) -> Callable[[Params], Params]:
 
 def adapt(params: Params, data: Differentiable, rule: Rule, remat: bool) -> Params:
     """The parameters of one task after all inner steps."""
-    loop = repeat_holding_little if remat else repeat
-    return loop(_step(data, rule), params, rule.steps)
+    return repeat(_step(data, rule), params, rule.steps, remat)
 
 
 def task_losses(

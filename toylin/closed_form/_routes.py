@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, NoReturn, TypeAlias
 
 import jax
@@ -142,6 +143,21 @@ def _nodes(params: Params, tasks: LinearRegression, rule: Rule) -> Batch:
     return quadrature_batch(tasks, len(params), rule.steps, params[0].dtype)
 
 
+def _drawn(params: Params, tasks: Batch, rule: Rule) -> Batch:
+    return tasks
+
+
+def _one_by_one(each: ModuleType, batch_of: Callable[..., Batch]) -> tuple[Any, Any]:
+    """Loss, and loss and gradient, by the formulas in ``each`` for every task of a batch."""
+
+    def by(function: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda params, tasks, rule, remat: function(
+            each, params, batch_of(params, tasks, rule), rule, remat
+        )
+
+    return by(_batch.outer_loss), by(_batch.outer_value_and_grad)
+
+
 _NODES = f"up to {MAX_NODES} nodes, {MAX_IN_ONE} in one number"
 
 ROUTES = (
@@ -179,12 +195,7 @@ ROUTES = (
         f"linear rule; {_NODES}",
         "rounding: the Gauss rule is exact for the polynomial that the loss is",
         lambda params, tasks, rule: is_scalar(params) and _has_nodes(params, tasks, rule),
-        lambda params, tasks, rule, remat: _batch.outer_loss(
-            _scalar, params, _nodes(params, tasks, rule), rule, remat
-        ),
-        lambda params, tasks, rule, remat: _batch.outer_value_and_grad(
-            _scalar, params, _nodes(params, tasks, rule), rule, remat
-        ),
+        *_one_by_one(_scalar, _nodes),
     ),
     Route(
         "layered nodes",
@@ -193,12 +204,7 @@ ROUTES = (
         f"any number of steps of any linear rule; {_NODES}",
         "rounding: the Gauss rule is exact for the polynomial that the loss is",
         _has_nodes,
-        lambda params, tasks, rule, remat: _batch.outer_loss(
-            _layers, params, _nodes(params, tasks, rule), rule, remat
-        ),
-        lambda params, tasks, rule, remat: _batch.outer_value_and_grad(
-            _layers, params, _nodes(params, tasks, rule), rule, remat
-        ),
+        *_one_by_one(_layers, _nodes),
     ),
     Route(
         "scalar batch",
@@ -207,10 +213,7 @@ ROUTES = (
         lambda params, tasks, rule: (
             _is_batch(params, tasks, rule) and _batch.is_elementwise(params, tasks)
         ),
-        lambda params, tasks, rule, remat: _batch.outer_loss(_scalar, params, tasks, rule, remat),
-        lambda params, tasks, rule, remat: _batch.outer_value_and_grad(
-            _scalar, params, tasks, rule, remat
-        ),
+        *_one_by_one(_scalar, _drawn),
     ),
     Route(
         "layered batch",
@@ -218,10 +221,7 @@ ROUTES = (
         "depth and widths; any linear rule",
         "rounding, for the tasks of the batch",
         _is_batch,
-        lambda params, tasks, rule, remat: _batch.outer_loss(_layers, params, tasks, rule, remat),
-        lambda params, tasks, rule, remat: _batch.outer_value_and_grad(
-            _layers, params, tasks, rule, remat
-        ),
+        *_one_by_one(_layers, _drawn),
     ),
 )
 

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from toylin._internal.loops import repeat, repeat_holding_little, there_and_back
+from toylin._internal.loops import repeat, there_and_back
 from toylin._internal.shapes import Array, Float
 from toylin.models import Params
 from toylin.rules import Reptile, Rule, subtract
@@ -88,8 +88,7 @@ def _spread(params: Params, support: RegressionMoments) -> Weights:
 
 
 def _adapt(start: Weights, support: RegressionMoments, rule: Rule, remat: bool) -> Weights:
-    loop = repeat_holding_little if remat else repeat
-    return loop(_step(support, rule, len(start)), start, rule.steps)
+    return repeat(_step(support, rule, len(start)), start, rule.steps, remat)
 
 
 def task_losses(

@@ -4,7 +4,7 @@ Each is a module of this package with
 
 ``STEPS``     how many times ``compute`` reports progress,
 ``SETTINGS``  what was asked (written beside the data),
-``CAPTION``   what is seen, as a paper would say it,
+``CAPTION``   what is seen, as a paper would say it; it begins with its heading,
 ``compute(tick)``  the arrays behind the figure, as a dict; calls ``tick()`` ``STEPS`` times,
 ``draw(data)``     the matplotlib ``Figure`` of those arrays.
 
@@ -14,6 +14,7 @@ place of ``STEPS``, and ``compute(tick, settings, root)``, ``root`` being the fo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
@@ -21,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-__all__ = ["BUDGETS", "FIGURES", "ON_IMAGES", "TEASER", "Plan", "load", "plan"]
+__all__ = ["BUDGETS", "FIGURES", "ON_IMAGES", "TEASER", "Plan", "headed", "load", "plan"]
 
 TEASER = ("loss_surface", "teaser", "depth")
 ON_IMAGES = ("omniglot", "convolutional")
@@ -53,6 +54,12 @@ def load(name: str) -> ModuleType:
     if name not in FIGURES:
         raise ValueError(f"figure must be one of {', '.join(FIGURES)}, got {name!r}")
     return import_module(f"toylin.figures.{name}")
+
+
+def headed(caption: str) -> tuple[str, str]:
+    """The heading of a caption, up to its first ". " or ": ", and the rest."""
+    heading, rest = re.split(r"[.:] ", caption, maxsplit=1)
+    return heading, rest
 
 
 def plan(name: str, root: Path | None = None, budget: str = "small") -> Plan:

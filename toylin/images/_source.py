@@ -46,7 +46,7 @@ def look(path: Path) -> Source:
         if path.is_file():
             return _look_in_zip(path)
         found = _look_in_folder(path)
-        zips = [] if found.files else sorted(path.glob("*.zip"))
+        zips = [] if found.files else [p for p in path.glob("*.zip") if not _hidden(p.name)]
         return _look_in_zip(zips[0]) if len(zips) == 1 else found
     except (OSError, zipfile.BadZipFile, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -67,8 +67,12 @@ def reader(source: Source) -> Iterator[Reader]:
 
 def _wanted(name: str) -> bool:
     parts = name.split("/")
-    hidden = any(part.startswith((".", "__MACOSX")) for part in parts)
-    return not hidden and parts[-1].lower().endswith(SUFFIXES)
+    return not any(map(_hidden, parts)) and parts[-1].lower().endswith(SUFFIXES)
+
+
+def _hidden(part: str) -> bool:
+    """A name of the system's own; macOS leaves a ._NAME beside a NAME."""
+    return part.startswith((".", "__MACOSX"))
 
 
 def _look_in_zip(path: Path) -> Source:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,21 +18,22 @@ from toylin._internal.showing import shown
 
 
 @shown
-class PointKind(NamedTuple):
+@dataclass(frozen=True)
+class PointKind:
     """A point of a loss: how critical it is, and of which kind.
 
     Attributes:
         loss: there.
-        gradient_norm: zero at a critical point.
+        grad_norm: zero at a critical point.
         eigenvalues: of the Hessian, in ascending order.
-        negative: how many of them are negative: the index of a critical point.
+        index: how many of them are negative, as in ``CriticalPoints``.
         nullity: how many are zero to the tolerance: the dimension of a manifold of critical points.
     """
 
     loss: float
-    gradient_norm: float
+    grad_norm: float
     eigenvalues: np.ndarray
-    negative: int
+    index: int
     nullity: int
 
 
@@ -48,7 +50,7 @@ def classify_point(loss: Callable[[Any], Array], params: Any, tolerance: float =
         ValueError: a tolerance that is no number in [0, 1), or parameters without a number.
 
     >>> point = classify_point(lambda w: w[0] ** 2 - w[1] ** 2, jnp.zeros(2))
-    >>> point.negative, point.nullity
+    >>> point.index, point.nullity
     (1, 0)
     """
     checks.function("loss", loss, "of params")

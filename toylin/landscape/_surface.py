@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from toylin._internal import checks
+from toylin._internal.dtypes import float_type
 from toylin._internal.pytree import recheck
 from toylin._internal.shapes import Array, Float
 from toylin._internal.showing import shown
@@ -111,7 +112,8 @@ def surface(
         A ``Surface``.
 
     Raises:
-        ValueError: directions of another number or structure, a bad extent or resolution.
+        ValueError: params that are no floats, directions of another number or structure, a bad
+            extent or resolution.
 
     >>> import toylin as tl
     >>> loss = tl.ExactLoss(tl.LinearRegression(), tl.MAML(step_size=0.1))
@@ -121,6 +123,7 @@ def surface(
     ((81, 81), 0.5)
     """
     checks.function("loss", loss, "of params")
+    checks.float_leaves("params", params)
     checks.integer("resolution", resolution, minimum=2)
     if not isinstance(directions, Sequence) or len(directions) != 2:
         got = len(directions) if isinstance(directions, Sequence) else repr(directions)
@@ -132,10 +135,9 @@ def surface(
                 f"the {name} direction must have the structure and shapes of params, {shapes}, "
                 f"got {jax.tree.map(jnp.shape, direction)}"
             )
-    ends = _ranges(extent).astype(jnp.result_type(*jax.tree.leaves(params)))
+    ends = _ranges(extent).astype(float_type(params))
     if isinstance(loss, BatchLoss):
         recheck("loss.rule", loss.rule)
-        checks.float_leaves("params", params)
     if jax.tree_util.all_leaves([loss]):
         loss = jax.tree_util.Partial(loss)
     return Surface(*_grid(loss, params, tuple(directions), ends, resolution))

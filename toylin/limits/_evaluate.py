@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from toylin._internal import checks
+from toylin._internal.dtypes import float_type
 from toylin._internal.progress import progress_bar
 from toylin._internal.shapes import Array, PRNGKeyArray
 from toylin._internal.showing import shown
@@ -105,7 +106,7 @@ def _group(
     model: Model,
 ) -> tuple[Array, Array | None]:
     """Loss and accuracy of each of ``sizes[0]`` tasks with ``sizes[1]`` query points."""
-    batch = sample_as(tasks, key, *sizes, jnp.result_type(*jax.tree.leaves(params)))
+    batch = sample_as(tasks, key, *sizes, float_type(params))
 
     def one(support: Any, query: Any) -> tuple[Array, Array | None]:
         return score(query, descend(params, support, rule, model, remat=False), model)

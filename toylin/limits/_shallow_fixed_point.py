@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from toylin import autodiff
 from toylin._internal import checks
+from toylin._internal.dtypes import float_type
 from toylin._internal.errors import NoClosedFormError
 from toylin._internal.shapes import Array, Float
 from toylin.rules import Rule
@@ -67,7 +68,7 @@ def shallow_fixed_point(batch: Batch, rule: Rule) -> tuple[Float[Array, "outputs
         )
     query: Any = batch.query
     shape = _outputs(query), query.dim
-    dtype = jnp.result_type(*jax.tree.leaves(batch))
+    dtype = float_type(batch)
 
     def slope(start: Array) -> Array:
         return autodiff.outer_grad((start.reshape(shape),), batch, rule)[0].ravel()

@@ -1,16 +1,6 @@
-"""Integrals and draws: Gauss rules, Gaussian integrals of the losses, Wishart sums, statistics."""
+"""Integrals: Gauss rules, an adaptive one, Gaussian integrals of the losses, Wishart sums."""
 
 from toylin.quadrature._adaptive import Integral, integrate
-from toylin.quadrature._draws import (
-    mean_square,
-    normals,
-    signs,
-    spare_keys,
-    square_rows,
-    uniform_rows,
-    wishart_root,
-    wishart_rows,
-)
 from toylin.quadrature._gauss import gauss_gamma, gauss_normal, nodes_for_degree
 from toylin.quadrature._softplus import (
     expected_sigmoid,
@@ -30,13 +20,5 @@ __all__ = [
     "gauss_gamma",
     "gauss_normal",
     "integrate",
-    "mean_square",
     "nodes_for_degree",
-    "normals",
-    "signs",
-    "spare_keys",
-    "square_rows",
-    "uniform_rows",
-    "wishart_root",
-    "wishart_rows",
 ]

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from toylin._internal import checks
-from toylin._internal.loops import repeat, repeat_holding_little
+from toylin._internal.loops import repeat
 from toylin._internal.shapes import Array, Float
 from toylin.models import Params
 
@@ -124,8 +124,7 @@ class Rule(ABC):
             weights, rule = carry
             return rule.step(weights, loss)
 
-        loop = repeat_holding_little if remat else repeat
-        return loop(step, (params, self), self.steps)[0]
+        return repeat(step, (params, self), self.steps, remat)[0]
 
     def outer_value(self, params: Params, adapted: Params, loss: Loss) -> Float[Array, ""]:
         """One task's outer loss: the query loss of the adapted parameters.

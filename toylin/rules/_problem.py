@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from toylin._internal import checks
+from toylin._internal.dtypes import float_type
 from toylin._internal.errors import NoClosedFormError
 from toylin._internal.pytree import recheck
 from toylin.models import Model, check_params, predict
@@ -17,17 +18,15 @@ from toylin.tasks import (
     Batch,
     BinaryMargins,
     BinaryPoints,
-    ClassPoints,
     Data,
     LinearRegression,
     Minibatches,
+    Points,
     RegressionPoints,
     TaskLaw,
     check_law,
     quadrature_batch,
 )
-
-_POINTS = (RegressionPoints, BinaryPoints, ClassPoints)
 
 
 def check_model(params: Any, model: Model, dim: int | None, outputs: int | None = None) -> None:
@@ -40,14 +39,13 @@ def check_model(params: Any, model: Model, dim: int | None, outputs: int | None 
 
 
 def check_rule(rule: Rule, params: Any) -> None:
-    """A rule that fits the model."""
+    """A rule that fits the model, whose parameters have been checked."""
     checks.instance("rule", rule, Rule)
     recheck("rule", rule)
     rule.check(params)
-    leaves = jax.tree.leaves(params)
-    dtype = jnp.result_type(*leaves) if leaves else None
+    dtype = float_type(params)
     for path, leaf in jax.tree_util.tree_leaves_with_path(rule):
-        if dtype is not None and jnp.result_type(dtype, leaf) != dtype:
+        if jnp.result_type(dtype, leaf) != dtype:
             raise ValueError(
                 f"rule{jax.tree_util.keystr(path)} must not be of a wider type than the "
                 f"parameters, {dtype}, got {jnp.result_type(leaf)}; a Python float takes theirs"
@@ -70,7 +68,7 @@ def check_problem(params: Any, tasks: TaskLaw, rule: Rule, model: Model = predic
 
 def _check_range(tasks: TaskLaw, params: Any) -> None:
     """Numbers of the law that the parameters' float type can hold."""
-    dtype = jnp.result_type(*jax.tree.leaves(params))
+    dtype = float_type(params)
     if jnp.finfo(dtype).bits >= 64:
         return
     limits = jnp.finfo(dtype)
@@ -143,7 +141,7 @@ def _check_data(name: str, data: Any, params: Any, model: Model, task_axes: int)
         except ValueError as error:
             where = "of the tasks" if task_axes else "of one task"
             raise ValueError(f"{name} must be the data {where}: {error}") from None
-    if model is predict and isinstance(data, _POINTS) and np.ndim(data.x) != task_axes + 2:
+    if model is predict and isinstance(data, Points) and np.ndim(data.x) != task_axes + 2:
         wanted = "(" + ", ".join([*("tasks", "steps")[:task_axes], "points", "dim"]) + ")"
         raise ValueError(
             f"x of {name} must have shape {wanted} for the deep linear model, "

@@ -16,10 +16,9 @@ from toylin.models import DeepLinear
 from toylin.rules import RULES
 from toylin.sweeps._axes import rectangle
 from toylin.sweeps._problem import NamedRule, fields_of
-from toylin.tasks import BinaryClassification, LinearRegression
+from toylin.tasks import LAWS, law_options
 from toylin.training._optimizer import Optimizer
 
-TASKS = {"LinearRegression": LinearRegression, "BinaryClassification": BinaryClassification}
 RUN = (
     "loss",
     "num_tasks",
@@ -99,10 +98,10 @@ def parse_values(name: str, text: Any) -> Any:
 def read_tables(path: Path) -> dict[str, Any]:
     """The tables of a TOML file, for ``arguments``.
 
-    They are ``[tasks]`` (``kind`` and fields), ``[rule]`` (``kind``, a name that ``make_rule``
-    knows, ``step_size``, ``steps`` and what that rule takes), ``[model]`` (of ``DeepLinear``),
-    ``[optimizer]`` (``name``, ``learning_rate``, options) and ``[over]`` (axes; a table in it zips
-    its axes); above them stand the other arguments of ``sweep``.
+    They are ``[tasks]`` (``kind``, a name in ``LAWS``, and what that law takes), ``[rule]``
+    (``kind``, one in ``RULES``, ``step_size``, ``steps`` and what that rule takes), ``[model]`` (of
+    ``DeepLinear``), ``[optimizer]`` (``name``, ``learning_rate``, options) and ``[over]`` (axes; a
+    table in it zips its axes); above them stand the other arguments of ``sweep``.
 
     Raises:
         ValueError: no such file, or not TOML.
@@ -141,17 +140,23 @@ def put_setting(tables: dict[str, Any], name: str, value: str) -> None:
 
 def _known(tables: Mapping[str, Any]) -> dict[str, list[str]]:
     """For each table the entries that it takes, by its kind."""
-    tasks = _table(tables, "tasks").get("kind", "LinearRegression")
-    rule = _table(tables, "rule").get("kind", "maml")
-    checks.choice("kind in [tasks]", tasks, TASKS)
-    checks.choice("kind in [rule]", rule, RULES)
+    tasks, rule = _kinds(tables)
     optimizer = Optimizer(_table(tables, "optimizer").get("name", "adam"))
     return {
-        "tasks": ["kind", *fields_of(TASKS[tasks]())],
+        "tasks": ["kind", *law_options(tasks)],
         "rule": ["kind", *list(fields_of(NamedRule(rule)))[1:]],
         "model": [*fields_of(DeepLinear())],
         "optimizer": [*fields_of(optimizer)],
     }
+
+
+def _kinds(tables: Mapping[str, Any]) -> tuple[str, str]:
+    """The names of the law of tasks and of the rule."""
+    tasks = _table(tables, "tasks").get("kind", "regression")
+    rule = _table(tables, "rule").get("kind", "maml")
+    checks.choice("kind in [tasks]", tasks, LAWS)
+    checks.choice("kind in [rule]", rule, RULES)
+    return tasks, rule
 
 
 def _table(tables: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -184,8 +189,8 @@ def arguments(found: Mapping[str, Any]) -> dict[str, Any]:
         for name in names[:-1]
     )
     own = {k: rule.pop(k) for k in ("step_size", "steps") if k in rule}
-    name = tables["rule"].get("kind", "maml")
-    answer["tasks"] = TASKS[tables["tasks"].get("kind", "LinearRegression")](**tasks)
+    law, name = _kinds(found)
+    answer["tasks"] = LAWS[law](**tasks)
     answer["rule"] = NamedRule(name, **own, items=tuple(rule.items()))
     answer["model"] = DeepLinear(**model)
     main = {k: optimizer.pop(k) for k in ("name", "learning_rate") if k in optimizer}

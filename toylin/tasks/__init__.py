@@ -31,9 +31,12 @@ from toylin.tasks._nodes import (
     quadrature_batch,
     too_many_nodes,
 )
+from toylin.tasks._points import Points
+from toylin.tasks._registry import LAWS, NamedLaw, law_options
 from toylin.tasks._regression_data import RegressionMoments, RegressionPoints
 
 __all__ = [
+    "LAWS",
     "MAX_IN_ONE",
     "MAX_NODES",
     "Batch",
@@ -50,6 +53,8 @@ __all__ = [
     "ImageTasks",
     "LinearRegression",
     "Minibatches",
+    "NamedLaw",
+    "Points",
     "RegressionMoments",
     "RegressionPoints",
     "TaskLaw",
@@ -63,6 +68,7 @@ __all__ = [
     "covariance_matrix",
     "covariance_root",
     "estimate_and_posterior",
+    "law_options",
     "loss_degrees",
     "mean_loss",
     "quadrature_batch",

@@ -14,10 +14,10 @@ from toylin._internal import checks
 from toylin._internal.dtypes import float_dtype
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, Float, PRNGKeyArray
-from toylin.quadrature import normals, signs, uniform_rows
 from toylin.tasks._batch import Batch
 from toylin.tasks._binary_data import BinaryMargins, BinaryMoments, BinaryPoints
 from toylin.tasks._covariance import Covariance, correlate, covariance_matrix, covariance_root
+from toylin.tasks._draws import normals, signs, uniform_rows
 from toylin.tasks._law import check_sizes
 
 

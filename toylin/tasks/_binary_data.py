@@ -14,8 +14,8 @@ from toylin._internal.shapes import Array, Float
 from toylin.models import Model, Params, end_to_end, predict
 from toylin.quadrature import expected_softplus
 from toylin.tasks._points import (
+    Points,
     check_outputs,
-    check_point_axes,
     check_points,
     linear_only,
     outputs_of,
@@ -23,7 +23,7 @@ from toylin.tasks._points import (
 
 
 @pytree_dataclass
-class BinaryPoints:
+class BinaryPoints(Points):
     """Points x with labels y in {-1, +1} under the logistic loss, E log(1 + exp(-y f(x))).
 
     Args:
@@ -48,15 +48,6 @@ class BinaryPoints:
             raise ValueError(
                 f"y must hold the labels -1 and +1, got {np.unique(labels)[:5].tolist()}"
             )
-
-    def check_axes(self, task_axes: int) -> None:
-        """Raise a ValueError unless there are that many leading axes of tasks."""
-        check_point_axes(self.x, self.y, task_axes)
-
-    @property
-    def dim(self) -> int:
-        """The dimension of the inputs."""
-        return np.shape(self.x)[-1]
 
     def loss(self, params: Any, model: Model = predict) -> Float[Array, ""]:
         """The mean logistic loss over the points."""

@@ -12,7 +12,7 @@ from toylin._internal import checks
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, Float, Int
 from toylin.models import Model, predict
-from toylin.tasks._points import check_point_axes, check_points, outputs_of
+from toylin.tasks._points import Points, check_points, outputs_of
 
 
 def class_after_class(x: Float[Array, "tasks classes points *shape"]) -> ClassPoints:
@@ -25,7 +25,7 @@ def class_after_class(x: Float[Array, "tasks classes points *shape"]) -> ClassPo
 
 
 @pytree_dataclass
-class ClassPoints:
+class ClassPoints(Points):
     """Points x of classes y in 0, ..., C - 1 under softmax cross-entropy.
 
     The loss is the mean of log sum_c exp(f_c(x)) - f_y(x), f the model's C outputs (logits).
@@ -66,14 +66,8 @@ class ClassPoints:
             )
 
     def check_axes(self, task_axes: int) -> None:
-        """Raise a ValueError unless there are that many leading axes of tasks."""
-        check_point_axes(self.x, self.y, task_axes)
+        super().check_axes(task_axes)
         checks.ndim("y", self.y, task_axes + 1)
-
-    @property
-    def dim(self) -> int:
-        """The dimension of the inputs."""
-        return np.shape(self.x)[-1]
 
     @property
     def outputs(self) -> int:

@@ -13,10 +13,10 @@ from toylin._internal import checks
 from toylin._internal.dtypes import float_dtype
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, Float, PRNGKeyArray
-from toylin.quadrature import normals, uniform_rows
 from toylin.tasks._batch import Batch
 from toylin.tasks._class_data import ClassPoints, class_after_class
 from toylin.tasks._covariance import Covariance, correlate
+from toylin.tasks._draws import normals, uniform_rows
 from toylin.tasks._law import check_sizes
 
 

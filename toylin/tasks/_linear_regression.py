@@ -15,7 +15,6 @@ from toylin._internal.dtypes import float_dtype
 from toylin._internal.errors import NoClosedFormError
 from toylin._internal.pytree import pytree_dataclass, recheck, static_field
 from toylin._internal.shapes import Array, Float, PRNGKeyArray
-from toylin.quadrature import normals, spare_keys, uniform_rows
 from toylin.tasks._batch import Batch
 from toylin.tasks._covariance import (
     Covariance,
@@ -24,6 +23,7 @@ from toylin.tasks._covariance import (
     covariance_root,
     semidefinite_root,
 )
+from toylin.tasks._draws import normals, spare_keys, uniform_rows
 from toylin.tasks._law import check_sizes
 from toylin.tasks._regression_data import RegressionMoments, RegressionPoints
 from toylin.tasks._regression_draws import (

@@ -1,4 +1,4 @@
-"""What the classes of data check: points with targets, and models that they can serve."""
+"""What the classes of data share and check: points with targets, and models that they can serve."""
 
 from __future__ import annotations
 
@@ -22,18 +22,29 @@ def check_points(x: Any, y: Any) -> None:
         )
 
 
-def check_point_axes(x: Any, y: Any, task_axes: int) -> None:
-    """Points with that many leading axes of tasks."""
-    checks.integer("task_axes", task_axes, minimum=0)
-    rows, targets = np.shape(x), np.shape(y)
-    ahead = task_axes + 1
-    fits = len(rows) >= ahead and targets[:ahead] == rows[:ahead]
-    if not fits or len(targets) not in (ahead, ahead + 1):
-        axes = "(" + ", ".join([*("tasks", "steps")[:task_axes], "points"])
-        raise ValueError(
-            f"x must have shape {axes}, ...), and y shape {axes},) or {axes}, outputs), "
-            f"got shapes {rows} and {targets}"
-        )
+class Points:
+    """Points ``x`` with targets ``y``."""
+
+    x: Any
+    y: Any
+
+    @property
+    def dim(self) -> int:
+        """The dimension of the inputs."""
+        return np.shape(self.x)[-1]
+
+    def check_axes(self, task_axes: int) -> None:
+        """Raise a ValueError unless there are that many leading axes of tasks."""
+        checks.integer("task_axes", task_axes, minimum=0)
+        rows, targets = np.shape(self.x), np.shape(self.y)
+        ahead = task_axes + 1
+        fits = len(rows) >= ahead and targets[:ahead] == rows[:ahead]
+        if not fits or len(targets) not in (ahead, ahead + 1):
+            axes = "(" + ", ".join([*("tasks", "steps")[:task_axes], "points"])
+            raise ValueError(
+                f"x must have shape {axes}, ...), and y shape {axes},) or {axes}, outputs), "
+                f"got shapes {rows} and {targets}"
+            )
 
 
 def outputs_of(params: Any, model: Model, x: Array) -> Array:

@@ -17,8 +17,8 @@ from toylin._internal.pytree import pytree_dataclass
 from toylin._internal.shapes import Array, Float
 from toylin.models import Model, Params, end_to_end, predict
 from toylin.tasks._points import (
+    Points,
     check_outputs,
-    check_point_axes,
     check_points,
     linear_only,
     outputs_of,
@@ -26,7 +26,7 @@ from toylin.tasks._points import (
 
 
 @pytree_dataclass
-class RegressionPoints:
+class RegressionPoints(Points):
     """Points (x, y) under half the squared error, 1/(2K) sum_k |f(x_k) - y_k|².
 
     Args:
@@ -51,15 +51,6 @@ class RegressionPoints:
         outputs = outputs_of(params, model, self.x)
         check_outputs(outputs, self.y)
         return 0.5 * jnp.sum((outputs - self.y) ** 2) / self.y.shape[0]
-
-    def check_axes(self, task_axes: int) -> None:
-        """Raise a ValueError unless there are that many leading axes of tasks."""
-        check_point_axes(self.x, self.y, task_axes)
-
-    @property
-    def dim(self) -> int:
-        """The dimension of the inputs."""
-        return np.shape(self.x)[-1]
 
     def moments(
         self, theta: Float[Array, " dim"] | Float[Array, "outputs dim"]

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from toylin._internal.shapes import Array, Float, PRNGKeyArray
-from toylin.quadrature import mean_square, normals, square_rows, wishart_root, wishart_rows
 from toylin.tasks._covariance import Covariance, correlate, covariance_root
+from toylin.tasks._draws import mean_square, normals, square_rows, wishart_root, wishart_rows
 from toylin.tasks._regression_data import RegressionMoments, RegressionPoints
 
 Rows = Float[Array, "rows tasks"]

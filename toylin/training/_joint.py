@@ -10,11 +10,12 @@ import jax
 import jax.numpy as jnp
 
 from toylin._internal import checks
+from toylin._internal.dtypes import float_type
 from toylin._internal.pytree import pytree_dataclass
 from toylin._internal.shapes import Array, Float, PRNGKeyArray
 from toylin.rules import Rule
 from toylin.training._drawing import draws, in_parts
-from toylin.training._losses import ScoredOnce, float_type
+from toylin.training._losses import ScoredOnce
 from toylin.training._optimizer import check_optimizer
 
 Pair: TypeAlias = tuple[Any, Rule]

@@ -122,7 +122,7 @@ def _draw_one(loss: Any, key: Any, i: Any) -> Any:
 def _step(loop: Loop, loss: Any, carry: Carry, i: Array, drawn: Any) -> Carry:
     params = carry.params
     value, grads = jax.value_and_grad(loss.on)(params, drawn)
-    norm = gradient_norm(grads).astype(value.dtype)
+    norm = grad_norm(grads).astype(value.dtype)
     updates, memory = loop.optimizer.update(grads, carry.memory, params)
     moved = jax.tree.map(lambda p, u: (p + u).astype(p.dtype), params, updates)
     if loop.measure_end:
@@ -142,6 +142,6 @@ def _step(loop: Loop, loss: Any, carry: Carry, i: Array, drawn: Any) -> Carry:
     return Carry(moved, memory, at, observed, *records)
 
 
-def gradient_norm(grads: Any) -> Array:
+def grad_norm(grads: Any) -> Array:
     """The Euclidean norm of all leaves together."""
     return jnp.sqrt(sum(jnp.sum(g**2) for g in jax.tree.leaves(grads)))

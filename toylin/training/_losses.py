@@ -14,6 +14,7 @@ from jax.typing import DTypeLike
 
 from toylin import autodiff, closed_form
 from toylin._internal import checks
+from toylin._internal.dtypes import float_type
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array, Bool, Float, PRNGKeyArray
 from toylin.autodiff._outer import mean_over
@@ -171,11 +172,6 @@ def is_noiseless(tasks: Any) -> bool:
     """Whether it is known that these tasks have no label noise."""
     noise = getattr(tasks, "noise_std", None)
     return not isinstance(noise, jax.core.Tracer | None) and not np.any(np.asarray(noise))
-
-
-def float_type(params: Any) -> np.dtype:
-    """The float type of the parameters (of the first array, where they differ)."""
-    return jnp.result_type(jax.tree.leaves(params)[0])
 
 
 @pytree_dataclass

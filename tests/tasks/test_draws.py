@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from toylin.quadrature import (
+from toylin.tasks._draws import (
     mean_square,
     normals,
     signs,
