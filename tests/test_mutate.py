@@ -41,7 +41,7 @@ def _change(line: int, imported: bool = False) -> Change:
     return Change(BAYES, line, "", range(line, line + 2), imported, 0, 1, "0", "1")
 
 
-def test_tests_that_run_a_line_come_first_the_cheapest_of_its_mirror_before_others():
+def test_cheap_tests_come_first_and_those_of_the_mirror_that_run_the_line():
     near, far, other, beside = (
         "tests/limits/test_bayes.py::near",
         "tests/rules/test_far.py::far",
@@ -51,7 +51,7 @@ def test_tests_that_run_a_line_come_first_the_cheapest_of_its_mirror_before_othe
     seconds = {near: 2.0, far: 1.0, other: 0.1, beside: 0.1}
     lines = {str(BAYES): {7: [near, far], 9: [other]}, "toylin/x.py": {1: [beside]}}
     reached = Reached([Reach(seconds, lines)])
-    assert reached.tests(_change(6)) == [near, far, other]  # the second line of the statement
+    assert reached.tests(_change(6)) == [near, other, far]  # the second line of the statement
     assert reached.tests(_change(9)) == [other, far]
     assert reached.tests(_change(1, imported=True)) == [other, near, far]
     assert reached.tests(_change(1)) == [other, near, far]  # run once, into a cache

@@ -13,6 +13,9 @@ from .changes import ROOT, Change
 #: Of all tests whose own work is not Python here: a browser, other processes, notebooks.
 ELSEWHERE = ("tests/explorer", "tests/cli", "tests/figures", "tests/docs")
 
+#: Sees the values that the import gives to parameters.
+DEFAULTS = "tests/test_defaults.py"
+
 
 class Reach(NamedTuple):
     """What one file of tests runs."""
@@ -68,15 +71,17 @@ class Reached:
                     of_file.setdefault(int(line), set()).update(tests)
 
     def tests(self, change: Change) -> list[str]:
-        """The tests that run the change, those of its own mirror and the cheapest first.
+        """The tests to try: cheap ones, those that run the change, those of its mirror first.
 
         What is run once, by the import or into a cache, is reached by all that run the file; what
-        a test has compiled for the next ones of its file, by all of that file, which come last.
+        a test has compiled or computed for the next ones of its file, by all of that file.
         """
         lines = self.lines.get(str(change.path), {})
         found = set[str]().union(*(lines.get(line, set()) for line in change.lines))
         if change.imported or not found:
             found = set[str]().union(*lines.values())
+        if change.imported:
+            found |= {test for test in self.seconds if test.startswith(DEFAULTS)}
         files = {test.partition("::")[0] for test in found}
         others = {t for t in self.seconds if t.partition("::")[0] in files} - found
         mirror, room = change.path.stem.removeprefix("_"), change.path.parts[1]
@@ -86,6 +91,7 @@ class Reached:
             name = file.stem.removeprefix("test_")
             near = name.startswith(mirror) or mirror.startswith(name)
             here = file.parts[1] == room
-            return (0.1 if near and here else 0.5 if here else 1.0) * (self.seconds[test] + 0.02)
+            likely = (10.0 if near and here else 2.0 if here else 1.0) / (1 if test in found else 3)
+            return (self.seconds[test] + 0.02) / likely
 
-        return [*sorted(found, key=cost), *sorted(others, key=cost)]
+        return sorted(found | others, key=cost)
