@@ -1,187 +1,102 @@
 """Change toylin on purpose, one place at a time, and see whether the tests notice.
 
-    python tests/mutate.py --sample 60 --seed 1            # over all that computes a number
-    python tests/mutate.py toylin/limits/_bayes.py         # every place of one file
+    python tests/mutate.py                                   # all that computes a number
+    python tests/mutate.py --sample 60 --seed 1              # drawn at random from it
+    python tests/mutate.py toylin/limits/_bayes.py           # every place of one file
 
-Each change (a sign, an operation, a comparison, a number, a transposition) is made in a copy of
-the checkout, and the tests that concern the file run there until the first failure. What no test
-notices is printed, unless ``tests/survivors.txt`` says why it makes no difference; the exit status
-is 1 where fewer than 95 % of the others are noticed. Run before a release: an hour for a hundred.
+Each change (a sign, an operation, a comparison, a number, a transposition) is made in the memory of
+a process, and the tests that run its line run there until the first failure, the cheapest first,
+for at most ``--seconds`` of the processor. Which tests run which line is found first, by running
+them all once (20 minutes of the processor), and kept in ``--folder`` with what was tried, so that a
+run that was interrupted goes on. What no test notices is printed, unless ``tests/survivors.txt``
+says why it makes no difference; the exit status is 1 where fewer than 95 % of the others are
+noticed. Run before a release, and on a file whenever it was rewritten.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
+import json
 import os
 import random
-import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
+from functools import partial
+from math import sqrt
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
+from zlib import crc32
 
-ROOT = Path(__file__).parents[1]
-SURVIVORS = Path(__file__).with_name("survivors.txt")
+from mutation.changes import ROOT, Change, changes, explained
+from mutation.reach import ELSEWHERE, Reach, Reached
+from mutation.trial import attempt, prepare, record, side_by_side, stages
+
 ENOUGH = 0.95
-SECONDS = 900  # a change that makes tests hang is noticed too
-
-# What computes a number, and the tests that hold it, the cheapest first.
-TESTS = {
-    "quadrature": ["tests/quadrature", "tests/closed_form", "tests/limits"],
-    "models": ["tests/models", "tests/test_routes_agree.py"],
-    "tasks": ["tests/tasks", "tests/quadrature", "tests/test_routes_agree.py", "tests/training"],
-    "rules": ["tests/rules", "tests/closed_form/test_rule_closed_forms.py"],
-    "autodiff": ["tests/closed_form/test_memory.py", "tests/test_routes_agree.py", "tests/rules"],
-    "closed_form": ["tests/closed_form", "tests/test_routes_agree.py", "tests/test_overflow.py"],
-    "training": ["tests/training", "tests/test_any_model.py", "tests/sweeps/test_sweeps.py"],
-    "landscape": ["tests/landscape", "tests/limits/test_optima.py"],
-    "limits": ["tests/limits", "tests/test_limiting_cases.py"],
-    "depth": ["tests/depth", "tests/test_external_facts.py"],
-    "symbolic": ["tests/symbolic"],
-    "sweeps": ["tests/sweeps/test_sweeps.py", "tests/sweeps"],
-}
-_OPERATIONS = {ast.Add: "-", ast.Sub: "+", ast.Mult: "/", ast.Div: "*", ast.Pow: "*"}
-_COMPARISONS = {
-    ast.Lt: "<=",
-    ast.LtE: "<",
-    ast.Gt: ">=",
-    ast.GtE: ">",
-    ast.Eq: "!=",
-    ast.NotEq: "==",
-}
+SECONDS = 1800.0  # on the clock: a change that makes tests wait for ever is noticed too
+#: What computes a number.
+ROOMS = (
+    "quadrature",
+    "models",
+    "tasks",
+    "rules",
+    "autodiff",
+    "closed_form",
+    "training",
+    "landscape",
+    "limits",
+    "depth",
+    "symbolic",
+    "sweeps",
+)
 
 
-class Change(NamedTuple):
-    """Bytes of a file to be replaced."""
-
-    path: Path  # from the root
-    line: int
-    code: str  # of that line
-    start: int
-    end: int
-    old: str
-    new: str
-
-    def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.what}"
-
-    @property
-    def what(self) -> str:
-        """The change, and the whole line that it is made to."""
-        return f"{self.old} -> {self.new} in: {self.code}"
-
-    @property
-    def name(self) -> str:
-        """As ``survivors.txt`` has it: a line keeps its name when it moves."""
-        return f"{self.path}: {self.what}"
+def every_change(files: list[Path]) -> list[Change]:
+    """All changes to the files, or to all that compute a number, that are not explained."""
+    found = files or [
+        path.relative_to(ROOT)
+        for room in ROOMS
+        for path in sorted((ROOT / "toylin" / room).rglob("*.py"))
+        if path.stem != "_pictures"
+    ]
+    known = explained()
+    return [change for path in found for change in changes(path) if change.name not in known]
 
 
-class _Places(ast.NodeVisitor):
-    """The expressions of a file that a change can be made to: no types, messages or docstrings."""
-
-    def __init__(self, text: str) -> None:
-        self.text, self.found = text, list[tuple[ast.AST, str]]()
-
-    def source(self, node: ast.AST) -> str:
-        return ast.get_source_segment(self.text, node) or ""
-
-    def add(self, node: ast.AST, new: str) -> None:
-        self.found.append((node, new))
-
-    def visit_Raise(self, node: ast.Raise) -> None: ...
-    def visit_JoinedStr(self, node: ast.JoinedStr) -> None: ...
-    def visit_Assert(self, node: ast.Assert) -> None: ...
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        if node.value is not None:
-            self.visit(node.value)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        for default in (*node.args.defaults, *filter(None, node.args.kw_defaults)):
-            self.visit(default)
-        for statement in node.body:
-            self.visit(statement)
-
-    def visit_BinOp(self, node: ast.BinOp) -> None:
-        if type(node.op) in _OPERATIONS and not isinstance(node.left, ast.JoinedStr):
-            left, right = self.source(node.left), self.source(node.right)
-            self.add(node, f"({left}) {_OPERATIONS[type(node.op)]} ({right})")
-        self.generic_visit(node)
-
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> None:
-        if isinstance(node.op, ast.USub):
-            self.add(node, f"({self.source(node.operand)})")
-        self.generic_visit(node)
-
-    def visit_Compare(self, node: ast.Compare) -> None:
-        if len(node.ops) == 1 and type(node.ops[0]) in _COMPARISONS:
-            left, right = self.source(node.left), self.source(node.comparators[0])
-            self.add(node, f"{left} {_COMPARISONS[type(node.ops[0])]} {right}")
-        self.generic_visit(node)
-
-    def visit_Attribute(self, node: ast.Attribute) -> None:
-        if node.attr == "T":
-            self.add(node, self.source(node.value))
-        self.generic_visit(node)
-
-    def visit_Constant(self, node: ast.Constant) -> None:
-        if isinstance(node.value, bool):
-            self.add(node, str(not node.value))
-        elif isinstance(node.value, int | float):
-            more = node.value + 1 if isinstance(node.value, int) else 2 * node.value or 1.0
-            self.add(node, repr(more))
+def key(change: Change) -> str:
+    """Of a change in the record of what was tried: with the file's text, as it was then."""
+    text = (ROOT / change.path).read_bytes()
+    return f"{crc32(text):08x} {change.start} {change.name}"
 
 
-def changes(path: Path) -> Iterator[Change]:
-    """All changes to a file, in its order."""
-    text = (ROOT / path).read_text()
-    code = [line.strip() for line in text.splitlines()]
-    lines = [0]
-    for line in text.encode().splitlines(keepends=True):
-        lines.append(lines[-1] + len(line))
-    places = _Places(text)
-    places.visit(ast.parse(text))
-    for node, new in places.found:
-        start = lines[node.lineno - 1] + node.col_offset  # type: ignore[attr-defined]
-        end = lines[node.end_lineno - 1] + node.end_col_offset  # type: ignore[attr-defined]
-        old = " ".join(places.source(node).split())
-        line = node.lineno  # type: ignore[attr-defined]
-        yield Change(path, line, code[line - 1], start, end, old, " ".join(new.split()))
+def interval(share: float, count: int) -> tuple[float, float]:
+    """Of a share of ``count`` drawn at random: Wilson's interval, at 95 %."""
+    z2 = 1.96**2 / count
+    middle, half = share + z2 / 2, sqrt(z2 * (share * (1 - share) + z2 / 4))
+    return (middle - half) / (1 + z2), (middle + half) / (1 + z2)
 
 
-def tests_of(path: Path) -> list[str]:
-    """The test of that name first, where there is one."""
-    room = path.parts[1]
-    mirror = f"tests/{room}/test_{path.stem.removeprefix('_')}.py"
-    return [mirror, *TESTS[room]]
+def all_reached(folder: Path, workers: int) -> Reached:
+    """Which tests run which lines, from the folder or by running them all."""
+    files = [str(p.relative_to(ROOT)) for p in sorted((ROOT / "tests").rglob("test_*.py"))]
+    kept = {
+        file: folder / "reach" / f"{file.replace('/', '.')}.json"
+        for file in [*(f for f in files if not f.startswith(ELSEWHERE)), "toylin"]
+    }
+    (folder / "reach").mkdir(exist_ok=True)
+    jobs = ((file, partial(record, file), SECONDS) for file in kept if not kept[file].exists())
+    for file, part in side_by_side(jobs, workers, folder):
+        if part.pop("status", "death") != 0:
+            raise SystemExit(f"{file} fails without any change, or hangs: {part}")
+        print(f"{file}: {sum(part['seconds'].values()):.0f} s", flush=True)
+        kept[file].write_text(json.dumps(part))
+    return Reached([Reach(**json.loads(path.read_text())) for path in kept.values()])
 
 
-def noticed(change: Change, copy: Path) -> bool:
-    """Whether a test fails with it."""
-    file = copy / change.path
-    before = file.read_bytes()
-    file.write_bytes(before[: change.start] + change.new.encode() + before[change.end :])
-    tests = [t for t in tests_of(change.path) if (copy / t).exists()]
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider", *tests]
-    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
-    try:
-        done = subprocess.run(
-            command, cwd=copy, env=environment, capture_output=True, timeout=SECONDS
-        )
-        return done.returncode != 0
-    except subprocess.TimeoutExpired:
-        return True
-    finally:
-        file.write_bytes(before)
-
-
-def explained() -> set[str]:
-    """The names of the changes that ``survivors.txt`` explains."""
-    lines = SURVIVORS.read_text().splitlines()
-    return {line.strip() for line in lines if line.startswith("toylin/")}
+def tried(folder: Path) -> dict[str, str]:
+    """What was tried before: by its key, the test that noticed, or nothing."""
+    kept = folder / "outcomes.txt"
+    lines = kept.read_text().splitlines() if kept.exists() else []
+    return dict(line.split("\t")[:2] for line in lines)
 
 
 def main() -> int:
@@ -190,30 +105,51 @@ def main() -> int:
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--sample", type=int, help="how many, drawn at random; all by default")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=120, help="of tests, for one change")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--folder", type=Path, default=ROOT / ".mutation")
+    parser.add_argument("--again", action="store_true", help="try what was not noticed before")
     options = parser.parse_args()
-    files = options.files or [
-        p.relative_to(ROOT)
-        for room in TESTS
-        for p in sorted((ROOT / "toylin" / room).rglob("*.py"))
-        if p.stem != "_pictures"
-    ]
-    every = [change for path in files for change in changes(path)]
-    known = explained()
-    every = [c for c in every if c.name not in known]
+    folder = options.folder.resolve()
+    folder.mkdir(exist_ok=True)
+    every = every_change(options.files)
     if options.sample and options.sample < len(every):
         every = random.Random(options.seed).sample(every, options.sample)
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "toylin"
-        shutil.copytree(
-            ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "_build", "*.npz")
-        )
-        survivors = []
-        for i, change in enumerate(every):
-            seen = noticed(change, copy)
-            survivors += [] if seen else [change]
-            print(f"{i + 1}/{len(every)} {'noticed' if seen else 'SURVIVED'} {change}", flush=True)
-    share = 1 - len(survivors) / max(len(every), 1)
-    print(f"{share:.1%} of {len(every)} changes noticed", *map(str, survivors), sep="\n")
+    prepare(folder)
+    reached = all_reached(folder, options.workers)
+    before = {k: by for k, by in tried(folder).items() if by or not options.again}
+    outcomes = {change: before[key(change)] for change in every if key(change) in before}
+    left = [change for change in every if change not in outcomes]
+
+    def jobs() -> Iterator[tuple[Change, Any, float]]:
+        for change in left:
+            tests = reached.tests(change)
+            portions = stages(tests, reached.seconds, options.seconds)
+            usual = sum(reached.seconds[test] for portion in portions for test in portion)
+            yield change, partial(attempt, change, portions, 30 + 3 * usual), SECONDS
+
+    with (folder / "outcomes.txt").open("a") as kept:
+        for change, outcome in side_by_side(jobs(), options.workers, folder):
+            by = outcomes[change] = outcome["by"]
+            kept.write(f"{key(change)}\t{by}\t{outcome.get('seconds', 0):.1f}\n")
+            kept.flush()
+            said = f"noticed by {by}:" if by else "SURVIVED"
+            print(f"{len(outcomes)}/{len(every)} {said} {change}", flush=True)
+    return report(outcomes, sampled=len(every) if options.sample else 0)
+
+
+def report(outcomes: dict[Change, str], sampled: int) -> int:
+    """Print the share, room by room and in all, and what survived; 1 where it is too little."""
+    for room in sorted({change.path.parts[1] for change in outcomes}):
+        of_room = [bool(by) for change, by in outcomes.items() if change.path.parts[1] == room]
+        print(f"{room}: {sum(of_room)} of {len(of_room)}")
+    survivors = [change for change, by in outcomes.items() if not by]
+    share = 1 - len(survivors) / max(len(outcomes), 1)
+    print(f"{share:.1%} of {len(outcomes)} changes noticed")
+    if sampled:
+        low, high = interval(share, sampled)
+        print(f"{low:.1%} to {high:.1%} of all, at 95 %")
+    print(*map(str, survivors), sep="\n")
     return int(share < ENOUGH)
 
 

@@ -62,6 +62,8 @@ def test_small_arrays_are_shown_in_six_digits_and_functions_by_name():
         repr(tl.MAML(jnp.asarray(1 / 3))) == "MAML(step_size=0.333333, steps=1, first_order=False)"
     )
     assert repr(tl.SampledLoss(TASKS, tl.MAML(0.1))).endswith("model=predict)")
+    assert "params=(1,)" in repr(tl.SavedRun((1,), tl.MAML(0.1), RUN.loss, {}))
+    assert "params=(1, 2)" in repr(tl.SavedRun((1, 2), tl.MAML(0.1), RUN.loss, {}))
 
 
 def test_what_html_would_read_is_escaped():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,6 +30,20 @@ def test_errors_are_as_large_as_the_standard_error_says(tasks, method):
     score = np.asarray((found.mean - exact) / found.stderr)
     assert abs(score.mean()) < 4 / 60**0.5
     assert 0.75 < np.sqrt(np.mean(score**2)) < 1.35
+
+
+@pytest.mark.parametrize(("method", "freedom"), [("qmc", 15), ("mc", 255)])
+def test_the_interval_is_that_of_student(method, freedom):
+    """Its probability by adding up Student's density, which is a formula of its own."""
+    params = tl.init(jax.random.key(0), (4, 1))
+    found = tl.estimate(params, SERVED[1], RULE, jax.random.key(1), 256, method)
+    assert found.degrees_of_freedom == freedom
+    reach = float((found.high - found.low) / (2 * found.stderr))
+    assert float(found.mean - found.low) == pytest.approx(reach * float(found.stderr), rel=1e-12)
+    t = np.linspace(-reach, reach, 4001)
+    density = (1 + t**2 / freedom) ** (-(freedom + 1) / 2)
+    norm = math.gamma((freedom + 1) / 2) / math.gamma(freedom / 2) / (freedom * math.pi) ** 0.5
+    assert norm * np.trapezoid(density, t) == pytest.approx(0.95, abs=1e-6)
 
 
 def test_any_number_of_shots_is_drawn_at_the_cost_of_their_moments():

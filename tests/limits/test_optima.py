@@ -253,8 +253,9 @@ def test_deep_optimum_names_what_it_cannot_do(function, tasks, rule, depth, erro
 
 
 def test_zero_layer_optimum_names_what_it_cannot_do():
-    with pytest.raises(ValueError, match=r"step_size must be positive, got -0.1"):
-        tl.zero_layer_optimum(tl.LinearRegression(), tl.MAML(-0.1))
+    for size in (-0.1, 0.0):
+        with pytest.raises(ValueError, match=rf"step_size must be positive, got {size}"):
+            tl.zero_layer_optimum(tl.LinearRegression(), tl.MAML(size))
     with pytest.raises(ValueError, match="dim=2"):
         tl.zero_layer_floor(tl.LinearRegression(dim=2))
     with pytest.raises(ValueError, match="concrete number"):

@@ -1,0 +1,1 @@
+"""What ``tests/mutate.py`` is made of: changes, the tests that reach them, trials."""
