@@ -47,6 +47,16 @@ def test_a_distance_is_given_only_where_the_minima_are_known():
     np.testing.assert_allclose(distance_to_minimum(deep, all_points, tl.MAML(0.25)), 2**0.5)
 
 
+@pytest.mark.parametrize("depth", [2, 3, 5])
+@pytest.mark.parametrize("step_size", [0.01, 0.25, 4.0, 1e4])
+def test_the_distance_from_the_origin(depth, step_size):
+    """All weights but one are alike there: |w| = q of the product q^(L - 1) = 1 / sqrt(alpha)."""
+    origin = tuple(jnp.zeros((1, 1)) for _ in range(depth))
+    found = distance_to_minimum(origin, tl.LinearRegression(), tl.MAML(step_size))
+    each = step_size ** (-0.5 / (depth - 1))
+    np.testing.assert_allclose(found, (depth - 1) ** 0.5 * each, rtol=1e-12)
+
+
 def test_known_minimum_composes():
     tasks = tl.LinearRegression()
 

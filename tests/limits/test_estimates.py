@@ -137,6 +137,14 @@ def test_means_over_tasks_are_those_of_numpy_whatever_the_blocks(num_tasks, monk
     jax.clear_caches()
 
 
+def test_two_tasks_are_enough_for_an_interval():
+    loss, _ = tl.estimate_value_and_grad(
+        tl.init(jax.random.key(0), (4, 1)), SERVED[1], RULE, jax.random.key(1), 2
+    )
+    assert loss.degrees_of_freedom == 1
+    assert loss.high - loss.low == pytest.approx(2 * math.tan(0.95 * math.pi / 2) * loss.stderr)
+
+
 def test_means_over_tasks_enclose_the_exact_loss_and_gradient():
     for tasks in SERVED[1:]:
         params = tl.init(jax.random.key(0), (4, tasks.outputs))
