@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -311,6 +313,12 @@ def test_divergence_and_convergence():
     assert norms[at - 1] > 1e-4
 
 
+def product_slopes(u):
+    """The gradient of the product of the entries."""
+    u = u.tolist()
+    return [math.prod(u[:i] + u[i + 1 :]) for i in range(len(u))]
+
+
 @pytest.mark.parametrize("depth", [2, 3, 4])
 def test_distance_to_the_nearest_minimum(depth):
     tasks, rule = tl.LinearRegression(x_cov=1.7), tl.MAML(0.4)
@@ -327,9 +335,11 @@ def test_distance_to_the_nearest_minimum(depth):
                     found = minimize(
                         lambda u, kept=kept: np.sum((u - kept) ** 2),
                         begin,
+                        jac=lambda u, kept=kept: 2 * (u - kept),
                         constraints={
                             "type": "eq",
-                            "fun": lambda u, sign=sign: np.prod(u) - sign * product,
+                            "fun": lambda u, sign=sign: math.prod(u) - sign * product,
+                            "jac": product_slopes,
                         },
                         method="SLSQP",
                         options={"ftol": 1e-14, "maxiter": 500},

@@ -23,6 +23,7 @@ from toylin.symbolic._equations import K, alpha, low_first, mu, s, sigma, tau
 SHAPES = [(1, 0), (1, 1), (1, 3), (2, 1), (2, 2), (3, 1), (4, 1)]
 CASES = [(*shape, shots) for shape in SHAPES for shots in (None, "K")]
 SHOTS = 3
+derived = cache(tl.derive)  # a long formula takes a second
 
 
 def draw_values(data, depth):
@@ -43,7 +44,7 @@ def draw_values(data, depth):
 def functions(depth, steps, shots):
     """The printed functions, and the package's loss and gradient at the same arguments, jitted."""
     printed: dict = {}
-    derivation = tl.derive(depth, steps, shots)
+    derivation = derived(depth, steps, shots)
     exec(derivation.format("python"), printed)
     loss = derivation.lambdify()
     number = () if shots is None else (SHOTS,)
@@ -157,7 +158,7 @@ def test_latex_is_mathematics(depth, steps, shots):
     """Every row parses as mathematics (by a parser that lacks only the sizes of brackets)."""
     from matplotlib.mathtext import MathTextParser
 
-    latex = tl.derive(depth, steps, shots)._repr_latex_()
+    latex = derived(depth, steps, shots)._repr_latex_()
     assert latex.startswith("$$\n\\begin{aligned}\n")
     assert latex.endswith("\n\\end{aligned}\n$$")
     rows = latex.split("\n")[2:-2]
@@ -170,7 +171,7 @@ def test_latex_is_mathematics(depth, steps, shots):
 
 
 def test_latex_is_broken_into_lines_and_whole():
-    derivation = tl.derive(2, 2, "K")
+    derivation = derived(2, 2, "K")
     latex = derivation._repr_latex_()
     assert "&\\qquad" in latex
     whole = re.sub(r" *\\\\\n&\\qquad ", " ", latex)
@@ -181,7 +182,7 @@ def test_latex_is_broken_into_lines_and_whole():
 
 
 def test_text_fits_a_terminal_and_reads_as_sympy():
-    derivation = tl.derive(2, 2, "K")
+    derivation = derived(2, 2, "K")
     text = str(derivation)
     assert max(len(line) for line in text.splitlines()) <= 100
     one_line = " ".join(text.split())

@@ -92,7 +92,6 @@ def test_deep_few_shots_in_several_dimensions(dim, shots):
     assert_within(rows[0] - rows[1], 0.0)
 
 
-@partial(jax.jit, static_argnums=(1, 2))
 def moments_of(tasks, sampler, num_queries):
     """Support and query moments of sampled tasks, about the true parameters."""
     batch = getattr(tasks, sampler)(jax.random.key(11), 60_000, num_queries)
@@ -100,6 +99,12 @@ def moments_of(tasks, sampler, num_queries):
         moments = jax.vmap(tl.RegressionPoints.moments)
         return batch.truth, moments(batch.support, batch.truth), moments(batch.query, batch.truth)
     return batch.truth, batch.support, batch.query
+
+
+moments_jitted = partial(jax.jit, moments_of, static_argnums=(1, 2))
+few_moments_of = moments_jitted()
+# Drawing many points takes longer than compiling that well.
+many_moments_of = moments_jitted(compiler_options={"xla_backend_optimization_level": 1})
 
 
 @each_sampler
@@ -111,7 +116,8 @@ def test_law_of_the_sampled_moments(dim, shots, sampler):
     tasks = regression(dim, shots)
     queries = shots + 2
     # In NumPy from here on: JAX would compile each of these operations for each number of shots.
-    theta, support, query = jax.tree.map(np.asarray, moments_of(tasks, sampler, queries))
+    draw = many_moments_of if sampler == "sample" and shots > 10 else few_moments_of
+    theta, support, query = jax.tree.map(np.asarray, draw(tasks, sampler, queries))
     sigma = np.reshape(X_COV[dim], (dim, dim))
     noise = 0.4**2
     d_theta = theta - 0.3
