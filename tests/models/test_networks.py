@@ -70,6 +70,11 @@ def test_starts_keep_the_scale_of_what_passes():
         spread = jnp.var(layer["weight"]) * layer["weight"].shape[1]
         assert abs(spread - 2) < 0.05
         assert not layer["bias"].any()
+    blocks = [p for p in tl.Convolutional(2, 64).init(jax.random.key(0), TASKS) if "kernel" in p]
+    assert len(blocks) == 2
+    kernel = blocks[1]["kernel"]
+    assert kernel.shape == (64, 64, 3, 3)
+    assert abs(jnp.var(kernel) * 9 * 64 - 2) < 0.05
 
 
 @pytest.mark.parametrize(
