@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 import toylin as tl
 from toylin.landscape import ExactPolynomial, exact_polynomial
-from toylin.landscape._solve import require_index_one, solved
+from toylin.landscape._solve import _root, require_index_one, solved
 
 
 def as_params(w):
@@ -273,6 +275,13 @@ class OwnMAML(tl.MAML):
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_square_roots_hold_their_bits_at_any_size():
+    """In fractions, whose square says how far a root is off."""
+    for power in (-2000, -601, -1, 0, 1, 600, 2001):
+        square = Fraction(7, 3) * Fraction(2) ** power
+        assert abs(_root(square) ** 2 / square - 1) < Fraction(1, 2**126)
 
 
 def test_a_sign_that_underflows_is_kept():

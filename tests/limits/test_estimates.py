@@ -137,6 +137,17 @@ def test_means_over_tasks_are_those_of_numpy_whatever_the_blocks(num_tasks, monk
     jax.clear_caches()
 
 
+def test_the_points_in_single_precision_are_those_in_double():
+    """Also in the upper tail, where a probability would round to 1."""
+    from toylin.limits._estimate import _shifted_sobol
+
+    single, double = (
+        _shifted_sobol(jax.random.key(4), 2**16, 2, dtype) for dtype in (jnp.float32, jnp.float64)
+    )
+    assert float(single.max()) > 4
+    np.testing.assert_allclose(single, double, rtol=1e-5, atol=1e-6)
+
+
 def test_two_tasks_are_enough_for_an_interval():
     loss, _ = tl.estimate_value_and_grad(
         tl.init(jax.random.key(0), (4, 1)), SERVED[1], RULE, jax.random.key(1), 2

@@ -231,6 +231,13 @@ def test_beyond_floats_is_right_or_absent():
     assert "diverges" not in start.message()
 
 
+def test_where_all_tasks_end_alike_the_worst_carry_their_share():
+    """One step that fits every task: what is left is the query's noise, a point and no spread."""
+    tail = tl.tails(scalar(0.7), tl.LinearRegression(noise_std=0.5), tl.MAML(1.0))
+    assert float(tail.tail_share) == pytest.approx(1e-3, rel=1e-9)
+    assert float(tail.median) == pytest.approx(0.125, rel=1e-12)
+
+
 def test_the_message_of_a_typical_mean_says_so():
     tail = tl.tails(scalar(0.7), tl.LinearRegression(shots=5), tl.MAML(0.1))
     assert "is typical: the worst 0.1% of tasks make up 1." in tail.message()
