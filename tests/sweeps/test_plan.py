@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import jax
 import numpy as np
 import pytest
@@ -18,6 +20,12 @@ def test_numbers_may_come_before_structure():
     np.testing.assert_allclose(
         got.final_loss, want.final_loss.transpose(*axes), rtol=1e-6, atol=1e-9
     )
+
+
+@pytest.mark.parametrize(("loss", "test_tasks"), [("exact", None), ("sampled", 64)])
+def test_settings_say_on_how_many_tasks_a_loss_was_measured(loss, test_tasks):
+    got = tl.sweep(over={"depth": [1]}, loss=loss, num_steps=2, test_tasks=64)
+    assert json.loads(got.attrs["settings"])["test_tasks"] == test_tasks
 
 
 CHANGES = {
