@@ -165,7 +165,11 @@ Odd = tl.pytree_dataclass(Odd)
         ((params_of(3, 1), regression(dim=3), Odd(0.1)), "outer direction of Odd has no formula"),
         (
             (params_of(2, 2, 1), tl.BinaryClassification(dim=2), tl.MAML(0.1)),
-            r"every width above the input 1 and MAML; got .*widths=\(2, 2, 1\)",
+            r"every width above the input 1 and MAML; got .*x_cov a number, widths=\(2, 2, 1\)",
+        ),
+        (
+            (params_of(2, 1), tl.BinaryClassification(dim=2, x_cov=jnp.eye(2)), tl.MAML(0.1)),
+            r"x_cov a matrix, widths=\(2, 1\)",
         ),
         (
             (params_of(2, 1), tl.BinaryClassification(dim=2), tl.Reptile(0.1)),

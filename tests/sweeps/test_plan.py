@@ -28,6 +28,12 @@ def test_settings_say_on_how_many_tasks_a_loss_was_measured(loss, test_tasks):
     assert json.loads(got.attrs["settings"])["test_tasks"] == test_tasks
 
 
+@pytest.mark.parametrize("progress", [True, False])
+def test_progress_counts_the_runs(progress, capsys):
+    tl.sweep(over={"step_size": [0.1, 0.2]}, num_steps=2, progress=progress)
+    assert ("2/2" in capsys.readouterr().err) == progress
+
+
 CHANGES = {
     "nan": lambda x: np.asarray(x) * np.nan,
     "negative": lambda x: -np.asarray(x),
