@@ -18,19 +18,19 @@ import hypothesis
 import jax
 import pytest
 
-from toylin._internal.compiling import compile_quickly
+from toylin._internal.compiling import ask_xla, collect_rarely, compile_quickly, knows_flags
 
-# Tracing makes many objects that live: looking among them for garbage took a tenth of the time.
 gc.freeze()
-gc.set_threshold(50_000, 20, 20)
+collect_rarely()
 
 # Tests compile much and run little; the thorough profile compiles as users do.
 if os.environ.get("TOYLIN_TESTS", "ci") == "ci":
     compile_quickly(0)
-    os.environ["XLA_FLAGS"] += " --xla_llvm_disable_expensive_passes=true"
-    # For every program the compiler goes through all that a processor can do: here, through less.
-    if platform.machine() == "x86_64" and "xla_cpu_max_isa" not in os.environ["XLA_FLAGS"]:
-        os.environ["XLA_FLAGS"] += " --xla_cpu_max_isa=AVX2"
+    if knows_flags():
+        ask_xla({"xla_llvm_disable_expensive_passes": "true"})
+        # For every program the compiler goes through all that a processor can do: through less.
+        if platform.machine() == "x86_64":
+            ask_xla({"xla_cpu_max_isa": "AVX2"})
 jax.config.update("jax_enable_x64", True)
 
 # Each draw may compile; time is bounded by the number of examples instead.

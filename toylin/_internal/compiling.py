@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import platform
 import warnings
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -27,12 +29,26 @@ def compile_quickly(optimization: int = 1) -> None:
     Args:
         optimization: the level, from 0 to 3.
     """
-    wanted = {_OPTIMIZATION: str(optimization)}
-    if version("jaxlib").startswith("0.10."):
-        wanted |= {_EMITTERS: "false", _PARTS: "1"}
+    ask_xla({_OPTIMIZATION: str(optimization)})
+    if knows_flags():
+        ask_xla({_EMITTERS: "false", _PARTS: "1"})
+
+
+def knows_flags() -> bool:
+    """Whether this is a version of XLA of which more flags are known: at others it would end."""
+    return version("jaxlib").startswith("0.10.")
+
+
+def ask_xla(wanted: Mapping[str, str]) -> None:
+    """Set flags of XLA, before JAX starts; those that the user has set stay."""
     flags = os.environ.get("XLA_FLAGS", "")
     new = [f"--{name}={value}" for name, value in wanted.items() if name not in flags]
     os.environ["XLA_FLAGS"] = " ".join([flags, *new]).strip()
+
+
+def collect_rarely() -> None:
+    """Look for garbage rarely: tracing makes many objects that live, a tenth of the time."""
+    gc.set_threshold(50_000, 20, 20)
 
 
 def keep_programs() -> Path | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import gc
 import os
 import sys
 import warnings
@@ -14,6 +13,7 @@ from typing import Any
 
 import click
 
+from toylin._internal.compiling import collect_rarely
 from toylin._internal.interrupt import interrupted_once
 from toylin.cli._group import Group
 from toylin.cli._mistakes import explained
@@ -84,8 +84,7 @@ def main() -> None:
     # What XLA has to say of its own compiling is not for the person who asked.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.showwarning = _warn
-    # Tracing makes many objects that live: looking among them for garbage took a second of fifteen.
-    gc.set_threshold(50_000, 20, 20)
+    collect_rarely()
     try:
         with interrupted_once(_leave):
             # Outside standalone mode click returns the code of an Exit instead of raising it.
