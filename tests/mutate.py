@@ -7,10 +7,11 @@
 Each change (a sign, an operation, a comparison, a number, a transposition) is made in the memory of
 a process, and the tests that run its line run there until the first failure, the cheapest first,
 for at most ``--seconds`` of the processor. Which tests run which line is found first, by running
-them all once (20 minutes of the processor), and kept in ``--folder`` with what was tried, so that a
-run that was interrupted goes on. What no test notices is printed, unless ``tests/survivors.txt``
-says why it makes no difference; the exit status is 1 where fewer than 95 % of the others are
-noticed. Run before a release, and on a file whenever it was rewritten.
+them all once (20 minutes of the processor), and again those that meet a text that was changed; it
+is kept in ``--folder`` with what was tried, so that a run that was interrupted goes on. What no
+test notices is printed, unless ``tests/survivors.txt`` says why it makes no difference; the exit
+status is 1 where fewer than 95 % of the others are noticed. Run before a release, and on a file
+whenever it was rewritten.
 """
 
 from __future__ import annotations
@@ -62,10 +63,14 @@ def every_change(files: list[Path]) -> list[Change]:
     return [change for path in found for change in changes(path) if change.name not in known]
 
 
+def text_of(path: Path | str) -> str:
+    """What tells whether a file was changed since."""
+    return f"{crc32((ROOT / path).read_bytes()):08x}"
+
+
 def key(change: Change) -> str:
     """Of a change in the record of what was tried: with the file's text, as it was then."""
-    text = (ROOT / change.path).read_bytes()
-    return f"{crc32(text):08x} {change.start} {change.name}"
+    return f"{text_of(change.path)} {change.start} {change.name}"
 
 
 def interval(share: float, count: int) -> tuple[float, float]:
@@ -76,20 +81,34 @@ def interval(share: float, count: int) -> tuple[float, float]:
 
 
 def all_reached(folder: Path, workers: int) -> Reached:
-    """Which tests run which lines, from the folder or by running them all."""
+    """Which tests run which lines: from the folder, or by running those that meet a new text."""
     files = [str(p.relative_to(ROOT)) for p in sorted((ROOT / "tests").rglob("test_*.py"))]
     kept = {
         file: folder / "reach" / f"{file.replace('/', '.')}.json"
         for file in [*(f for f in files if not f.startswith(ELSEWHERE)), "toylin"]
     }
     (folder / "reach").mkdir(exist_ok=True)
-    jobs = ((file, partial(record, file), SECONDS) for file in kept if not kept[file].exists())
+    jobs = ((file, partial(record, file), SECONDS) for file in kept if not holds(file, kept[file]))
     for file, part in side_by_side(jobs, workers, folder):
         if part.pop("status", "death") != 0:
             raise SystemExit(f"{file} fails without any change, or hangs: {part}")
         print(f"{file}: {sum(part['seconds'].values()):.0f} s", flush=True)
-        kept[file].write_text(json.dumps(part))
-    return Reached([Reach(**json.loads(path.read_text())) for path in kept.values()])
+        texts = {path: text_of(path) for path in texts_behind(file, part["lines"])}
+        kept[file].write_text(json.dumps({"texts": texts, "reach": part}))
+    return Reached([Reach(**json.loads(path.read_text())["reach"]) for path in kept.values()])
+
+
+def texts_behind(file: str, lines: dict[str, dict[str, list[str]]]) -> list[str]:
+    """The file of tests, where it is one, and the files of toylin of which a test runs a line."""
+    return [*[file] * file.endswith(".py"), *(f for f, of in lines.items() if any(of.values()))]
+
+
+def holds(file: str, kept: Path) -> bool:
+    """Whether what the file of tests reaches is on record, and of today's texts."""
+    if not kept.exists():
+        return False
+    texts = json.loads(kept.read_text())["texts"].items()
+    return all((ROOT / path).exists() and text_of(path) == text for path, text in texts)
 
 
 def tried(folder: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,24 @@ def test_cheap_tests_come_first_and_those_of_the_mirror_that_run_the_line():
     assert reached.tests(_change(9)) == [other, far]
     assert reached.tests(_change(1, imported=True)) == [other, near, far]
     assert reached.tests(_change(1)) == [other, near, far]  # run once, into a cache
+
+
+def test_a_record_of_other_texts_does_not_hold(tmp_path):
+    file, kept = "tests/limits/test_bayes.py", tmp_path / "bayes.json"
+    lines = {str(BAYES): {"7": ["near"]}, "toylin/__init__.py": {"1": []}}
+    behind = mutate.texts_behind("tests/test_house.py", lines)
+    assert behind == ["tests/test_house.py", str(BAYES)]
+    assert mutate.texts_behind("toylin", lines) == [str(BAYES)]
+    assert not mutate.holds(file, kept)
+    texts = {path: mutate.text_of(path) for path in behind}
+    for path, text, good in [
+        ("", "", True),
+        (str(BAYES), "0", False),
+        ("tests/gone.py", "0", False),
+    ]:
+        changed = texts | ({path: text} if path else {})
+        kept.write_text(json.dumps({"texts": changed, "reach": {}}))
+        assert mutate.holds(file, kept) == good
 
 
 def test_tests_run_in_portions_until_their_time_is_over():
