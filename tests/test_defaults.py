@@ -1,7 +1,8 @@
 """The numbers that public names take where a user says nothing: what changes them is seen.
 
 A default is a number that users publish without having written it. Each is in ``data/defaults.txt``
-and, where it is changed on purpose, in CHANGELOG.md; to write the file anew, run this one.
+(with a star where it is given by its name alone) and, where it is changed on purpose, in
+CHANGELOG.md; to write the file anew, run this one.
 """
 
 from __future__ import annotations
@@ -29,8 +30,11 @@ def lines(module: types.ModuleType, prefix: str = "") -> Iterator[str]:
         elif isinstance(value, int | float):
             yield f"{prefix}{name} = {value!r}"
         elif callable(value) and not (isinstance(value, type) and issubclass(value, Exception)):
-            parameters = inspect.signature(value).parameters.values()
-            said = [f"{p.name}={shown(p.default)}" for p in parameters if p.default is not p.empty]
+            said = [
+                f"{'*' if p.kind is p.KEYWORD_ONLY else ''}{p.name}={shown(p.default)}"
+                for p in inspect.signature(value).parameters.values()
+                if p.default is not p.empty
+            ]
             if said:
                 yield f"{prefix}{name}({', '.join(said)})"
 

@@ -10,8 +10,8 @@ import pytest
 
 from .changes import ROOT, Change
 
-#: Of all tests whose own work is not Python here: a browser, other processes, notebooks.
-ELSEWHERE = ("tests/explorer", "tests/cli", "tests/figures", "tests/docs")
+#: Of all tests whose own work is not Python here: a browser, other processes, notebooks, texts.
+ELSEWHERE = ("tests/explorer", "tests/cli", "tests/figures", "tests/docs", "tests/test_house.py")
 
 #: Sees the values that the import gives to parameters.
 DEFAULTS = "tests/test_defaults.py"
@@ -87,6 +87,8 @@ class Reached:
         mirror, room = change.path.stem.removeprefix("_"), change.path.parts[1]
 
         def cost(test: str) -> float:
+            if change.imported and test.startswith(DEFAULTS):
+                return 0.0
             file = Path(test.partition("::")[0])
             name = file.stem.removeprefix("test_")
             near = name.startswith(mirror) or mirror.startswith(name)
