@@ -35,7 +35,7 @@ def test_changes_are_what_they_say():
 
 def test_every_room_with_numbers_is_there():
     assert all((ROOT / "toylin" / room).is_dir() for room in mutate.ROOMS)
-    assert all((ROOT / part).is_dir() for part in mutate.ELSEWHERE)
+    assert all((ROOT / part).exists() for part in mutate.ELSEWHERE)
 
 
 def _change(line: int, imported: bool = False) -> Change:
