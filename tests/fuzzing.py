@@ -19,7 +19,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import fuzz_values as values
+import fuzz_bad
+import fuzz_excuses
+import fuzz_made
+import fuzz_values
 import jax
 import numpy as np
 
@@ -63,13 +66,13 @@ def names() -> tuple[str, ...]:
     for prefix, module in MODULES.items():
         for name in module.__all__:
             thing = getattr(module, name)
-            if callable(thing) and name not in values.RESULTS and name[0] != "_":
+            if callable(thing) and name not in fuzz_excuses.RESULTS and name[0] != "_":
                 found.append(prefix + name)
-            if inspect.isclass(thing) and name not in values.NO_METHODS:
+            if inspect.isclass(thing) and name not in fuzz_excuses.NO_METHODS:
                 found += [f"{prefix}{name}.{m}" for m in _methods(thing, seen)]
-    for name, thing in values.MORE_CLASSES.items():
+    for name, thing in fuzz_excuses.MORE_CLASSES.items():
         found += [f"{name}.{m}" for m in _methods(thing, seen)]
-    return tuple(name for name in found if name not in values.NOT_ATTACKED)
+    return tuple(name for name in found if name not in fuzz_excuses.NOT_ATTACKED)
 
 
 def _methods(kind: type, seen: set[Any]) -> Iterator[str]:
@@ -96,14 +99,14 @@ def resolve(name: str) -> Callable[..., Any]:
 @cache
 def instance(name: str) -> Any:
     """One of that class: what the table makes, or else made of good arguments."""
-    made = values.made().get(name)
+    made = fuzz_made.made().get(name)
     return resolve(name)(**arguments(name)) if made is None else made()
 
 
 @cache
 def _parameters(name: str) -> dict[str, Any]:
     """Each parameter with where its good value stands in the table."""
-    table, found = {**values.good(), **values.fresh()}, {}
+    table, found = {**fuzz_values.good(), **fuzz_made.fresh()}, {}
     parts = name.split(".")
     for parameter in inspect.signature(resolve(name)).parameters.values():
         if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
@@ -122,7 +125,7 @@ def _parameters(name: str) -> dict[str, Any]:
 
 def arguments(name: str) -> dict[str, Any]:
     """Good arguments for it, by its signature."""
-    table, fresh = values.good(), values.fresh()
+    table, fresh = fuzz_values.good(), fuzz_made.fresh()
     return {
         parameter: fresh[key]() if key in fresh else table[key]
         for parameter, key in _parameters(name).items()
@@ -132,15 +135,15 @@ def arguments(name: str) -> dict[str, Any]:
 def single(name: str) -> Iterator[tuple[tuple[str, str], ...]]:
     """Every argument with every bad value."""
     for parameter in arguments(name):
-        for bad in [*values.BAD, *values.DISTORTED]:
+        for bad in [*fuzz_bad.BAD, *fuzz_bad.DISTORTED]:
             yield ((parameter, bad),)
 
 
 def pairs(name: str) -> Iterator[tuple[tuple[str, str], ...]]:
     """Every two arguments with every two bad values."""
     for one, two in combinations(arguments(name), 2):
-        for bad in values.BAD:
-            for worse in values.BAD:
+        for bad in fuzz_bad.BAD:
+            for worse in fuzz_bad.BAD:
                 yield (one, bad), (two, worse)
 
 
@@ -154,8 +157,8 @@ def attack(name: str, changes: tuple[tuple[str, str], ...]) -> Outcome | None:
     function, good = resolve(name), arguments(name)
     bad = {}
     for parameter, how in changes:
-        bad[parameter] = values.bad(how, good[parameter])
-        if bad[parameter] is None and how not in values.BAD:
+        bad[parameter] = fuzz_bad.bad(how, good[parameter])
+        if bad[parameter] is None and how not in fuzz_bad.BAD:
             return None
     call = label(name, changes)
     try:
@@ -203,7 +206,7 @@ def _comparable(result: Any) -> tuple[Any, list[Any]] | None:
 
 def _is_ignored(name: str, parameter: str, bad: Any, good: Any, result: Any) -> bool:
     """Whether the result is as without it."""
-    if f"{name}.{parameter}" in values.MAY_CHANGE_NOTHING:
+    if f"{name}.{parameter}" in fuzz_excuses.MAY_CHANGE_NOTHING:
         return False
     if inspect.isclass(resolve(name)) or _same(bad, good):
         return False
@@ -226,7 +229,7 @@ def _is_broadcast(name: str, parameter: str, bad: Any, good: Any) -> bool:
     kinds = np.ndarray | jax.Array | list
     if not isinstance(bad, kinds) or not isinstance(good, kinds | int | float):
         return False
-    if f"{name}.{parameter}" in values.ANY_SHAPE or isinstance(good, bool):
+    if f"{name}.{parameter}" in fuzz_excuses.ANY_SHAPE or isinstance(good, bool):
         return False
     return _shape(bad) != _shape(good)
 
@@ -249,13 +252,13 @@ def _without_missing(result: Any) -> Any:
 
 def _judge(name: str, call: str, bad: Mapping[str, Any], error: Exception) -> Outcome:
     message = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-    if any(value is len and parameter in values.FUNCTIONS for parameter, value in bad.items()):
+    if any(value is len and parameter in fuzz_bad.FUNCTIONS for parameter, value in bad.items()):
         return Outcome("accepted", call, message)  # what theirs says itself
     last = traceback.extract_tb(error.__traceback__)[-1].filename
     if not isinstance(error, ValueError | TypeError | OSError) or not last.startswith(ROOT):
         return Outcome("inside", call, f"{message} [{last[-40:]}]")
     words = {*bad, *(parameter.rstrip("s") for parameter in bad)}
-    words |= {values.SYNONYMS.get(f"{name}({parameter}", parameter) for parameter in bad}
+    words |= {fuzz_excuses.SYNONYMS.get(f"{name}({parameter}", parameter) for parameter in bad}
     named = re.search(rf"\b({'|'.join(map(re.escape, words))})\b", message)
     return Outcome("clear" if named else "unnamed", call, message)
 
