@@ -93,3 +93,45 @@ def press(browser, identity, *keys):
     ActionChains(browser).send_keys(*keys).perform()
     settle(browser)
     return element
+
+
+def swipe(browser, start, way):
+    """A finger from a point of the window along a way, both in pixels."""
+
+    def touch(kind, *points):
+        event = {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]}
+        browser.execute_cdp_cmd("Input.dispatchTouchEvent", event)
+
+    (x, y), (dx, dy) = start, way
+    touch("touchStart", (x, y))
+    for share in (0.3, 0.6, 1):
+        touch("touchMove", (x + share * dx, y + share * dy))
+    touch("touchEnd")
+    settle(browser)
+
+
+def call(browser, name, *arguments):
+    """A function of the page."""
+    return browser.execute_script(f"return window.toylin.{name}(...arguments)", *arguments)
+
+
+def shown(browser):
+    """What the page says it shows."""
+    return call(browser, "shown")
+
+
+def text(browser, identity):
+    return browser.find_element(By.ID, identity).text
+
+
+def go(browser, hash_):
+    """Follow a link to a setting or a chapter."""
+    browser.execute_script("location.hash = arguments[0]", hash_)
+    settle(browser)
+    settle(browser)
+
+
+def fragment(browser):
+    """What the address says once it is written."""
+    browser.execute_async_script("setTimeout(arguments[0], 300)")
+    return browser.execute_script("return location.hash")

@@ -3,64 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import os
-import re
 
 import pytest
-from chromium import CANVASES, DESKTOP, PHONE, changed, load, pictures, press, settle
-from helpers import run_command, scalar_params
+from chromium import CANVASES, DESKTOP, PHONE, changed, load, pictures, press, settle, shown
+from helpers import scalar_params
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 import toylin as tl
-from toylin.explorer import STEP_SIZES, page
-
-
-def test_the_page_is_one_file_that_needs_nothing_else(monkeypatch, capsys, tmp_path):
-    out = tmp_path / "new" / "explorer.html"
-    code, printed, err = run_command(monkeypatch, capsys, "explore", "--out", str(out))
-    assert (code, err) == (0, "")
-    assert f"wrote {out}" in printed
-    text = out.read_text(encoding="utf-8")
-    assert text == page()
-    assert len(text.encode()) < 150_000
-    assert "default-src 'none'" in text  # the browser itself refuses any other resource
-    assert not re.search(r"(src|href)\s*=\s*[\"'](?!data:)|https?://|@import|\bfetch\(", text)
-    assert [p.name for p in out.parent.iterdir()] == ["explorer.html"]
-
-
-def test_an_earlier_page_is_replaced_in_one_step(monkeypatch, capsys, tmp_path):
-    out = tmp_path / "explorer.html"
-    out.write_text("old")
-
-    def broken(*_, **__):
-        raise OSError("disk full")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("os.replace", broken)
-        code, _, err = run_command(patch, capsys, "explore", "--out", str(out))
-    assert (code, err) == (1, "toylin: disk full\n")
-    assert out.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [out]
-    assert run_command(monkeypatch, capsys, "explore", "--out", str(out))[0] == 0
-    assert out.read_text(encoding="utf-8") == page()
-
-
-def test_an_unwritable_file_is_refused_before_any_work(monkeypatch, capsys, tmp_path):
-    occupied = tmp_path / "file"
-    occupied.write_text("mine")
-    os.mkfifo(tmp_path / "pipe")
-    monkeypatch.setattr("toylin.explorer.page", lambda: pytest.fail("worked"))
-    for out, why in (
-        (occupied / "explorer.html", "Not a directory|File exists"),
-        (tmp_path, "it is not a regular file"),
-        (tmp_path / "pipe", "it is not a regular file"),
-    ):
-        code, printed, err = run_command(monkeypatch, capsys, "explore", "--out", str(out))
-        assert (code, printed, err.count("\n")) == (1, "", 1)
-        assert re.search(rf"--out must be a file that can be written, got '.*': ({why})", err), err
-    assert occupied.read_text() == "mine"
+from toylin.explorer import STEP_SIZES
 
 
 @pytest.mark.browser
@@ -96,25 +48,25 @@ def test_the_numbers_shown_are_those_of_the_package(browser):
     press(browser, "shots", *[Keys.ARROW_LEFT] * 5)
     press(browser, "noise", *[Keys.ARROW_RIGHT] * 4)
     press(browser, "depth", Keys.ARROW_RIGHT)
-    shown = browser.execute_script("return window.toylin.shown()")
-    assert shown["settings"] == {
+    says = shown(browser)
+    assert says["settings"] == {
         "stepSize": 0.1, "depth": 3, "shots": 5, "noiseStd": 0.2, "thetaMean": 0,
     }  # fmt: skip
     tasks, rule = tl.LinearRegression(noise_std=0.2, shots=5), tl.MAML(0.1)
-    assert shown["floor"] == pytest.approx(float(tl.shallow_floor(tasks, rule)), rel=1e-12)
+    assert says["floor"] == pytest.approx(float(tl.shallow_floor(tasks, rule)), rel=1e-12)
     best = 0.5 * (1 - 1 / (1 + 2 / 5 + 0.2**2 / 5)) + 0.2**2 / 2
-    assert shown["deepBest"] == pytest.approx(best, rel=1e-12)
+    assert says["deepBest"] == pytest.approx(best, rel=1e-12)
     assert browser.find_element(By.ID, "deep-best").text == f"{best:.3f}"
-    lower, upper = shown["start"]
+    lower, upper = says["start"]
     for curve, weights in (
-        (shown["deepCurve"], [lower, upper, upper]),
-        (shown["shallowCurve"], [lower * upper**2]),  # the same function
+        (says["deepCurve"], [lower, upper, upper]),
+        (says["shallowCurve"], [lower * upper**2]),  # the same function
     ):
         first = tl.closed_form.outer_loss(scalar_params(weights), tasks, rule)
         assert curve[0] == pytest.approx(float(first), rel=1e-10)
         assert len(curve) == 1001
-    assert shown["deepCurve"][-1] == pytest.approx(best, abs=1e-6)
-    assert shown["shallowCurve"][-1] == pytest.approx(shown["floor"], abs=1e-6)
+    assert says["deepCurve"][-1] == pytest.approx(best, abs=1e-6)
+    assert says["shallowCurve"][-1] == pytest.approx(says["floor"], abs=1e-6)
 
 
 BACK = {Keys.ARROW_LEFT: Keys.ARROW_RIGHT, Keys.ARROW_RIGHT: Keys.ARROW_LEFT}
@@ -160,98 +112,28 @@ def test_the_surface_turns_by_keys_and_by_dragging(browser):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_the_start_moves_by_keys_and_by_click(browser, size):
-    load(browser, size)
-    before = pictures(browser)
-    element = press(browser, "map", Keys.ARROW_LEFT, Keys.ARROW_UP)
-    assert browser.execute_script("return window.toylin.shown().start") == pytest.approx([0.7, 1.3])
-    assert changed(before, pictures(browser)) == {"relief", "map", "training"}
-    assert "lower weight 0.7, upper weight 1.3" in element.get_attribute("aria-label")
-    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
-    # The map's square lies 42 from the left and the bottom, 8 from the right and the top.
-    ActionChains(browser).move_to_element_with_offset(element, 17, -17).click().perform()
-    settle(browser)
-    start = browser.execute_script("return window.toylin.shown().start")
-    assert start == pytest.approx([0.0, 0.0], abs=0.03)
-
-
-def places(browser):
-    """The map, where its centre and the bold start are on it, and pixels a weight."""
-    element = browser.find_element(By.ID, "map")
-    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
-    shown = browser.execute_script("return window.toylin.shown()")
-    scale = (element.size["width"] - 50) / (2 * shown["extent"])
-    (lower, upper), centre = shown["start"], (17, -17)
-    return element, centre, (centre[0] + scale * lower, centre[1] - scale * upper), scale
-
-
-@pytest.mark.browser
-def test_the_start_is_dragged(browser):
-    load(browser)
-    element, _, (x, y), scale = places(browser)
-    hold = ActionChains(browser).move_to_element_with_offset(element, round(x), round(y))
-    hold.click_and_hold().move_by_offset(round(scale), 0).perform()
-    settle(browser)
-    start = browser.execute_script("return window.toylin.shown().start")
-    assert start == pytest.approx([1.8, 1.2], abs=0.05)  # while it is held, too
-    ActionChains(browser).move_by_offset(0, round(scale)).release().move_by_offset(40, 0).perform()
-    settle(browser)
-    start = browser.execute_script("return window.toylin.shown().start")
-    assert start == pytest.approx([1.8, 0.2], abs=0.05)
-    assert browser.get_log("browser") == []
-
-
-@pytest.mark.browser
-def test_a_finger_drags_the_start_and_scrolls_elsewhere(browser):
-    load(browser, PHONE)
-    element, centre, at_start, scale = places(browser)
-    box = element.rect
-    scrolled = browser.execute_script("return window.scrollY")
-    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2 - scrolled)
-
-    def swipe(offset, way):
-        x, y = middle[0] + offset[0], middle[1] + offset[1]
-        shares = {"touchStart": (0,), "touchMove": (0.3, 0.6, 1), "touchEnd": ()}
-        for kind in shares:
-            for share in shares[kind] or (None,):
-                at = [] if share is None else [{"x": x + share * way[0], "y": y + share * way[1]}]
-                event = {"type": kind, "touchPoints": at}
-                browser.execute_cdp_cmd("Input.dispatchTouchEvent", event)
-        settle(browser)
-        return browser.execute_script("return [window.toylin.shown().start, window.scrollY]")
-
-    start, after = swipe(at_start, (0, scale))
-    assert (start, after) == (pytest.approx([0.8, 0.2], abs=0.1), scrolled)
-    elsewhere = (centre[0] - 2.5 * scale, centre[1] - 2.5 * scale)
-    again, after = swipe(elsewhere, (0, -90))
-    assert again == start
-    assert after > scrolled
-
-
-@pytest.mark.browser
 def test_the_scales_follow_the_floor_and_the_best_starts(browser):
     load(browser)
-    shown = browser.execute_script("return window.toylin.shown()")
-    assert (shown["top"], shown["extent"]) == (1.4, 3.8)
+    says = shown(browser)
+    assert (says["top"], says["extent"]) == (1.4, 3.8)
     press(browser, "shots", Keys.HOME)
     press(browser, "noise", Keys.END)
     press(browser, "alpha", Keys.END)
     floor = tl.shallow_floor(tl.LinearRegression(shots=1, noise_std=1.0), tl.MAML(4.0))
     assert browser.find_element(By.ID, "shallow-best").text == f"{floor:.3f}"
-    shown = browser.execute_script("return window.toylin.shown()")
-    assert floor < shown["top"] == pytest.approx(44.8)
-    assert shown["extent"] == 0.475
+    says = shown(browser)
+    assert floor < says["top"] == pytest.approx(44.8)
+    assert says["extent"] == 0.475
     # Where the way to it leaves the map, not a corner, which lies on the way to the saddle at 0;
     # the one chosen comes back with the scale.
-    assert shown["start"] == pytest.approx([0.475 * 0.8 / 1.2, 0.475])
-    assert shown["deepCurve"][-1] == pytest.approx(shown["deepBest"], abs=1e-3)
+    assert says["start"] == pytest.approx([0.475 * 0.8 / 1.2, 0.475])
+    assert says["deepCurve"][-1] == pytest.approx(says["deepBest"], abs=1e-3)
     assert browser.find_element(By.ID, "top").text == "44.8"
     assert browser.find_element(By.ID, "floor-legend").is_displayed()
     press(browser, "alpha", Keys.HOME)
-    shown = browser.execute_script("return window.toylin.shown()")
-    assert shown["start"] == [0.8, 1.2]
-    assert 4 < shown["extent"] < 10 / 0.3  # the stars of a tiny step are on the map
+    says = shown(browser)
+    assert says["start"] == [0.8, 1.2]
+    assert 4 < says["extent"] < 10 / 0.3  # the stars of a tiny step are on the map
     press(browser, "shots", Keys.END)
     press(browser, "noise", Keys.HOME)
     press(browser, "alpha", *[Keys.PAGE_UP] * 5, *[Keys.ARROW_RIGHT] * 14)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from chromium import DESKTOP, PHONE, load, press, settle
+from chromium import DESKTOP, PHONE, load, press, settle, shown
 from helpers import flat, scalar_params
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -67,7 +67,7 @@ def test_the_table_says_what_is_drawn_and_follows_the_start(browser, size):
         return [cell.text for cell in row.find_elements(By.TAG_NAME, "td")]
 
     load(browser, size)
-    updates = browser.execute_script("return window.toylin.shown()")["arrows"]["updates"]
+    updates = shown(browser)["arrows"]["updates"]
     for name in RULES:
         for said, exact in zip(cells(name), updates[name], strict=False):
             assert float(said.replace(MINUS, "-")) == pytest.approx(exact, abs=6e-4)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from chromium import DESKTOP, PHONE, load, press, settle
+from chromium import DESKTOP, PHONE, fragment, go, load, press, settle, shown, text
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -17,28 +17,8 @@ PANELS = (
 )
 
 
-def shown(browser):
-    return browser.execute_script("return window.toylin.shown()")
-
-
 def panels(browser):
     return [name for name in PANELS if browser.find_element(By.ID, name).is_displayed()]
-
-
-def text(browser, name):
-    return browser.find_element(By.ID, name).text
-
-
-def go(browser, hash_):
-    browser.execute_script("location.hash = arguments[0]", hash_)
-    settle(browser)
-    settle(browser)
-
-
-def fragment(browser):
-    """What the address says once it is written."""
-    browser.execute_async_script("setTimeout(arguments[0], 300)")
-    return browser.execute_script("return location.hash")
 
 
 @pytest.fixture
@@ -191,93 +171,6 @@ def test_a_chapter_shows_the_knobs_that_it_speaks_of(browser):
     go(browser, "#chapter=6")
     assert knobs() == ["alpha", "depth", "shots", "turn", "moves", "upper"]
     assert not browser.find_element(By.ID, "readout").is_displayed()  # it is of the regression
-
-
-def test_the_first_chapter_shows_one_layer_alone_and_its_start_to_drag(browser):
-    load(browser)
-    go(browser, "#chapter=1")
-    for hidden in ("deep-best", "task-deep", "learned-step"):
-        assert not browser.find_element(By.ID, hidden).is_displayed()
-    assert "deep" not in text(browser, "verdict").lower()
-    element = press(browser, "shallow", Keys.ARROW_RIGHT, Keys.ARROW_UP)
-    assert element.get_attribute("aria-valuetext").startswith("w = 0.20, loss 0.421")
-    task = shown(browser)["task"]
-    assert task["shallow"]["slopes"] == pytest.approx([0.2, 0.2 + 0.1 * (1.5 - 0.2)])
-    # The plot's axis goes from 50 to 120 before the right edge, 2.2 weights to each side of 0.
-    width = element.size["width"]
-    at = 50 + (width - 170) * (1.5 + 2.2) / 4.4 - width / 2
-    ActionChains(browser).move_to_element_with_offset(element, round(at), 0).click().perform()
-    settle(browser)
-    slopes = shown(browser)["task"]["shallow"]["slopes"]
-    assert slopes == pytest.approx([1.5, 1.5], abs=0.02)
-    assert browser.get_log("browser") == []
-
-
-def test_a_finger_drags_the_shallow_start_and_scrolls_elsewhere(browser):
-    load(browser, PHONE)
-    go(browser, "#chapter=1")
-    element = browser.find_element(By.ID, "shallow")
-
-    def swipe(w, way):
-        box = browser.execute_script(
-            "arguments[0].scrollIntoView({block: 'center'});"
-            "const b = arguments[0].getBoundingClientRect(); return [b.left, b.top, b.width]",
-            element,
-        )
-        scale = (box[2] - 170) / 4.4
-        x, y = box[0] + 50 + scale * (w + 2.2), box[1] + 60
-        for kind, share in (("touchStart", 0), *(("touchMove", s) for s in (0.3, 0.6, 1))):
-            points = [{"x": x + share * scale * way[0], "y": y + share * way[1]}]
-            browser.execute_cdp_cmd(
-                "Input.dispatchTouchEvent", {"type": kind, "touchPoints": points}
-            )
-        browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-        settle(browser)
-        return shown(browser)["task"]["shallow"]["slopes"][0]
-
-    assert swipe(1.5, (0, -80)) == 0
-    assert swipe(0, (1.2, 0)) == pytest.approx(1.2, abs=0.1)
-    assert browser.get_log("browser") == []
-
-
-def test_the_third_chapter_says_how_far_the_step_goes(browser):
-    load(browser)
-    go(browser, "#chapter=3")
-    assert text(browser, "deep-share") == f"w₂ = 2.00, {ALPHA} w₂² = 0.40"
-    task = shown(browser)["task"]
-    assert task["deep"]["losses"] == pytest.approx([1.125, 0.405])
-    extent = shown(browser)["extent"]
-    press(browser, "alpha", Keys.END)
-    assert text(browser, "deep-share") == f"w₂ = 2.00, {ALPHA} w₂² = 16.00"
-    assert shown(browser)["extent"] == extent  # the stars move, not the scale
-    go(browser, "#chapter=3&updates=1000")
-    assert text(browser, "deep-share") == f"w₂ = 3.16, {ALPHA} w₂² = 1.00"
-    go(browser, "#chapter=3&depth=3&alpha=0.25")
-    assert text(browser, "deep-share") == f"u = 2.00, {ALPHA} u⁴ = 4.00"
-
-
-@pytest.mark.parametrize(
-    ("setting", "stated"),
-    [
-        ("start=3,0.2", f"w = (3.00, 0.20), {ALPHA} |w|² = "),
-        ("start=0.5,1.2&depth=3", "about "),
-    ],
-)
-def test_off_the_axis_the_share_is_that_of_all_weights(browser, setting, stated):
-    """To first order in the step: by the line of a step that is a thousandth."""
-    load(browser)
-    go(browser, f"#chapter=3&theta=1&alpha=0.1&{setting}")
-    words = text(browser, "deep-share")
-    assert words.startswith(stated)
-    share = float(words.removeprefix(stated).split()[0])
-    settings = {**shown(browser)["settings"], "stepSize": 0.01}
-    slopes = shown(browser)["task"]["deep"]["slopes"]
-    go(browser, f"#chapter=3&theta=1&alpha=0.01&{setting}")
-    small = shown(browser)["task"]["deep"]["slopes"]
-    assert settings["stepSize"] == shown(browser)["settings"]["stepSize"]
-    assert small[0] == slopes[0]
-    gone = (small[1] - small[0]) / (1 - small[0])
-    assert share == pytest.approx(10 * gone, rel=0.05)
 
 
 def test_back_leads_to_the_chapter_before(browser):

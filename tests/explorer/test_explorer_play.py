@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from chromium import DESKTOP, PHONE, changed, load, pictures, press, settle
+from chromium import DESKTOP, PHONE, changed, load, pictures, press, settle, shown
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
@@ -49,7 +49,7 @@ def test_meta_training_plays_from_its_start_and_stops_when_told(browser, size):
     stopped = updates(browser)
     assert 100 <= stopped < 1000
     assert changed(before, pictures(browser)) == {"map", "training", "shallow"}
-    task = browser.execute_script("return window.toylin.shown()")["task"]
+    task = shown(browser)["task"]
     for _ in range(3):
         settle(browser)
     assert updates(browser) == stopped
@@ -58,7 +58,7 @@ def test_meta_training_plays_from_its_start_and_stops_when_told(browser, size):
     press(browser, "updates", Keys.END)  # a hand on the slider stops it, too
     assert (updates(browser), says(browser)) == (1000, "Play")
     assert changed(before, pictures(browser)) == set()
-    end = browser.execute_script("return window.toylin.shown()")["task"]
+    end = shown(browser)["task"]
     assert task["deep"]["slopes"] != end["deep"]["slopes"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from chromium import PHONE, load, press, settle
+from chromium import PHONE, call, fragment, go, load, press, settle, shown
 from helpers import scalar_params
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -13,26 +13,6 @@ from selenium.webdriver.common.keys import Keys
 import toylin as tl
 
 pytestmark = pytest.mark.browser
-
-
-def shown(browser):
-    return browser.execute_script("return window.toylin.shown()")
-
-
-def call(browser, name, *arguments):
-    return browser.execute_script(f"return window.toylin.{name}(...arguments)", *arguments)
-
-
-def fragment(browser):
-    """What the address says once it is written."""
-    browser.execute_async_script("setTimeout(arguments[0], 300)")
-    return browser.execute_script("return location.hash")
-
-
-def go(browser, hash_):
-    browser.execute_script("location.hash = arguments[0]", hash_)
-    settle(browser)
-    settle(browser)
 
 
 @pytest.mark.parametrize("weights", [[0.4], [0.4, 1.3], [0.4, 1.3, -0.8]])

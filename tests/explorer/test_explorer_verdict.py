@@ -8,8 +8,7 @@ import re
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from chromium import load
-from selenium.webdriver.common.by import By
+from chromium import load, text
 
 import toylin as tl
 from toylin.explorer import STEP_SIZES
@@ -148,10 +147,6 @@ def test_of_more_layers_it_says_the_least_step_on_the_plane_that_is_searched(bro
 
 def test_the_page_shows_the_sentence_and_what_it_speaks_of(browser):
     load(browser)
-
-    def text(name):
-        return browser.find_element(By.ID, name).text
-
     for said, numbers, words in (
         ("#mean=0.5&shots=5&alpha=0.7", ("0.143", "0.173", "0.500"), "One layer gets 0.030 lower"),
         ("#mean=2&shots=5&noise=1&alpha=1.5", ("1.300", "1.025", "1.000"), "Not taking the step"),
@@ -160,8 +155,8 @@ def test_the_page_shows_the_sentence_and_what_it_speaks_of(browser):
     ):
         browser.get(browser.address + said)
         browser.refresh()
-        assert tuple(map(text, ("shallow-best", "deep-best", "no-step"))) == numbers
-        assert text("verdict").startswith(words)
+        assert tuple(text(browser, n) for n in ("shallow-best", "deep-best", "no-step")) == numbers
+        assert text(browser, "verdict").startswith(words)
 
 
 def test_the_slider_of_the_step_size_has_round_numbers():
