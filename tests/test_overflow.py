@@ -3,6 +3,8 @@ finite; never NaN from finite input, never a finite number that is wrong."""
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,10 +38,10 @@ def exact_answer(weights, tasks, rule):
 
 def reach(weights, tasks, step_size):
     """How large the terms are whose rounding adds up in the adapted product."""
-    w = np.abs(np.array(weights, dtype=object))
-    others = [np.prod(np.delete(w, i)) for i in range(len(w))]
-    slope = 10 * (np.prod(w) + 1)
-    return float(np.prod([x + abs(step_size) * slope * c for x, c in zip(w, others, strict=True)]))
+    w = [abs(weight) for weight in weights]
+    others = [math.prod([*w[:i], *w[i + 1 :]]) for i in range(len(w))]
+    slope = 10 * (math.prod(w) + 1)
+    return math.prod(x + abs(step_size) * slope * c for x, c in zip(w, others, strict=True))
 
 
 @pytest.mark.parametrize("depth", [1, 2])
