@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+from fractions import Fraction
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -49,7 +53,38 @@ def test_the_departure_is_of_first_order_in_the_step_and_zero_for_one_layer():
     params, gradient = tl.init(jax.random.key(0), (3, 4, 1)), jnp.array([1.0, -2.0, 0.5])
     ratio = tl.step_departure(params, gradient, 2e-4) / tl.step_departure(params, gradient, 1e-4)
     np.testing.assert_allclose(ratio, 2.0, rtol=1e-3)
-    assert tl.step_departure((params[0][:1],), gradient, 0.3) < 1e-15
+    assert tl.step_departure((params[0][:1],), gradient, 0.3) == 0
+
+
+@pytest.mark.parametrize("step_size", [1e-30, 1e-9, 0.3, -40.0, 1e12])
+@pytest.mark.parametrize("widths", [(2, 1), (2, 3, 1), (1, 1, 1, 1), (2, 3, 2, 2)])
+def test_the_departure_of_steps_of_any_size_in_rational_numbers(widths, step_size):
+    rng = np.random.default_rng(0)
+    params = [rng.integers(-9, 10, shape[::-1]) / 8 for shape in itertools.pairwise(widths)]
+    gradient = rng.integers(1, 9, (widths[-1], widths[0])) / 4
+    exact = np.vectorize(Fraction, otypes=[object])
+    w, step = [exact(p) for p in params], Fraction(step_size)
+
+    def chain(layers, size):
+        return functools.reduce(lambda below, layer: layer @ below, layers, exact(np.eye(size)))
+
+    moves = [
+        -step * chain(w[i + 1 :], len(w[i])).T @ exact(gradient) @ chain(w[:i], widths[0]).T
+        for i in range(len(w))
+    ]
+    first = sum(chain([*w[:i], move, *w[i + 1 :]], widths[0]) for i, move in enumerate(moves))
+    rest = chain([a + b for a, b in zip(w, moves, strict=True)], widths[0]) - chain(w, widths[0])
+    squares = [sum(x**2 for x in part.ravel()) for part in (rest - first, first)]
+    given = jnp.asarray(gradient[0] if widths[-1] == 1 else gradient)
+    got = tl.step_departure(tuple(map(jnp.asarray, params)), given, step_size)
+    np.testing.assert_allclose(got, float(squares[0] / squares[1]) ** 0.5, rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-160, 1.0, 1e160, 1e300])
+def test_the_angle_of_matrices_of_any_size(size):
+    first = size * jnp.array([[3.0, 0.0], [0.0, 4.0]])
+    second = jnp.array([[4.0, 0.0], [0.0, 3.0]]) / size
+    np.testing.assert_allclose(tl.matrix_angle(first, second), np.degrees(np.arccos(0.96)))
 
 
 def test_one_layer_is_not_preconditioned():
@@ -88,7 +123,7 @@ def test_several_outputs():
     change = moved(0.2) - moved(0.0) - 0.2 * first
     expected = jnp.linalg.norm(change) / jnp.linalg.norm(0.2 * first)
     np.testing.assert_allclose(tl.step_departure(params, gradient, 0.2), expected, rtol=1e-12)
-    assert tl.step_departure((params[0],), jnp.ones((4, 3)), 0.3) < 1e-14
+    assert tl.step_departure((params[0],), jnp.ones((4, 3)), 0.3) == 0
     gap = params[1].T @ params[1] - params[0] @ params[0].T
     np.testing.assert_allclose(tl.imbalance(params), [jnp.linalg.norm(gap)], rtol=1e-14)
     for position, sides in ((0, 3), (1, 4), (2, 2)):

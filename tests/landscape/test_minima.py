@@ -57,6 +57,29 @@ def test_the_distance_from_the_origin(depth, step_size):
     np.testing.assert_allclose(found, (depth - 1) ** 0.5 * each, rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("free", "last"),
+    [
+        ((), 2.0),
+        ((2.0, -4.0), 0.25),
+        ((1e-20, 1e-20, 1e-20, 1e30, 1e30), 2.0),
+        ((1e-200, 1e-200, 1e200, 1e200), 2.0),
+        ((1e300, 1e300, 1e-300), 2e-300),
+    ],
+)
+def test_the_last_weight_where_products_leave_the_range_of_floats(free, last):
+    point = tl.known_minimum(tl.LinearRegression(), tl.MAML(0.25), 0, free)
+    assert [float(w[0, 0]) for w in point[1:-1]] == [*free]
+    np.testing.assert_allclose(float(point[-1][0, 0]), last, rtol=1e-14)
+
+
+@pytest.mark.parametrize("step_size", [1e-300, 1e300])
+def test_the_product_of_the_largest_and_smallest_steps(step_size):
+    tasks = tl.LinearRegression(x_cov=step_size)
+    point = tl.known_minimum(tasks, tl.MAML(step_size), 0)
+    np.testing.assert_allclose(float(point[-1][0, 0]), 1 / step_size, rtol=1e-14)
+
+
 def test_known_minimum_composes():
     tasks = tl.LinearRegression()
 

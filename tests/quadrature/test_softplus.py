@@ -186,6 +186,13 @@ COV = jnp.array([[1.0, 0.3, -0.2], [0.3, 0.8, 0.1], [-0.2, 0.1, 1.1]])
 TASK = tl.BinaryMoments(MEAN, COV)
 
 
+@pytest.mark.parametrize("function", [expected_softplus, expected_sigmoid])
+def test_whole_numbers_are_numbers(function):
+    np.testing.assert_array_equal(function(1, 4), function(1.0, 4.0))
+    whole = function(np.array([-3, 2]), np.array([4, 1]))
+    np.testing.assert_array_equal(whole, function(jnp.array([-3.0, 2.0]), jnp.array([4.0, 1.0])))
+
+
 @pytest.mark.parametrize("scale", [0.1, 1.0, 3.0])
 def test_binary_population(scale):
     params = tl.init(jax.random.key(0), (3, 2, 1), scale=scale)

@@ -40,14 +40,23 @@ class BestPreconditioner(NamedTuple):
 
 
 class _Quadratic(NamedTuple):
-    """The loss as a function of P: 1/2 tr(sigma P curvature P') - tr(P slope) + constant."""
+    """The loss as a function of P: 1/2 tr(sigma P curvature P') - tr(P slope) and a constant."""
 
-    sigma: Array  # I kron Sigma
-    prior: Array  # R kron Lambda
+    sigma: Array  # S = I kron Sigma
+    prior: Array  # C = R kron Lambda
     system: Array  # the best P is prior system^-1
-    slope: Array
-    curvature: Array
-    constant: Array
+    slope: Array  # S C S
+    sampled: Array  # the part of the curvature that a population does not have
+
+    @property
+    def curvature(self) -> Array:
+        return self.slope + self.sampled
+
+    def loss(self, matrix: Array) -> Array:
+        """At P, without the query's noise: as a sum of squares, the rest of nearly equal terms."""
+        missed = jnp.eye(len(matrix), dtype=matrix.dtype) - matrix @ self.sigma
+        left = missed @ self.prior @ missed.T + matrix @ self.sampled @ matrix.T
+        return 0.5 * jnp.sum(self.sigma * left)
 
 
 def best_preconditioner(
@@ -125,9 +134,8 @@ def best_preconditioner(
             size = jnp.trace(problem.slope) / jnp.sum(problem.sigma * problem.curvature)
             matrix = size * jnp.eye(outputs * dim, dtype=float_type)
             rule = MAML(size, steps)
-    # A minimum on a cone: there the quadratic term is half the linear one.
-    loss = problem.constant - 0.5 * jnp.sum(matrix * problem.slope)
-    return BestPreconditioner(matrix, loss, rule)
+    noise = outputs * jnp.asarray(tasks.noise_std, float_type) ** 2 / 2
+    return BestPreconditioner(matrix, problem.loss(matrix) + noise, rule)
 
 
 def _full(tasks: LinearRegression, problem: _Quadratic) -> Array:
@@ -147,10 +155,10 @@ def _quadratic(tasks: LinearRegression, dtype: np.dtype) -> _Quadratic:
     inverse_shots = 0.0 if tasks.shots is None else 1 / tasks.shots
     spread = total * rows + noise * jnp.eye(tasks.outputs, dtype=dtype)
     spread = inverse_shots * jnp.kron(spread, jnp.eye(tasks.dim, dtype=dtype))
-    # As C [(1 + 1/K) S C + spread]^-1, which needs no inverse of C.
-    system = (1 + inverse_shots) * sigma @ prior + spread
-    constant = 0.5 * (total * jnp.trace(rows) + tasks.outputs * noise)
-    return _Quadratic(sigma, prior, system, sigma @ prior @ sigma, system @ sigma, constant)
+    # As C [S C + sampled S^-1]^-1, which needs no inverse of C or S.
+    beyond = inverse_shots * sigma @ prior + spread
+    system = sigma @ prior + beyond
+    return _Quadratic(sigma, prior, system, sigma @ prior @ sigma, beyond @ sigma)
 
 
 def _product(tasks: LinearRegression) -> tuple[np.ndarray, np.ndarray]:

@@ -68,6 +68,12 @@ def matrix_angle(first: Float[Array, "*shape"], second: Float[Array, "*shape"]) 
     second = jnp.asarray(checks.numbers("second", second))
     if first.shape != second.shape:
         raise ValueError(f"first and second must agree, got shapes {first.shape}, {second.shape}")
-    u, v = first / jnp.linalg.norm(first), second / jnp.linalg.norm(second)
+    u, v = _direction(first), _direction(second)
     # Accurate for small angles too, where an arc cosine is not.
     return jnp.rad2deg(2 * jnp.arctan2(jnp.linalg.norm(u - v), jnp.linalg.norm(u + v)))
+
+
+def _direction(array: Array) -> Array:
+    """Of norm 1: by its largest entry first, as a square leaves the range of floats sooner."""
+    scaled = array / jnp.max(jnp.abs(array))
+    return scaled / jnp.linalg.norm(scaled)

@@ -62,7 +62,11 @@ def known_minimum(
         )
     _require_known(tasks, rule)
     spread = covariance_matrix(tasks.x_cov, 1, free.dtype)[0, 0]
-    last = 1 / jnp.sqrt(rule.step_size * spread) / jnp.abs(jnp.prod(free))
+    # Powers of two apart: the product of weights may leave the range of floats, and r / it not.
+    powers = jnp.floor(jnp.log2(jnp.abs(jax.lax.stop_gradient(free))))
+    product = jnp.prod(jnp.ldexp(jnp.abs(free), -powers.astype(int)))
+    last = jnp.sqrt(1 / jnp.asarray(rule.step_size)) / jnp.sqrt(spread) / product
+    last = jnp.ldexp(last, -jnp.sum(powers).astype(int))
     weights = [*free, last]
     weights.insert(zero_layer, jnp.zeros((), free.dtype))
     return tuple(jnp.reshape(w, (1, 1)) for w in weights)

@@ -171,7 +171,10 @@ def zero_layer_floor(tasks: LinearRegression, dtype: DTypeLike | None = None) ->
         raise ValueError(f"tasks must have dim=1, got dim={tasks.dim}")
     dtype = float_dtype(dtype)
     spread, power, noise = _scalar_moments(tasks, dtype)
-    return 0.5 * (spread * power * (1 - _best_response(tasks, dtype) * spread) + noise)
+    signal = spread * power
+    # As 1 - c s² would be the difference of nearly equal numbers for many shots.
+    sampled = (0.0 if tasks.shots is None else 1 / tasks.shots) * (2 * signal + noise)
+    return 0.5 * (signal * sampled / (signal + sampled) + noise)
 
 
 def _check_deep(

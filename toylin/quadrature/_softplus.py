@@ -234,5 +234,5 @@ def expected_softplus_derivatives(
     orders: Orders, mean: Float[Array, "*shape"], variance: Float[Array, "*shape"]
 ) -> tuple[Float[Array, "*shape"], ...]:
     """Those of several orders, which share what they cost."""
-    dtype = jnp.result_type(mean, variance)
+    dtype = jnp.result_type(float, mean, variance)
     return _expectations(orders, jnp.asarray(mean, dtype), jnp.asarray(variance, dtype))
