@@ -17,7 +17,7 @@ from toylin._internal.files import npz_bytes, replace
 from toylin.plotting import FORMATS, render, style
 
 _DIGITS = 8
-_NOISE = 1e-14  # figures show numbers of order one
+_NOISE = 1e-12  # figures show numbers of order one
 
 
 def save(
