@@ -21,10 +21,12 @@ def shown(value: object) -> str:
     return value.__name__ if isinstance(value, types.FunctionType) else repr(value)
 
 
-def lines(module: types.ModuleType, prefix: str = "") -> Iterator[str]:
-    """Every public name that has defaults, with them; and public numbers."""
-    for name in sorted(module.__all__):
-        value = getattr(module, name)
+def lines(owner: types.ModuleType | type, prefix: str = "") -> Iterator[str]:
+    """Every public name that has defaults, with them; and public numbers, of classes too."""
+    named = owner.__all__ if isinstance(owner, types.ModuleType) else vars(owner)
+    fields = getattr(owner, "__dataclass_fields__", {})  # which are among its arguments
+    for name in sorted(name for name in named if name[0] != "_" and name not in fields):
+        value = getattr(owner, name)
         if isinstance(value, types.ModuleType):
             yield from lines(value, f"{prefix}{name}.")
         elif isinstance(value, int | float):
@@ -37,6 +39,8 @@ def lines(module: types.ModuleType, prefix: str = "") -> Iterator[str]:
             ]
             if said:
                 yield f"{prefix}{name}({', '.join(said)})"
+            if isinstance(value, type):
+                yield from lines(value, f"{prefix}{name}.")
 
 
 def test_defaults_are_those_that_were_published():
