@@ -132,3 +132,20 @@ def test_an_index_change_is_one():
 def test_bad_input_is_named(points_at, values, tolerance, message):
     with pytest.raises(ValueError, match=message):
         tl.find_bifurcations(points_at, values, tolerance)
+
+
+def test_values_on_both_sides_of_zero_do_not_ask_for_zero():
+    """Where the family is not defined: a step size. The census of either side is that beside it."""
+    values = [-1.0, -0.25, -0.0625, 0.0625, 0.25, 1.0]
+    asked = []
+
+    def points_at(alpha):
+        asked.append(alpha)
+        return by_step_size(shots=1, noise_std=0.5)(alpha)
+
+    found = tl.find_bifurcations(points_at, values, tolerance=1e-2)
+    assert 0 not in asked
+    at_zero = [b for b in found if -0.0625 < b.value < 0.0625]
+    beside = [len(points_at(alpha).points) for alpha in (-0.0625, 0.0625)]
+    assert beside[0] != beside[1]
+    assert at_zero

@@ -73,6 +73,12 @@ def test_the_last_weight_where_products_leave_the_range_of_floats(free, last):
     np.testing.assert_allclose(float(point[-1][0, 0]), last, rtol=1e-14)
 
 
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_a_last_weight_that_no_float_is(size):
+    with pytest.raises(ValueError, match="free must leave the last weight in the range of float64"):
+        tl.known_minimum(tl.LinearRegression(), tl.MAML(0.25), 0, [size, size])
+
+
 @pytest.mark.parametrize("step_size", [1e-300, 1e300])
 def test_the_product_of_the_largest_and_smallest_steps(step_size):
     tasks = tl.LinearRegression(x_cov=step_size)
@@ -129,3 +135,17 @@ FACTORS = (((jnp.full((1, 1), 2.0),) * 2),) * 2
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("loss", "at"), [(lambda w: jnp.sum(jnp.sqrt(w)), 0.0), (lambda w: jnp.sum(jnp.exp(w)), 800.0)]
+)
+def test_a_point_without_derivatives_is_of_no_kind(loss, at):
+    with pytest.raises(ValueError, match="loss must have a finite value and finite derivatives"):
+        tl.classify_point(loss, jnp.full(2, at))
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_the_gradient_of_any_size(size):
+    found = tl.classify_point(lambda w: size * (3 * w[0] - 4 * w[1]), jnp.zeros(2))
+    np.testing.assert_allclose(found.grad_norm, 5 * size)

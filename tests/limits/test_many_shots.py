@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
+import mpmath as mp
 import numpy as np
 import pytest
 
@@ -60,3 +61,26 @@ def test_several_outputs_of_many_shots_in_single_precision(kind):
     exact = np.trace(sigma @ missed @ prior @ missed.T) / 2
     exact += np.trace(sigma @ matrix @ (curvature - slope) @ matrix.T) / 2
     np.testing.assert_allclose(best.loss, float(exact), rtol=2e-5)
+
+
+@pytest.mark.parametrize("x64", [False, True])
+@pytest.mark.parametrize("shots", [1, 2, 7, 3000, 22_000_000, 42_000_000, 10**8, 2 * 10**9])
+def test_the_bayes_loss_of_many_shots(shots, x64):
+    """Against the integral at 40 digits, in sqrt(g), around its peak."""
+    noise, spread = mp.mpf("0.7") ** 2, mp.mpf("1.3")
+    shape, a = mp.mpf(shots) / 2, noise / (2 * spread)
+
+    def density(t):
+        g = t * t
+        log = 2 * shape * mp.log(t) - g - mp.loggamma(shape) + mp.log(2) - mp.log(t)
+        return mp.exp(log) / (a + g)
+
+    with mp.workdps(40):
+        peak, width = mp.sqrt(shape), mp.mpf(1)
+        edges = [mp.mpf(10) ** -k for k in (30, 12, 6, 3, 1)] if shots < 10 else []
+        edges += [max(peak + k * width, mp.mpf("0.2")) for k in (-9, -4, -1.5, 0, 1.5, 4, 9)]
+        exact = spread * a * mp.quad(density, sorted(set(edges)))
+    with jax.enable_x64(x64):
+        loss = tl.bayes_loss(tl.LinearRegression(x_cov=1.3, noise_std=0.7, shots=shots))
+        eps = float(jnp.finfo(loss.dtype).eps)
+    np.testing.assert_allclose(loss, float((exact + noise) / 2), rtol=20 * eps)

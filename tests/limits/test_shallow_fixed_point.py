@@ -99,3 +99,23 @@ def test_refusals():
         tl.shallow_fixed_point(binary, tl.MAML(0.1))
     with pytest.raises(tl.NoClosedFormError):
         tl.shallow_fixed_point(two_tasks(), tl.AlphaMAML(0.1, 0.01, steps=2))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [1e-20, 1.0, 1e6, 1e15])
+@pytest.mark.parametrize("kind", ["moments", "points", "minibatches"])
+def test_it_scales_with_the_targets(kind, size, dtype):
+    """Joint training on one set of inputs rests at the mean of the slopes, whatever their size."""
+    x = jnp.tile(jnp.array([[1.0, 0.5], [0.0, 1.0], [0.5, -1.0]], dtype), (2, 1, 1))
+    slopes = size * jnp.array([[1.0, 2.0], [4.0, 5.0]], dtype)
+    points = tl.RegressionPoints(x, jnp.einsum("tkd,td->tk", x, slopes))
+    rule = tl.MAML(0.3)
+    if kind == "moments":
+        xx = jnp.einsum("tki,tkj->tij", x, x) / 3
+        points = tl.RegressionMoments(xx, slopes, 0 * slopes, jnp.zeros(2, dtype))
+    support = points
+    if kind == "minibatches":
+        support = tl.Minibatches(jax.tree.map(lambda leaf: jnp.stack([leaf] * 2, 1), points))
+        rule = tl.MAML(0.3, 2)
+    (found,) = tl.shallow_fixed_point(tl.Batch(support, points), rule)
+    np.testing.assert_allclose(found[0] / size, [2.5, 3.5], rtol=40 * np.finfo(dtype).eps)

@@ -189,3 +189,11 @@ def test_any_pytree_of_parameters():
     assert run.loss[-1] < 1e-4
     assert rule.steps == 1
     assert params[0].shape == (1, 1)
+
+
+@pytest.mark.parametrize("slope", [0.0, 1e-36, 1e-25, 1e-15, 1.0, 1e15, 1e20, 1e36])
+def test_a_gradient_whose_square_leaves_single_precision(slope):
+    start = jnp.ones(3, jnp.float32)
+    run = tl.meta_train(lambda w: slope * jnp.sum(w), start, optax.sgd(1e-38), 3)
+    np.testing.assert_allclose(run.grad_norm, slope * 3**0.5, rtol=1e-6)
+    assert np.isnan(run.diverged_at)

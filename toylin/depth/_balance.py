@@ -7,6 +7,7 @@ from itertools import pairwise
 import jax.numpy as jnp
 
 from toylin._internal import checks
+from toylin._internal.norms import norm
 from toylin._internal.shapes import Array, Float
 from toylin.models import Params, Scalar, check_params, products_above, products_below
 
@@ -44,7 +45,7 @@ def step_departure(
     for w, a, b in zip(params, above, below, strict=True):
         move = -step_size * (a.T @ matrix @ b.T)
         first, higher = w @ first + move @ b, w @ higher + move @ (first + higher)
-    return jnp.linalg.norm(higher) / jnp.linalg.norm(first)
+    return norm(higher) / norm(first)
 
 
 def imbalance(params: Params) -> Float[Array, " layers"]:

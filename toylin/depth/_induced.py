@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from toylin._internal import checks
+from toylin._internal.norms import in_range
 from toylin._internal.shapes import Array, Float
 from toylin.models import Params, check_params, products_above, products_below
 from toylin.rules import Rule, check_linear, check_rule
@@ -68,12 +69,7 @@ def matrix_angle(first: Float[Array, "*shape"], second: Float[Array, "*shape"]) 
     second = jnp.asarray(checks.numbers("second", second))
     if first.shape != second.shape:
         raise ValueError(f"first and second must agree, got shapes {first.shape}, {second.shape}")
-    u, v = _direction(first), _direction(second)
+    (first, _), (second, _) = in_range(1.0 * first), in_range(1.0 * second)
+    u, v = first / jnp.linalg.norm(first), second / jnp.linalg.norm(second)
     # Accurate for small angles too, where an arc cosine is not.
     return jnp.rad2deg(2 * jnp.arctan2(jnp.linalg.norm(u - v), jnp.linalg.norm(u + v)))
-
-
-def _direction(array: Array) -> Array:
-    """Of norm 1: by its largest entry first, as a square leaves the range of floats sooner."""
-    scaled = array / jnp.max(jnp.abs(array))
-    return scaled / jnp.linalg.norm(scaled)

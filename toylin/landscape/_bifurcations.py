@@ -131,6 +131,8 @@ def _divided(points_at: Callable[[float], CriticalPoints], low: _Side, high: _Si
         value = low.value + share * (high.value - low.value)
         if not low.value < value < high.value:
             return None
+        if value == 0:  # where a family need not be defined: a step size, a spread
+            continue
         if not _is_degenerate(side := _side(points_at, value)):
             return side
     raise ValueError(

@@ -13,6 +13,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from toylin._internal import checks
+from toylin._internal.norms import norm
 from toylin._internal.shapes import Array
 from toylin._internal.showing import shown
 
@@ -47,7 +48,8 @@ def classify_point(loss: Callable[[Any], Array], params: Any, tolerance: float =
             suits double precision; float32 resolves about 1e-6.
 
     Raises:
-        ValueError: a tolerance that is no number in [0, 1), or parameters without a number.
+        ValueError: a tolerance that is no number in [0, 1), parameters without a number, or a point
+            at which the loss or a derivative is not finite.
 
     >>> point = classify_point(lambda w: w[0] ** 2 - w[1] ** 2, jnp.zeros(2))
     >>> point.index, point.nullity
@@ -64,11 +66,16 @@ def classify_point(loss: Callable[[Any], Array], params: Any, tolerance: float =
     if jax.tree_util.all_leaves([loss]):
         loss = jax.tree_util.Partial(loss)
     value, gradient, hessian = map(np.asarray, _derivatives(loss, params))
+    if not all(np.all(np.isfinite(array)) for array in (value, gradient, hessian)):
+        raise ValueError(
+            "loss must have a finite value and finite derivatives at params, got the value "
+            f"{value}, the gradient {gradient} and the Hessian {hessian.tolist()}"
+        )
     eigenvalues = np.linalg.eigvalsh(hessian)
     small = tolerance * np.abs(eigenvalues).max()
     return PointKind(
         float(value),
-        float(np.linalg.norm(gradient)),
+        float(norm(gradient)),
         eigenvalues,
         int(np.sum(eigenvalues < -small)),
         int(np.sum(np.abs(eigenvalues) <= small)),

@@ -44,7 +44,8 @@ def known_minimum(
 
     Raises:
         ValueError: a setting whose minima are not known so (several dimensions, K shots, another
-            number of steps or rule, a step size that is not positive), or a bad argument.
+            number of steps or rule, a step size that is not positive), a last weight that no float
+            is (inf or 0 where it is a tracer), or a bad argument.
     """
     check_one_output(tasks)
     require_maml(rule)
@@ -67,6 +68,12 @@ def known_minimum(
     product = jnp.prod(jnp.ldexp(jnp.abs(free), -powers.astype(int)))
     last = jnp.sqrt(1 / jnp.asarray(rule.step_size)) / jnp.sqrt(spread) / product
     last = jnp.ldexp(last, -jnp.sum(powers).astype(int))
+    size = checks.concrete("free", last)
+    if size is not None and not (0 < size < np.inf):
+        raise ValueError(
+            f"free must leave the last weight in the range of {last.dtype}, got {values} at "
+            f"step_size={rule.step_size!r}"
+        )
     weights = [*free, last]
     weights.insert(zero_layer, jnp.zeros((), free.dtype))
     return tuple(jnp.reshape(w, (1, 1)) for w in weights)

@@ -111,16 +111,16 @@ def _mean_reciprocal(a: Scalar, shape: float) -> Array:
     # tail start at log(a) or, at worst, takes one from the shape.
     a = jnp.asarray(a)
     reach = _TAIL / shape
-    high = math.log(shape) + math.sqrt(2 * reach)
+    high = math.sqrt(2 * reach)
     if shape >= 2:
         reach = _TAIL / (shape - 1)
-        low = jnp.asarray(math.log(shape - 1) - reach - math.sqrt(2 * reach), a.dtype)
+        low = jnp.asarray(math.log1p(-1 / shape) - reach - math.sqrt(2 * reach), a.dtype)
     else:
         low = jnp.minimum(
-            math.log(shape) - reach - math.sqrt(2 * reach),
-            jax.lax.stop_gradient(jnp.log(a)) - reach,
+            -reach - math.sqrt(2 * reach),
+            jax.lax.stop_gradient(jnp.log(a)) - math.log(shape) - reach,
         )
-    log_g = low + (high - low) * jnp.linspace(0.0, 1.0, _NODES, dtype=a.dtype)
-    g = jnp.exp(log_g)
-    log_density = shape * log_g - g - math.lgamma(shape)
-    return jnp.sum(jnp.exp(log_density) / (a + g)) * (high - low) / (_NODES - 1)
+    u = low + (high - low) * jnp.linspace(0.0, 1.0, _NODES, dtype=a.dtype)
+    # Relative to the peak, and to the sum: the law's own constant is the exponential of K log K.
+    density = jnp.exp(shape * (u - jnp.expm1(u)))
+    return jnp.sum(density / (a + shape * jnp.exp(u))) / jnp.sum(density)

@@ -19,10 +19,11 @@ from toylin.tasks import LinearRegression, check_one_output, check_regression, c
 def shallow_optimum(
     tasks: LinearRegression, dtype: DTypeLike | None = None
 ) -> tuple[Float[Array, "outputs dim"]]:
-    """The best start of the shallow model: the mean of theta, whatever the rule.
+    """The best start of the shallow model: the mean of theta, whatever the ``linear`` rule.
 
-    What adaptation leaves of the error w - theta is a linear map of it that does not depend on w,
-    and label noise has mean zero, so the outer loss is a quadratic around mu.
+    What such a rule's steps leave of the error w - theta is a linear map of it that does not depend
+    on w, and label noise has mean zero, so the outer loss is a quadratic around mu. A rule of
+    another kind, such as a ``GBML`` that squares gradients, can have its best start elsewhere.
 
     Args:
         tasks: linear regression, of any dimension and number of shots and outputs.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -70,14 +71,25 @@ def shallow_fixed_point(batch: Batch, rule: Rule) -> tuple[Float[Array, "outputs
     shape = _outputs(query), query.dim
     dtype = float_type(batch)
 
-    def slope(start: Array) -> Array:
+    def slope(start: Array, batch: Batch) -> Array:
         return autodiff.outer_grad((start.reshape(shape),), batch, rule)[0].ravel()
 
-    # By its values, not by its derivative: a first-order rule hides from that what it drops.
+    # By its values, not by its derivative: a first-order rule hides from that what it drops. Those
+    # without targets are G w alone; as differences they would lose what targets are larger by.
     size = shape[0] * shape[1]
-    at_zero = slope(jnp.zeros(size, dtype))
-    matrix = jax.vmap(slope)(jnp.eye(size, dtype=dtype)).T - at_zero[:, None]
+    alone = Batch(_without_targets(batch.support), _without_targets(batch.query))
+    matrix = jax.vmap(slope, (0, None))(jnp.eye(size, dtype=dtype), alone).T
+    at_zero = slope(jnp.zeros(size, dtype), batch)
     return ((jnp.linalg.pinv(matrix) @ -at_zero).reshape(shape),)
+
+
+def _without_targets(data: Any) -> Any:
+    """Data of the same inputs that zero fits."""
+    if isinstance(data, Minibatches):
+        return dataclasses.replace(data, parts=_without_targets(data.parts))
+    names = ("y",) if isinstance(data, RegressionPoints) else ("theta", "xe", "ee")
+    zeros = {name: jnp.zeros_like(getattr(data, name)) for name in names}
+    return dataclasses.replace(data, **zeros)
 
 
 def _outputs(data: RegressionPoints | RegressionMoments) -> int:

@@ -7,11 +7,10 @@ of small absolute error only, overflow for large shape parameters, or both.
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
 from toylin._internal import checks
+from toylin._internal.keeping import kept
 
 
 def nodes_for_degree(degree: int) -> int:
@@ -61,7 +60,7 @@ def _christoffel(
     return x - p / d, np.log(total) + 2 * scale
 
 
-@cache
+@kept
 def gauss_normal(nodes: int) -> tuple[np.ndarray, np.ndarray]:
     """Nodes and log weights for z ~ N(0, 1): exact for polynomials of degree 2 * nodes - 1.
 
@@ -73,7 +72,7 @@ def gauss_normal(nodes: int) -> tuple[np.ndarray, np.ndarray]:
     return _gauss(np.zeros(nodes), np.sqrt(np.arange(1.0, nodes + 1)))
 
 
-@cache
+@kept
 def gauss_gamma(nodes: int, shape: float) -> tuple[np.ndarray, np.ndarray]:
     """Nodes and log weights for g ~ Gamma(shape, 1): exact up to degree 2 * nodes - 1.
 

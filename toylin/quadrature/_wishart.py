@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
 import numpy as np
 
 from toylin._internal import checks
+from toylin._internal.keeping import kept
 from toylin._internal.shapes import Float
 
 _TAIL = 45.0  # exp(-_TAIL) is left out at either end
 
 
-@lru_cache(maxsize=None, typed=True)  # 2.0 is refused also where 2 was asked before
+@kept
 def eigenvalue_rule(
     dim: int, freedom: int
 ) -> tuple[Float[np.ndarray, " nodes"], Float[np.ndarray, " nodes"]]:

@@ -28,8 +28,10 @@ class Proximal(Rule):
     On squared errors and what enters them linearly, the shallow model or the head of a deep one
     (``ANIL(rule=Proximal(0.1))``), it is ridge regression towards the start, exactly:
     v = (S + strength I)^-1 (S t + strength start), S the second moment of the inputs and t a least
-    squares estimate. Newton's method solves for it, in one iteration there; other losses, such as
-    the logistic one, take several. Outer gradients go through the solution.
+    squares estimate. Newton's method solves for it, in one iteration there, to the rounding of the
+    larger of start and solution (a second iteration gives all digits of a solution that is much the
+    smaller); other losses, such as the logistic one, take several. Outer gradients go through the
+    solution.
 
     Args:
         strength: lambda, a positive number, a leaf. Towards infinity nothing adapts; towards zero

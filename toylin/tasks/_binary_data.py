@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from toylin._internal import checks
+from toylin._internal.norms import in_range
 from toylin._internal.pytree import pytree_dataclass
 from toylin._internal.shapes import Array, Float
 from toylin.models import Model, Params, end_to_end, predict
@@ -54,8 +55,12 @@ class BinaryPoints(Points):
         return jnp.mean(jax.nn.softplus(-self._margins(params, model)))
 
     def accuracy(self, params: Any, model: Model = predict) -> Float[Array, ""]:
-        """The share of points on the right side; a point on the boundary counts one half."""
-        return jnp.mean(0.5 * (1 + jnp.sign(self._margins(params, model))))
+        """The share of points on the right side; a point on the boundary counts one half.
+
+        A point whose output is NaN, as after steps that diverged, counts as wrong.
+        """
+        margins = self._margins(params, model)
+        return jnp.mean(jnp.where(jnp.isnan(margins), 0, 0.5 * (1 + jnp.sign(margins))))
 
     def _margins(self, params: Any, model: Model) -> Array:
         outputs = outputs_of(params, model, self.x)
@@ -111,12 +116,14 @@ class BinaryMoments:
         return expected_softplus(-mean, variance)
 
     def accuracy(self, params: Params, model: Model = predict) -> Float[Array, ""]:
-        """Phi(w.mean / sqrt(w' cov w)); one half at w = 0."""
+        """Phi(w.mean / sqrt(w' cov w)); one half at w = 0, and 0 where w is not finite."""
         linear_only(self, model)
-        mean, variance = self._margin(params)
-        decided = variance > 0
-        score = mean / jnp.sqrt(jnp.where(decided, variance, 1.0))
-        return jnp.where(decided, jax.scipy.stats.norm.cdf(score), 0.5)
+        w, _ = in_range(end_to_end(params)[0])  # any multiple decides alike
+        decided, wrong = jnp.any(w != 0), ~jnp.all(jnp.isfinite(w))
+        variance = w @ (self.cov @ w)
+        score = w @ self.mean / jnp.sqrt(jnp.where(decided, variance, 1.0))
+        share = jnp.where(decided, jax.scipy.stats.norm.cdf(score), 0.5)
+        return jnp.where(wrong, 0.0, share)
 
 
 @pytree_dataclass

@@ -80,11 +80,14 @@ class ClassPoints(Points):
         return jnp.mean(jax.nn.logsumexp(logits, axis=1) - self._own(logits))
 
     def accuracy(self, params: Any, model: Model = predict) -> Float[Array, ""]:
-        """The share of points whose own logit is the largest; of n equal ones each counts 1/n."""
+        """The share of points whose own logit is the largest; of n equal ones each counts 1/n.
+
+        A point with a logit that is NaN, as after steps that diverged, counts as wrong.
+        """
         logits = self._logits(params, model)
         own, others = self._own(logits)[:, None], ~self._is_own()
         # Never asked of a logit itself: compiled code may compute it twice, not to the last digit.
-        beaten = jnp.any((logits > own) & others, axis=1)
+        beaten = jnp.any((logits > own) & others | jnp.isnan(logits), axis=1)
         ties = jnp.sum((logits == own) & others, axis=1)
         return jnp.mean(jnp.where(beaten, 0, 1 / (1 + ties)), dtype=logits.dtype)
 

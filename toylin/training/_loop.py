@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from toylin._internal.norms import norm
 from toylin._internal.shapes import Array
 
 Observe = Callable[[Any, Array, Any, Array, Array], Any]
@@ -21,7 +22,7 @@ class Loop(NamedTuple):
     """What is compiled in.
 
     ``loss`` has ``draw(key)``, what it samples (None where it samples nothing), and ``on(params,
-    drawn)``, its value. ``observe(state, i, params, value, norm)`` folds over the iterations,
+    drawn)``, its value. ``observe(state, i, params, value, size)`` folds over the iterations,
     from the state that ``begin`` is given.
     """
 
@@ -122,26 +123,21 @@ def _draw_one(loss: Any, key: Any, i: Any) -> Any:
 def _step(loop: Loop, loss: Any, carry: Carry, i: Array, drawn: Any) -> Carry:
     params = carry.params
     value, grads = jax.value_and_grad(loss.on)(params, drawn)
-    norm = grad_norm(grads).astype(value.dtype)
+    size = norm(grads).astype(value.dtype)
     updates, memory = loop.optimizer.update(grads, carry.memory, params)
     moved = jax.tree.map(lambda p, u: (p + u).astype(p.dtype), params, updates)
     if loop.measure_end:
         goes_on = i < loop.num_steps - 1
         moved = jax.tree.map(lambda new, old: jnp.where(goes_on, new, old), moved, params)
-    diverged = ~(jnp.isfinite(value) & jnp.isfinite(norm))
+    diverged = ~(jnp.isfinite(value) & jnp.isfinite(size))
     observed = carry.observed
     if loop.observe is not None:
-        observed = loop.observe(observed, i, params, value, norm)
+        observed = loop.observe(observed, i, params, value, size)
     records = (carry.loss, carry.grad_norm, carry.trajectory)
     if loop.record_every is not None:
         # Written at every iteration: the last of those that share a row is the one to be kept.
         row = (i + loop.record_every - 1) // loop.record_every
         put = lambda rows, x: jax.lax.dynamic_update_index_in_dim(rows, x, row, 0)  # noqa: E731
-        records = jax.tree.map(put, records, (value, norm, params if loop.trajectory else None))
+        records = jax.tree.map(put, records, (value, size, params if loop.trajectory else None))
     at = jnp.where(diverged, jnp.minimum(carry.diverged_at, i), carry.diverged_at)
     return Carry(moved, memory, at, observed, *records)
-
-
-def grad_norm(grads: Any) -> Array:
-    """The Euclidean norm of all leaves together."""
-    return jnp.sqrt(sum(jnp.sum(g**2) for g in jax.tree.leaves(grads)))
