@@ -73,3 +73,25 @@ def test_the_accuracy_on_a_population_has_its_slope():
     slope = jax.jvp(lambda w: task.accuracy((w,)), (w,), (way,))[1]
     ends = [task.accuracy((w + s * h * way,)) for s in (1, -1)]
     np.testing.assert_allclose(slope, (ends[0] - ends[1]) / (2 * h), rtol=1e-7)
+
+
+@pytest.mark.parametrize("route", [tl.closed_form, tl.autodiff], ids=["closed_form", "autodiff"])
+@pytest.mark.parametrize("size", [1e15, 1e18, 1e20, 1e30])
+def test_a_population_loss_of_huge_weights_is_right_or_infinite(size, route):
+    """In single precision, by extended: E max(-z, 0) of the Gaussian margin z, to within log 2."""
+    mean, cov = np.array([0.3, -0.7]), np.array([[1.0, 0.4], [0.4, 2.0]])
+    w = size * np.array([2.0, -1.0])
+    centre, spread = -w @ mean, np.sqrt(w @ cov @ w)
+    exact = centre * norm.cdf(centre / spread) + spread * norm.pdf(centre / spread)
+    slope = -mean * norm.cdf(centre / spread) + cov @ w / spread * norm.pdf(centre / spread)
+    task = tl.BinaryMoments(jnp.asarray(mean, jnp.float32), jnp.asarray(cov, jnp.float32))
+    params = (jnp.asarray(w[None], jnp.float32),)
+    loss = task.loss(params)
+    (grad,) = route.inner_grad(params, task)
+    if size < 1e19:
+        np.testing.assert_allclose(loss, exact, rtol=1e-5)
+        error = np.linalg.norm(grad[0] - slope)
+        assert error < 1e-6 * np.linalg.norm(slope)
+    else:
+        assert loss == np.inf
+        assert not np.any(np.isfinite(grad))

@@ -169,7 +169,10 @@ def _below(orders: Orders, mean: Array, variance: Array) -> list[Array]:
 
     near = where(small, _small_spread, jnp.where(small, std, 0.0))
     far = where(~small, _large_spread, jnp.where(small, 1.0, std))
-    return [jnp.where(small, a, b) for a, b in zip(near, far, strict=True)]
+    found = [jnp.where(small, a, b) for a, b in zip(near, far, strict=True)]
+    # A variance that left the range of floats: what it multiplies derivatives by is not known.
+    limits = [jnp.inf if order == 0 else jnp.nan for order in orders]
+    return [jnp.where(variance < jnp.inf, x, at) for x, at in zip(found, limits, strict=True)]
 
 
 def _mirrored(order: int, mean: Array, value: Array) -> Array:
@@ -208,7 +211,8 @@ def expected_softplus(
 
     Args:
         mean: finite.
-        variance: finite, at least 0.
+        variance: finite, at least 0. Where it is infinite, as a square that overflowed, so is the
+            expectation, and derivatives are NaN.
 
     >>> print(f"{expected_softplus(jnp.array(0.5), jnp.array(2.0)):.4f}")
     1.1753
