@@ -98,3 +98,31 @@ def moment_rounding(w, step, support, query, here, u):
         )
         change += abs(exact(w, step, s, query) - here) + abs(exact(w, step, support, q) - here)
     return change + 8 * u * (abs(query[3]) + query[0] * (abs(query[1]) + 4) ** 2)
+
+
+def opposite_tasks(theta, xe, dtype):
+    """Two tasks of opposite signs, the support of which is noisy; their moments do not round."""
+    signs, xx, ee = jnp.asarray([[1], [-1]], dtype), jnp.ones((2, 1, 1), dtype), jnp.ones(2, dtype)
+    support = tl.RegressionMoments(xx=xx, theta=signs * theta, xe=signs * xe, ee=ee * xe**2)
+    query = tl.RegressionMoments(xx=xx, theta=signs * theta, xe=0 * signs, ee=0 * ee)
+    return tl.Batch(support, query)
+
+
+@pytest.mark.parametrize(
+    ("theta", "xe", "weights", "dtype"),
+    [
+        (0.0, 1.0, np.linspace(0.106, 0.116, 11), jnp.float64),  # noise can take a step to 0
+        (2.0**-80, 0.0, [0.0, 2.0**-80], jnp.float32),  # a loss below the range of floats
+    ],
+)
+def test_the_bound_holds_at_its_edges(theta, xe, weights, dtype):
+    batch, step = opposite_tasks(theta, xe, dtype), jnp.asarray(STEP, dtype)
+    polynomial = batch_polynomial(batch, tl.MAML(step), depth=1)
+    assert polynomial.reference == 0
+    data = (zip(*fractions(d), strict=True) for d in (batch.support, batch.query))
+    tasks = list(zip(*data, strict=True))
+    for weight in weights:
+        w = jnp.asarray(weight, dtype)
+        value, bound = value_and_bound(polynomial, (w.reshape(1, 1),))
+        want = sum(exact([Fraction(float(w))], Fraction(float(step)), *task) for task in tasks) / 2
+        assert abs(Fraction(float(value)) - want) <= Fraction(float(bound))
