@@ -118,6 +118,8 @@ TINY = 2.0**-80
         ([0.0, 0.0], [1.0, -1.0], [[w] for w in np.linspace(0.106, 0.116, 11)], jnp.float64),
         # Far from the tasks, by layers that a step moves far.
         ([100.0, 100.0], [0.0, 0.0], [[-2.0, -0.5, -2.0, -0.5, -0.5]], jnp.float64),
+        # A step to the opposite of the tasks.
+        ([100.0, 100.0], [0.0, 0.0], [[w] for w in np.linspace(-122.3, -122.1, 11)], jnp.float64),
         # A loss below the range of floats.
         ([TINY, -TINY], [0.0, 0.0], [[0.0], [TINY]], jnp.float32),
     ],
