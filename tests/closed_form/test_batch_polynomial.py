@@ -98,3 +98,41 @@ def moment_rounding(w, step, support, query, here, u):
         )
         change += abs(exact(w, step, s, query) - here) + abs(exact(w, step, support, q) - here)
     return change + 8 * u * (abs(query[3]) + query[0] * (abs(query[1]) + 4) ** 2)
+
+
+def two_tasks(theta, xe, dtype):
+    """With a noisy support; their moments do not round."""
+    theta, xe = (jnp.asarray(a, dtype)[:, None] for a in (theta, xe))
+    xx, zero = jnp.ones((2, 1, 1), dtype), jnp.zeros(2, dtype)
+    support = tl.RegressionMoments(xx=xx, theta=theta, xe=xe, ee=zero + xe[:, 0] ** 2)
+    return tl.Batch(support, tl.RegressionMoments(xx=xx, theta=theta, xe=0 * xe, ee=zero))
+
+
+TINY = 2.0**-80
+
+
+@pytest.mark.parametrize(
+    ("theta", "xe", "models", "dtype"),
+    [
+        # Noise that can take a step to zero.
+        ([0.0, 0.0], [1.0, -1.0], [[w] for w in np.linspace(0.106, 0.116, 11)], jnp.float64),
+        # Far from the tasks, by layers that a step moves far.
+        ([100.0, 100.0], [0.0, 0.0], [[-2.0, -0.5, -2.0, -0.5, -0.5]], jnp.float64),
+        # A step to the opposite of the tasks.
+        ([100.0, 100.0], [0.0, 0.0], [[w] for w in np.linspace(-122.3, -122.1, 11)], jnp.float64),
+        # A loss below the range of floats.
+        ([TINY, -TINY], [0.0, 0.0], [[0.0], [TINY]], jnp.float32),
+    ],
+)
+def test_the_bound_holds_at_its_edges(theta, xe, models, dtype):
+    batch, step = two_tasks(theta, xe, dtype), jnp.asarray(STEP, dtype)
+    polynomial = batch_polynomial(batch, tl.MAML(step), depth=len(models[0]))
+    assert polynomial.reference == np.mean(theta)
+    data = (zip(*fractions(d), strict=True) for d in (batch.support, batch.query))
+    tasks = list(zip(*data, strict=True))
+    for model in models:
+        params = tuple(jnp.asarray(w, dtype).reshape(1, 1) for w in model)
+        value, bound = value_and_bound(polynomial, params)
+        w = [Fraction(float(x[0, 0])) for x in params]
+        want = sum(exact(w, Fraction(float(step)), *task) for task in tasks) / 2
+        assert abs(Fraction(float(value)) - want) <= Fraction(float(bound))

@@ -231,7 +231,7 @@ def test_second_derivatives_at_zero_and_near():
     curvature = (4 * once - twice) / 3
     hessian = jax.jit(jax.hessian(lambda u: tl.closed_form.outer_loss((u[None],), tasks, rule)))
     assert curvature > 0.01
-    for u in (np.zeros(3), np.array([1e-9, 0, 0]), np.array([0, 2e-5, 1e-5])):
+    for u in (np.zeros(3), np.array([1e-13, 0, 0]), np.array([0, 2e-5, 1e-5])):
         np.testing.assert_allclose(hessian(u), curvature * np.eye(3), rtol=1e-6, atol=1e-7)
     gradient = jax.jacfwd(lambda u: tl.closed_form.outer_grad((u[None],), tasks, rule)[0][0])
     np.testing.assert_allclose(gradient(np.zeros(3)), curvature * np.eye(3), rtol=1e-6, atol=1e-9)

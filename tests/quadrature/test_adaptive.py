@@ -67,6 +67,23 @@ def test_what_does_not_suffice_says_so(widths):
     assert peaks(1.3, x_width, 0.7, y_width).error <= 1e-10
 
 
+def test_the_unit_of_a_function_changes_neither_rectangles_nor_error():
+    """By powers of two, which do not round; every output is held to its own size."""
+
+    @jax.jit
+    def scaled(units):
+        def function(x, y):
+            values = peak(x, 1.3, 0.1)[:, None] * peak(y, 0.7, 0.3)
+            return (values[..., None] * units,) * 2
+
+        return integrate(function, EDGES, EDGES, 1e-10, 60)
+
+    units = jnp.array([2.0**-30, 2.0**40])
+    want, found = scaled(jnp.ones(2)), scaled(units)
+    assert (want.error, want.rectangles) == (found.error, found.rectangles)
+    np.testing.assert_array_equal(found.value, want.value * units)
+
+
 def test_a_function_that_is_not_finite_has_an_error_of_nan():
     result = integrate(
         lambda x, y: (jnp.log(x[:, None] - 0.5 + 0 * y),) * 2, EDGES, EDGES, 1e-6, 20
