@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +33,7 @@ class Change(NamedTuple):
     end: int
     old: str
     new: str
+    nth: int  # of those that read alike
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}: {self.what}"
@@ -44,7 +46,7 @@ class Change(NamedTuple):
     @property
     def name(self) -> str:
         """As ``survivors.txt`` has it: a line keeps its name when it moves."""
-        return f"{self.path}: {self.what}"
+        return f"{self.path}: {self.what}" + (f" ({self.nth})" if self.nth > 1 else "")
 
     @property
     def module(self) -> str:
@@ -146,13 +148,18 @@ def changes(path: Path) -> Iterator[Change]:
         lines.append(lines[-1] + len(line))
     places = _Places(text)
     places.visit(ast.parse(text))
+    alike = Counter[tuple[str, str, str]]()
     for node, new, within, imported in places.found:
         start = lines[node.lineno - 1] + node.col_offset  # type: ignore[attr-defined]
         end = lines[node.end_lineno - 1] + node.end_col_offset  # type: ignore[attr-defined]
         old = " ".join(places.source(node).split())
         line = node.lineno  # type: ignore[attr-defined]
         new = " ".join(new.split())
-        yield Change(path, line, code[line - 1], within, imported, start, end, old, new)
+        read = (old, new, code[line - 1])
+        alike[read] += 1
+        yield Change(
+            path, line, code[line - 1], within, imported, start, end, old, new, alike[read]
+        )
 
 
 def explained() -> set[str]:
