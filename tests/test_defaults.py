@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import toylin
@@ -22,7 +22,7 @@ def shown(value: object) -> str:
 
 
 def lines(module: types.ModuleType, prefix: str = "") -> Iterator[str]:
-    """Every public name that has defaults, with them; and public numbers."""
+    """Every public name that has defaults, with them, its methods, and public numbers."""
     for name in sorted(module.__all__):
         value = getattr(module, name)
         if isinstance(value, types.ModuleType):
@@ -30,13 +30,21 @@ def lines(module: types.ModuleType, prefix: str = "") -> Iterator[str]:
         elif isinstance(value, int | float):
             yield f"{prefix}{name} = {value!r}"
         elif callable(value) and not (isinstance(value, type) and issubclass(value, Exception)):
-            said = [
-                f"{'*' if p.kind is p.KEYWORD_ONLY else ''}{p.name}={shown(p.default)}"
-                for p in inspect.signature(value).parameters.values()
-                if p.default is not p.empty
-            ]
-            if said:
-                yield f"{prefix}{name}({', '.join(said)})"
+            yield from line(prefix + name, value)
+            if isinstance(value, type):
+                for method in sorted(n for n in vars(value) if not n.startswith("_")):
+                    if inspect.isroutine(getattr(value, method)):
+                        yield from line(f"{prefix}{name}.{method}", getattr(value, method))
+
+
+def line(name: str, value: Callable[..., object]) -> Iterator[str]:
+    said = [
+        f"{'*' if p.kind is p.KEYWORD_ONLY else ''}{p.name}={shown(p.default)}"
+        for p in inspect.signature(value).parameters.values()
+        if p.default is not p.empty
+    ]
+    if said:
+        yield f"{name}({', '.join(said)})"
 
 
 def test_defaults_are_those_that_were_published():
