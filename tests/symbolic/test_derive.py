@@ -181,6 +181,11 @@ def test_latex_is_broken_into_lines_and_whole():
             assert f"&= {sympy.latex(right, order=low_first)}" in whole
 
 
+def test_latex_names_adapted_weights_by_their_layers():
+    rows = re.findall(r"^w_\{(\d)\}' &= w_\{(\d)\} -", derived(2, 1, None)._repr_latex_(), re.M)
+    assert rows == [("1", "1"), ("2", "2")]
+
+
 def test_text_fits_a_terminal_and_reads_as_sympy():
     derivation = derived(2, 2, "K")
     text = str(derivation)
