@@ -43,6 +43,12 @@ def test_an_option_goes_into_the_part_that_has_it():
     assert changed.rule.options == {"psd": False}
 
 
+def test_a_rule_by_name_may_take_no_step():
+    assert NamedRule("meta-kfo", steps=0).make((np.ones((1, 2)),)).steps == 0
+    with pytest.raises(ValueError, match="steps must be"):
+        NamedRule("meta-kfo", steps=-1)
+
+
 @pytest.mark.parametrize(("dim", "outputs"), [(1, 1), (2, 1), (1, 2), (2, 2), (3, 3)])
 def test_shots_are_a_number_for_tasks_of_one_number_alone(dim, outputs):
     plan = plan_of(problem(tl.LinearRegression(dim=dim, outputs=outputs)))

@@ -150,6 +150,10 @@ def test_coefficients_are_factored_up_to_the_limit():
     assert sympy.expand(found["c_1"] - (1 - u) ** 2) == 0
     assert found["c_1"].is_Pow
     assert found["c_2"].is_Mul
+    once = {str(e.left): e.right for e in derived(2, 1, None).definitions}["c_1"]
+    assert sympy.expand(once - 1 + u) == 0
+    assert once.is_Add
+    assert (once - 1).is_Mul  # 1 less a product, not a sum of three
     assert {str(e.left): e.right for e in tl.derive(2, 2, simplify=0).definitions}["c_1"].is_Add
 
 
