@@ -60,7 +60,8 @@ def test_a_loss_of_nothing_has_not_diverged():
     shallow, tasks = tl.DeepLinear(depth=1, scale=0.0), tl.LinearRegression(noise_std=0.0)
     ds = tl.sweep(tasks, tl.MAML(1.0), over={}, model=shallow, num_steps=1)
     assert float(ds.final_loss) == float(ds.converged_at) == 0
-    assert not bool(ds.diverged)
+    assert ds.diverged.dtype == bool
+    assert not ds.diverged
 
 
 @pytest.mark.parametrize(("devices", "want"), [(1, 5), (2, 6), (3, 6), (8, 8)])
