@@ -14,6 +14,7 @@ from helpers import run_command, scalar_params
 
 import toylin as tl
 from toylin._internal.memory import check_fits, physical_memory
+from toylin.rules import check_problem
 from toylin.tasks import count_nodes, loss_degrees
 
 KEY = jax.random.key(0)
@@ -203,6 +204,7 @@ def test_numbers_beyond_the_range_of_single_precision():
         assert np.isfinite(tl.LinearRegression(shots=3).sample(KEY, 2).truth).all()
     with pytest.raises(ValueError, match=r"x_cov must have eigenvalues of 2.23e-308 at least"):
         tl.LinearRegression(x_cov=1e-320)
+    check_problem(PARAMS, tl.LinearRegression(noise_std=1e-310), RULE)  # a double, if a short one
     tiny = tl.LinearRegression(x_cov=3e-308, shots=2, noise_std=1.0)
     assert np.isfinite(tl.bayes_loss(tiny))
 

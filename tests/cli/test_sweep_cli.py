@@ -173,6 +173,9 @@ def test_values():
         config.parse_values("step_size", "0.01:100:5:log"), 10.0 ** np.arange(-2, 3)
     )
     assert config.parse_values("step_size", "-1:1:3").tolist() == [-1.0, 0.0, 1.0]
+    assert config.parse_value("seeds", 2**63 - 1) == 2**63 - 1
+    with pytest.raises(ValueError, match=r"seeds must hold integers below 2\*\*63"):
+        config.parse_value("seeds", 2**63)
 
 
 def test_rules_go_by_the_names_of_the_registry():
@@ -186,7 +189,8 @@ def test_rules_go_by_the_names_of_the_registry():
     jax.tree.map(np.testing.assert_array_equal, got, want)
     assert asked["model"].widths == (2, 3, 1)
     assert config.arguments({"model": {"widths": [2, 3, 1]}})["model"].widths == (2, 3, 1)
-    assert config.arguments({})["rule"].name == "maml"
+    unsaid = config.arguments({})["rule"]
+    assert (unsaid.name, unsaid.step_size, unsaid.steps) == ("maml", 0.1, 1)  # as of tl.sweep
 
 
 def test_laws_go_by_the_names_of_the_registry():

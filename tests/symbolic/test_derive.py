@@ -150,6 +150,10 @@ def test_coefficients_are_factored_up_to_the_limit():
     assert sympy.expand(found["c_1"] - (1 - u) ** 2) == 0
     assert found["c_1"].is_Pow
     assert found["c_2"].is_Mul
+    once = {str(e.left): e.right for e in derived(2, 1, None).definitions}["c_1"]
+    assert sympy.expand(once - 1 + u) == 0
+    assert once.is_Add
+    assert (once - 1).is_Mul  # 1 less a product, not a sum of three
     assert {str(e.left): e.right for e in tl.derive(2, 2, simplify=0).definitions}["c_1"].is_Add
 
 
@@ -179,6 +183,11 @@ def test_latex_is_broken_into_lines_and_whole():
     for section in derivation.sections:
         for _, right in section.equations:
             assert f"&= {sympy.latex(right, order=low_first)}" in whole
+
+
+def test_latex_names_adapted_weights_by_their_layers():
+    rows = re.findall(r"^w_\{(\d)\}' &= w_\{(\d)\} -", derived(2, 1, None)._repr_latex_(), re.M)
+    assert rows == [("1", "1"), ("2", "2")]
 
 
 def test_text_fits_a_terminal_and_reads_as_sympy():
