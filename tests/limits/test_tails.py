@@ -231,6 +231,12 @@ def test_beyond_floats_is_right_or_absent():
     assert "diverges" not in start.message()
 
 
+def test_all_tasks_diverge_but_the_one_that_is_there():
+    """A step of 3 doubles every distance to the estimate; one task of the grid is the start."""
+    tail = tl.tails(scalar(0.0), tl.LinearRegression(), tl.MAML(3.0))
+    assert float(tail.divergence_probability) == pytest.approx(1, rel=1e-12)
+
+
 def test_where_all_tasks_end_alike_the_worst_carry_their_share():
     """One step that fits every task: what is left is the query's noise, a point and no spread."""
     tail = tl.tails(scalar(0.7), tl.LinearRegression(noise_std=0.5), tl.MAML(1.0))
