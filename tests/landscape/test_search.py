@@ -1,0 +1,20 @@
+"""The search for critical points: how far Newton's method comes from few starts."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+
+import toylin as tl
+
+
+def test_one_start_reaches_a_point_far_away_by_steps_that_are_bounded():
+    """A full step from x is x (1 + x²) long: beyond 1 away it leads ever further."""
+    point = np.array([3.0, -6.0])
+
+    def loss(w):
+        return jnp.sum(jnp.sqrt(1 + (w - point) ** 2))
+
+    found = tl.search_critical_points(loss, 7.0, resolution=1)
+    np.testing.assert_allclose(found.points, [point], atol=1e-9)
+    np.testing.assert_allclose(found.eigenvalues, [[1.0, 1.0]], rtol=1e-9)
