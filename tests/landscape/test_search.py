@@ -1,4 +1,4 @@
-"""The search for critical points: how far Newton's method comes from few starts."""
+"""The search for critical points: what Newton's method finds from few starts."""
 
 from __future__ import annotations
 
@@ -18,3 +18,11 @@ def test_one_start_reaches_a_point_far_away_by_steps_that_are_bounded():
     found = tl.search_critical_points(loss, 7.0, resolution=1)
     np.testing.assert_allclose(found.points, [point], atol=1e-9)
     np.testing.assert_allclose(found.eigenvalues, [[1.0, 1.0]], rtol=1e-9)
+
+
+def test_starts_are_all_points_of_the_grid():
+    """Nine, and from each its own point: the variables do not see each other."""
+    found = tl.search_critical_points(lambda w: jnp.sum((w**2 - 1) ** 2), 2.0, resolution=3)
+    assert found.census() == (4, 4, 1)
+    at = {tuple(np.round(point).astype(int).tolist()) for point in found.points}
+    assert at == {(x, y) for x in (-1, 0, 1) for y in (-1, 0, 1)}
