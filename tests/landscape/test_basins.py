@@ -37,6 +37,13 @@ def test_the_iterations_are_those_of_a_plain_loop():
     np.testing.assert_allclose(found.end[0], w, rtol=1e-12)
 
 
+def test_one_step_is_enough_to_arrive():
+    found = tl.basins(lambda w: jnp.sum(w**2), [[3.0, 4.0]], [[0.0, 0.0]], optax.sgd(0.5), 1)
+    assert (found.target.tolist(), found.iterations.tolist()) == ([0], [1])
+    with pytest.raises(ValueError, match="num_steps must be an integer of at least 1"):
+        tl.basins(double_well, [[0.5, 1.0]], MINIMA, optax.sgd(0.1), 0)
+
+
 def test_none_is_reached_by_a_run_that_is_interrupted_before_it_begins():
     sgd = optax.sgd(0.05)
 

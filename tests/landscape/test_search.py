@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import toylin as tl
 
@@ -20,9 +21,14 @@ def test_one_start_reaches_a_point_far_away_by_steps_that_are_bounded():
     np.testing.assert_allclose(found.eigenvalues, [[1.0, 1.0]], rtol=1e-9)
 
 
-def test_starts_are_all_points_of_the_grid():
+@pytest.mark.parametrize("unit", [1.0, 5e-4])
+def test_starts_are_all_points_of_the_grid(unit):
     """Nine, and from each its own point: the variables do not see each other."""
-    found = tl.search_critical_points(lambda w: jnp.sum((w**2 - 1) ** 2), 2.0, resolution=3)
+
+    def loss(w):
+        return jnp.sum(((w / unit) ** 2 - 1) ** 2)
+
+    found = tl.search_critical_points(loss, 2 * unit, resolution=3)
     assert found.census() == (4, 4, 1)
-    at = {tuple(np.round(point).astype(int).tolist()) for point in found.points}
+    at = {tuple(np.round(point / unit).astype(int).tolist()) for point in found.points}
     assert at == {(x, y) for x in (-1, 0, 1) for y in (-1, 0, 1)}

@@ -237,6 +237,18 @@ def test_all_tasks_diverge_but_the_one_that_is_there():
     assert float(tail.divergence_probability) == pytest.approx(1, rel=1e-12)
 
 
+def test_units_do_not_matter():
+    """The loss goes by their square, and the shares stay."""
+
+    def at(unit):
+        tasks = tl.LinearRegression(1, 0.3 * unit, unit**2, noise_std=0.2 * unit, shots=5)
+        return np.array(tl.tails(scalar(0.7 * unit), tasks, tl.MAML(0.7)))
+
+    want, unit = at(1.0), 2.0**-20
+    assert 0.01 < want[2] < 0.5
+    np.testing.assert_allclose(at(unit) / [unit**2, unit**2, 1, 1], want, rtol=1e-5)
+
+
 def test_an_error_is_spread_over_half_the_distance_to_the_next_and_not_beyond_floats():
     from toylin.limits._tails import _cell_std
 
