@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,6 +35,27 @@ def test_the_iterations_are_those_of_a_plain_loop():
     found = tl.basins(double_well, [[0.5, 1.0]], MINIMA, optax.sgd(0.05), 500)
     assert (int(found.iterations[0]), count > 10) == (count, True)
     np.testing.assert_allclose(found.end[0], w, rtol=1e-12)
+
+
+def test_one_step_is_enough_to_arrive():
+    found = tl.basins(lambda w: jnp.sum(w**2), [[3.0, 4.0]], [[0.0, 0.0]], optax.sgd(0.5), 1)
+    assert (found.target.tolist(), found.iterations.tolist()) == ([0], [1])
+    with pytest.raises(ValueError, match="num_steps must be an integer of at least 1"):
+        tl.basins(double_well, [[0.5, 1.0]], MINIMA, optax.sgd(0.1), 0)
+
+
+def test_none_is_reached_by_a_run_that_is_interrupted_before_it_begins():
+    sgd = optax.sgd(0.05)
+
+    def init(params):
+        signal.raise_signal(signal.SIGINT)
+        return sgd.init(params)
+
+    optimizer = optax.GradientTransformation(init, sgd.update)
+    with pytest.warns(UserWarning, match="interrupted: 0 of 300 iterations"):
+        found = tl.basins(double_well, [[0.5, 1.0]], MINIMA, optimizer, 300)
+    assert (found.target.tolist(), found.iterations.tolist()) == ([-1], [300])
+    np.testing.assert_array_equal(found.end, [[0.5, 1.0]])
 
 
 @pytest.mark.parametrize(

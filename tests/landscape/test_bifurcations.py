@@ -110,6 +110,25 @@ def test_an_index_change_is_one():
     assert found.value == pytest.approx(3, rel=1e-6)
 
 
+def test_the_pair_that_vanishes_is_found_where_no_point_has_a_mirror_image():
+    """A cubic in each variable, (w_1 - 3)³ - c (w_1 - 3): two of its points meet where c is 0."""
+
+    def points_at(c):
+        points = [[8.0, 1.0], [9.0, 6.0], [13.0, 9.0]]
+        signs = [[1.0, 1.0], [-1.0, 1.0], [1.0, 1.0]]
+        if c > 0:
+            points += [[3 - c**0.5, 2.0], [3 + c**0.5, 2.0]]
+            signs += [[-1.0, 1.0], [1.0, 1.0]]
+        index = [int(np.sum(np.less(s, 0))) for s in signs]
+        return CriticalPoints(
+            np.array(points), np.zeros(len(points)), np.array(signs), np.array(index), True
+        )
+
+    (found,) = tl.find_bifurcations(points_at, [-1.0, 2.0])
+    assert (found.below, found.above, found.kind) == ((2, 1, 0), (3, 2, 0), "fold")
+    assert found.location == pytest.approx(13**0.5, abs=2e-3)
+
+
 @pytest.mark.parametrize(
     ("points_at", "values", "tolerance", "message"),
     [

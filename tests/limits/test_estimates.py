@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 
 import toylin as tl
 
@@ -146,6 +147,39 @@ def test_the_points_in_single_precision_are_those_in_double():
     )
     assert float(single.max()) > 4
     np.testing.assert_allclose(single, double, rtol=1e-5, atol=1e-6)
+
+
+def test_the_points_are_the_middles_of_their_cells(monkeypatch):
+    """Unshifted they are those of SciPy, the first of which stands at 2^-31 rather than 0."""
+    from toylin.limits._estimate import _shifted_sobol
+
+    monkeypatch.setattr(jax.random, "bits", lambda _, shape, dtype: jnp.zeros(shape, dtype))
+    points = scipy.stats.qmc.Sobol(2, scramble=False, bits=30).random(64) + 2.0**-31
+    found = _shifted_sobol(jax.random.key(0), 64, 2, jnp.float64)
+    np.testing.assert_allclose(found, scipy.stats.norm.ppf(points), rtol=1e-12, atol=1e-15)
+
+
+def test_copies_of_two_points_are_unbiased():
+    """The points are opposite corners' but for the shift, and the loss sees their product."""
+    x_cov, start = jnp.array([[1.0, 0.8], [0.8, 1.0]]), (jnp.zeros((1, 2)),)
+    tasks = tl.LinearRegression(dim=2, x_cov=x_cov)
+    keys = jax.random.split(jax.random.key(9), 1_000)
+    found = jax.vmap(lambda k: tl.estimate(start, tasks, RULE, k, 32, "qmc").mean)(keys)
+    exact = tl.closed_form.outer_loss(start, tasks, RULE)
+    error = np.std(found) / 1_000**0.5
+    assert error < 0.01 * exact
+    assert abs(np.mean(found) - exact) < 3 * error
+
+
+def test_the_squared_standard_error_is_unbiased():
+    """Its mean is the variance of the mean: of c u² / 2 with u ~ N(0, 1), c² / 2 a task."""
+    tasks, start, number = tl.LinearRegression(theta_cov=0.7), (jnp.zeros((1, 1)),), 20_000
+    keys = jax.random.split(jax.random.key(8), number)
+    found = jax.vmap(lambda k: tl.estimate(start, tasks, RULE, k, 32, "mc").stderr ** 2)(keys)
+    exact = (0.7 * (1 - 0.4) ** 2) ** 2 / 2 / 32
+    error = np.std(found) / number**0.5
+    assert error < 0.006 * exact
+    assert abs(np.mean(found) - exact) < 3 * error
 
 
 def test_two_tasks_are_enough_for_an_interval():

@@ -54,6 +54,13 @@ def test_bayes_loss_without_noise_or_in_the_population():
     )
 
 
+@pytest.mark.parametrize("shots", [1, 2, 3, 4])
+def test_bayes_loss_where_there_is_hardly_any_noise(shots):
+    """At one shot or two the mean reciprocal is carried by supports as small as the noise."""
+    tasks = tl.LinearRegression(noise_std=1e-30, shots=shots)
+    np.testing.assert_allclose(tl.bayes_loss(tasks), bayes_by_mpmath(tasks), rtol=1e-12)
+
+
 def test_bayes_loss_differentiates():
     def loss(s):
         return tl.bayes_loss(tl.LinearRegression(noise_std=s, shots=5))

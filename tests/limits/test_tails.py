@@ -231,6 +231,31 @@ def test_beyond_floats_is_right_or_absent():
     assert "diverges" not in start.message()
 
 
+def test_all_tasks_diverge_but_the_one_that_is_there():
+    """A step of 3 doubles every distance to the estimate; one task of the grid is the start."""
+    tail = tl.tails(scalar(0.0), tl.LinearRegression(), tl.MAML(3.0))
+    assert float(tail.divergence_probability) == pytest.approx(1, rel=1e-12)
+
+
+def test_units_do_not_matter():
+    """The loss goes by their square, and the shares stay."""
+
+    def at(unit):
+        tasks = tl.LinearRegression(1, 0.3 * unit, unit**2, noise_std=0.2 * unit, shots=5)
+        return np.array(tl.tails(scalar(0.7 * unit), tasks, tl.MAML(0.7)))
+
+    want, unit = at(1.0), 2.0**-20
+    assert 0.01 < want[2] < 0.5
+    np.testing.assert_allclose(at(unit) / [unit**2, unit**2, 1, 1], want, rtol=1e-5)
+
+
+def test_an_error_is_spread_over_half_the_distance_to_the_next_and_not_beyond_floats():
+    from toylin.limits._tails import _cell_std
+
+    errors = jnp.array([1.0, 3.0, 7.0, jnp.inf, jnp.inf, -2.0, jnp.inf, jnp.inf, 1e200])
+    np.testing.assert_array_equal(_cell_std(errors), [1.0, 1.5, *[0.0] * 7])
+
+
 def test_where_all_tasks_end_alike_the_worst_carry_their_share():
     """One step that fits every task: what is left is the query's noise, a point and no spread."""
     tail = tl.tails(scalar(0.7), tl.LinearRegression(noise_std=0.5), tl.MAML(1.0))
