@@ -129,6 +129,19 @@ def test_the_pair_that_vanishes_is_found_where_no_point_has_a_mirror_image():
     assert found.location == pytest.approx(13**0.5, abs=2e-3)
 
 
+def test_a_fold_from_no_points():
+    """w³/3 - c w: no critical point below c = 0, two above."""
+
+    def points_at(c):
+        points = np.array([[-(c**0.5)], [c**0.5]]) if c > 0 else np.zeros((0, 1))
+        index = np.array([1, 0])[: len(points)]
+        return CriticalPoints(points, np.zeros(len(points)), 2 * points, index, True)
+
+    (found,) = tl.find_bifurcations(points_at, [-1.0, 2.0])
+    assert (found.below, found.above, found.kind) == ((0, 0, 0), (1, 0, 1), "fold")
+    assert found.value == pytest.approx(0, abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("points_at", "values", "tolerance", "message"),
     [

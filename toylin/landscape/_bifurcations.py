@@ -157,8 +157,8 @@ def _kind(more: CriticalPoints, fewer: CriticalPoints) -> tuple[str, int]:
         return "index", int(np.abs(more.eigenvalues).min(axis=1).argmin())
     distance = np.linalg.norm(more.points[:, None] - fewer.points[None], axis=-1)
     # The points that vanish are those with no partner, or that share one, on the other side.
-    gone = np.argsort(distance.min(axis=1))[-lost:]
-    nearest = distance[gone].min(axis=1).max()
+    gone = np.argsort(distance.min(axis=1, initial=np.inf))[-lost:]  # or there are none
+    nearest = distance[gone].min(axis=1, initial=np.inf).max()
     pairs = np.linalg.norm(more.points[gone][:, None] - more.points[gone][None], axis=-1)
     np.fill_diagonal(pairs, np.inf)
     return ("fold" if pairs.min(axis=1).max() < nearest else "pitchfork"), int(gone[0])
