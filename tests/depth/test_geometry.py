@@ -132,3 +132,11 @@ def test_several_outputs():
         np.testing.assert_array_equal(tl.end_to_end(more), tl.end_to_end(params))
     with pytest.raises(ValueError, match=r"gradient must have shape \(2, 3\)"):
         tl.step_departure(params, jnp.ones(3), 0.1)
+
+
+@pytest.mark.parametrize("size", [1e-18, 1e-12, 1e-10, 1.0, 1e9, 1e18])
+def test_the_imbalance_scales_with_the_square_in_single_precision(size):
+    params = tuple(jnp.array(w, jnp.float32) for w in ([[1.0, 2.0], [3.0, 4.0]], [[1.0, 0.5]]))
+    gap = np.outer([1.0, 0.5], [1.0, 0.5]) - np.array([[5.0, 11.0], [11.0, 25.0]])
+    (got,) = tl.imbalance(tuple(np.float32(size) * w for w in params))
+    np.testing.assert_allclose(got, np.linalg.norm(gap) * size**2, rtol=1e-6)

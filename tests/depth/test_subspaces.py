@@ -40,3 +40,18 @@ def test_what_is_spanned_beside_the_truth_does_not_count():
 def test_refusals(rows, truth):
     with pytest.raises(ValueError, match="rows"):
         tl.subspace_distance(jnp.ones(rows), jnp.ones(truth))
+
+
+@pytest.mark.parametrize(
+    ("rows", "truth", "wanted"),
+    [
+        ([[0.0, 0, 0]], [[1.0, 0, 0]], 1),
+        ([[1.0, 2, 0], [2, 4, 0]], [[1.0, 2, 0]], 0),
+        ([[1.0, 2, 0], [2, 4, 0]], [[0.0, 0, 1]], 1),
+        ([[3.0, 0, 4], [0, 0, 0]], [[1.0, 0, 0]], 0.8),
+        ([[1.0, 0, 0], [0, 1, 0]], [[1.0, 1, 0], [2, 2, 0]], 0),
+    ],
+)
+def test_dependent_rows_span_what_they_span(rows, truth, wanted):
+    found = tl.subspace_distance(jnp.array(rows), jnp.array(truth))
+    np.testing.assert_allclose(found, wanted, atol=1e-14)

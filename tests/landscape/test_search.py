@@ -21,7 +21,7 @@ def test_one_start_reaches_a_point_far_away_by_steps_that_are_bounded():
     np.testing.assert_allclose(found.eigenvalues, [[1.0, 1.0]], rtol=1e-9)
 
 
-@pytest.mark.parametrize("unit", [1.0, 5e-4])
+@pytest.mark.parametrize("unit", [1.0, 5e-4, 1e6])
 def test_starts_are_all_points_of_the_grid(unit):
     """Nine, and from each its own point: the variables do not see each other."""
 
@@ -32,3 +32,12 @@ def test_starts_are_all_points_of_the_grid(unit):
     assert found.census() == (4, 4, 1)
     at = {tuple(np.round(point / unit).astype(int).tolist()) for point in found.points}
     assert at == {(x, y) for x in (-1, 0, 1) for y in (-1, 0, 1)}
+
+
+@pytest.mark.parametrize("extent", [1e-3, 10.0, 1e4, 1e8])
+def test_a_quadratic_in_a_box_of_any_size(extent):
+    def loss(w):
+        return jnp.sum((w / extent - 0.5) ** 2)
+
+    found = tl.search_critical_points(loss, extent, resolution=3, tolerance=1e-12)
+    np.testing.assert_allclose(found.points / extent, [[0.5, 0.5]], rtol=1e-9)

@@ -200,3 +200,21 @@ def test_means_over_tasks_enclose_the_exact_loss_and_gradient():
         assert np.max(np.abs(scores)) < 4.5
         assert 0 < loss.stderr < 0.02 * exact
         assert loss.low < loss.mean < loss.high
+
+
+@pytest.mark.parametrize("method", ["mc", "qmc"])
+def test_the_error_scales_with_the_loss_in_single_precision(method):
+    """Tasks and weights times c: the loss times c squared, the step, of one layer, as it is."""
+    params = (jnp.array([[0.7]], jnp.float32),)
+
+    def at(c):
+        tasks = tl.LinearRegression(theta_mean=0.3 * c, theta_cov=c * c, noise_std=c, shots=3)
+        scaled = (c * params[0],)
+        return tl.estimate(scaled, tasks, tl.MAML(0.3), jax.random.key(0), 64, method)
+
+    one = at(1.0)
+    for c in (2.0**-40, 2.0**40):
+        found = at(c)
+        np.testing.assert_allclose(found.mean / c**2, one.mean, rtol=1e-5)
+        np.testing.assert_allclose(found.stderr / c**2, one.stderr, rtol=1e-4)
+        np.testing.assert_allclose(found.high / c**2, one.high, rtol=1e-5)

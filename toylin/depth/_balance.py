@@ -7,7 +7,7 @@ from itertools import pairwise
 import jax.numpy as jnp
 
 from toylin._internal import checks
-from toylin._internal.norms import norm
+from toylin._internal.norms import in_range, norm
 from toylin._internal.shapes import Array, Float
 from toylin.models import Params, Scalar, check_params, products_above, products_below
 
@@ -61,8 +61,6 @@ def imbalance(params: Params) -> Float[Array, " layers"]:
     Source: Arora, Cohen and Hazan, ICML 2018, Theorem 1; Du, Hu and Lee, NeurIPS 2018.
     """
     check_params(params, outputs=None)
-    gaps = [
-        jnp.linalg.norm(above.T @ above - below @ below.T)
-        for below, above in pairwise(tuple(params))
-    ]
-    return jnp.stack(gaps) if gaps else jnp.zeros(0, params[0].dtype)
+    params, power = in_range(tuple(params))
+    gaps = [norm(above.T @ above - below @ below.T) for below, above in pairwise(params)]
+    return jnp.stack(gaps) / power / power if gaps else jnp.zeros(0, params[0].dtype)

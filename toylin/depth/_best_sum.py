@@ -38,7 +38,26 @@ class Sum(NamedTuple):
 
 
 def best_sum(problem: Spectrum, depth: int) -> Sum:
-    """The best that is found: the best preconditioner itself where the layers are enough for it."""
+    """The best that is found: the best preconditioner itself where the layers are enough for it.
+
+    In units in which it and the identity are of size one: no law's own decide.
+    """
+    top, unit = problem.best.max(), np.abs(problem.identity).max()
+    left, right = _found(
+        problem._replace(
+            best=problem.best / top,
+            weight=problem.weight * top**2,
+            identity=problem.identity / unit,
+        ),
+        depth,
+    )
+    return Sum(
+        np.concatenate([left[:1] * (top / unit), left[1:]]),
+        np.concatenate([problem.identity[None], right[1:] * top]),
+    )
+
+
+def _found(problem: Spectrum, depth: int) -> Sum:
     found = []
     for known in _known(problem, depth):
         found.append(known)
@@ -114,16 +133,13 @@ def _sum(
     c[-1], d[0], d[-1] = 1.0, problem.identity, np.diag(last)
     for i, (left, right) in enumerate(terms, start=depth - 1 - len(terms)):
         c[i], d[i] = left / left.max(), right * left.max()
-    return _floored(problem, c, d)
+    return _floored(c, d)
 
 
-def _floored(problem: Spectrum, c: np.ndarray, d: np.ndarray) -> Sum:
+def _floored(c: np.ndarray, d: np.ndarray) -> Sum:
     """Factors that are well away from zero, by what makes no difference."""
-    least = _FLOOR * problem.best.max()
-    c = np.maximum(c, _FLOOR)
-    c[0] = np.maximum(c[0], least / np.abs(problem.identity).max())
-    d[1:] += least * np.eye(d.shape[1])
-    return Sum(c, d)
+    d[1:] += _FLOOR * np.eye(d.shape[1])
+    return Sum(np.maximum(c, _FLOOR), d)
 
 
 def _descend(problem: Spectrum, left: np.ndarray, right: np.ndarray) -> Sum:
@@ -137,7 +153,7 @@ def _descend(problem: Spectrum, left: np.ndarray, right: np.ndarray) -> Sum:
     found = _terms(problem, *_roots(end, problem))
     size = found.left.max(axis=1)
     size[[0, -1]] = 1.0
-    return _floored(problem, found.left / size[:, None], found.right * size[:, None, None])
+    return _floored(found.left / size[:, None], found.right * size[:, None, None])
 
 
 def _roots(x: np.ndarray, problem: Spectrum) -> tuple[np.ndarray, np.ndarray]:

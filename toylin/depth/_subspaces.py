@@ -18,9 +18,9 @@ def subspace_distance(
     not count.
 
     Args:
-        rows: what spans the learned subspace, such as W_1 of a deep linear model; linearly
-            independent.
-        truth: what spans the true one, linearly independent, no more of them than ``rows``.
+        rows: what spans the learned subspace, such as W_1 of a deep linear model. Where they are
+            dependent, to rounding, it is what they do span: of zeros nothing, at a distance of 1.
+        truth: what spans the true one, likewise, no more of them than ``rows``.
 
     Raises:
         ValueError: no matrices, of one number of columns, with rank <= width <= dim.
@@ -38,8 +38,13 @@ def subspace_distance(
             f"rank <= width <= dim, got {shapes[0]} and {shapes[1]}"
         )
     # By singular vectors: two batches of QR in one program wait for each other on jaxlib 0.10.
-    learned, true = (
-        jnp.linalg.svd(jnp.asarray(m).T, full_matrices=False)[0] for m in (rows, truth)
-    )
+    learned, true = (_basis(jnp.asarray(m)) for m in (rows, truth))
     # What is left of the true subspace: no cosine, which would lose half the digits near zero.
     return jnp.linalg.norm(true - learned @ (learned.T @ true), ord=2)
+
+
+def _basis(rows: Array) -> Array:
+    """An orthonormal column for every direction that the rows span, and zeros for the others."""
+    columns, sizes, _ = jnp.linalg.svd(rows.T, full_matrices=False)
+    least = jnp.finfo(columns.dtype).eps * max(rows.shape) * sizes[0]
+    return jnp.where(sizes > least, columns, 0)

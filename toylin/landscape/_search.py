@@ -65,22 +65,26 @@ def search_critical_points(
     grid = grid + 1e-3 * extent * np.arange(1, variables + 1) ** 0.5
     if jax.tree_util.all_leaves([loss]):
         loss = jax.tree_util.Partial(loss)
-    ends, norms, values, hessians = map(np.asarray, _newton(loss, jnp.asarray(grid)))
+    found = _newton(loss, jnp.asarray(grid), jnp.asarray(extent / 4))
+    ends, norms, values, hessians = map(np.asarray, found)
     inside = (norms < tolerance) & np.all(np.abs(ends) <= extent, axis=1)
-    found = _distinct(ends, np.flatnonzero(inside), _APART)
-    found = found[np.argsort(values[found], kind="stable")]
-    eigenvalues = np.linalg.eigvalsh(hessians[found])
-    return CriticalPoints(ends[found], values[found], eigenvalues, np.sum(eigenvalues < 0, axis=1))
+    kept = _distinct(ends, np.flatnonzero(inside), _APART)
+    kept = kept[np.argsort(values[kept], kind="stable")]
+    eigenvalues = np.linalg.eigvalsh(hessians[kept])
+    return CriticalPoints(ends[kept], values[kept], eigenvalues, np.sum(eigenvalues < 0, axis=1))
 
 
 @jax.jit
-def _newton(loss: Callable[[Array], Array], starts: Array) -> tuple[Array, ...]:
-    """Where Newton's method ends from each start; there gradient norm, loss and Hessian."""
+def _newton(loss: Callable[[Array], Array], starts: Array, most: Array) -> tuple[Array, ...]:
+    """Where Newton's method ends from each start, by steps that are at most so long.
+
+    There gradient norm, loss and Hessian.
+    """
 
     def step(w: Array, _: None) -> tuple[Array, None]:
         move = solve(jax.hessian(loss)(w), jax.grad(loss)(w))
         # Far from a solution the full step overshoots; near it the step is short anyway.
-        return w - move / jnp.maximum(1.0, jnp.linalg.norm(move) / 0.5), None
+        return w - move / jnp.maximum(1.0, jnp.linalg.norm(move) / most), None
 
     def one(start: Array) -> tuple[Array, ...]:
         end = jax.lax.scan(step, start, length=_ITERATIONS)[0]

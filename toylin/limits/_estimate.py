@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache, partial
+from math import sqrt
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -12,6 +13,7 @@ from jax.typing import DTypeLike
 
 from toylin import autodiff, closed_form
 from toylin._internal import checks, flat_draws
+from toylin._internal.norms import in_range
 from toylin._internal.shapes import Array, Float, PRNGKeyArray
 from toylin._internal.showing import shown
 from toylin.models import Params
@@ -52,15 +54,18 @@ class Estimate(NamedTuple):
     degrees_of_freedom: int
 
 
-def interval(mean: Array, variance: Array, count: int) -> tuple[Array, Array, Array, Array]:
-    """Mean, error and ends, from ``count`` independent numbers of that variance.
+def deviation(values: Array) -> Array:
+    """The standard deviation of a row, whose square divides by one less than there are."""
+    scaled, power = in_range(values)
+    return jnp.sqrt(jnp.var(scaled, ddof=1)) / power
 
-    The variance divides by ``count`` - 1.
-    """
+
+def interval(mean: Array, spread: Array, count: int) -> tuple[Array, Array, Array, Array]:
+    """Mean, error and ends, from ``count`` independent numbers of that standard deviation."""
     from scipy.special import stdtrit
 
-    known = jnp.isfinite(mean) & jnp.isfinite(variance)
-    stderr = jnp.where(known, jnp.sqrt(jnp.where(known, variance, 1.0) / count), jnp.inf)
+    known = jnp.isfinite(mean) & jnp.isfinite(spread)
+    stderr = jnp.where(known, jnp.where(known, spread, 1.0) / sqrt(count), jnp.inf)
     reach = float(stdtrit(count - 1, 0.5 + COVERAGE / 2)) * stderr
     centre = jnp.where(known, mean, 0.0)
     return mean, stderr, centre - reach, centre + reach
@@ -155,7 +160,7 @@ def _estimate(
 
     losses = jax.lax.map(group, jax.random.split(key, GROUPS))
     independent = losses.mean(axis=1) if method == "qmc" else losses.ravel()
-    return interval(losses.mean(), jnp.var(independent, ddof=1), independent.size)
+    return interval(losses.mean(), deviation(independent), independent.size)
 
 
 def estimate_value_and_grad(
@@ -175,7 +180,8 @@ def estimate_value_and_grad(
 
     Returns:
         An ``Estimate`` of the loss, and a tuple of one a layer for the gradient, its fields of the
-        shape of the layer.
+        shape of the layer. Their errors are sums of squares: 0 or inf where those of what tasks
+        differ by leave the range of floats (in single precision below 1e-19 or above 1e19).
 
     Raises:
         ValueError: an argument of the wrong kind, or too few tasks.
@@ -239,7 +245,8 @@ def _task_intervals(
     zeros = [(jnp.zeros_like(x), jnp.zeros_like(x)) for x in (params[0][0, 0], *params)]
     starts = (jax.random.split(key, blocks), jnp.arange(blocks) * size)
     (_, found), _ = jax.lax.scan(block, (jnp.zeros_like(params[0][0, 0]), zeros), starts)
-    return [interval(mean, squares / (num_tasks - 1), num_tasks) for mean, squares in found]
+    spread = (jnp.sqrt(squares / (num_tasks - 1)) for _, squares in found)
+    return [interval(mean, s, num_tasks) for (mean, _), s in zip(found, spread, strict=True)]
 
 
 def _truth(tasks: _Ours, z: Array) -> Array:

@@ -16,7 +16,7 @@ from toylin._internal.showing import shown
 from toylin._internal.tracing import traced
 from toylin.autodiff import _span
 from toylin.autodiff._inner import descend
-from toylin.limits._estimate import Estimate, interval
+from toylin.limits._estimate import Estimate, deviation, interval
 from toylin.models import Model, predict
 from toylin.rules import Rule, check_problem
 from toylin.tasks import TaskLaw, sample_as
@@ -133,6 +133,6 @@ def _means(
         if parts[0] is None:
             return None
         values = jnp.stack(parts).reshape(-1)[:count]
-        return interval(jnp.mean(values), jnp.var(values, ddof=1), count)
+        return interval(jnp.mean(values), deviation(values), count)
 
     return [mean(parts) for parts in zip(*found, strict=True)]
