@@ -249,11 +249,12 @@ def test_units_do_not_matter():
     np.testing.assert_allclose(at(unit) / [unit**2, unit**2, 1, 1], want, rtol=1e-5)
 
 
-def test_an_error_is_spread_over_half_the_distance_to_the_next_and_not_beyond_floats():
+def test_an_error_is_spread_over_half_the_distance_to_the_nearer_and_not_beyond_floats():
     from toylin.limits._tails import _cell_std
 
     errors = jnp.array([1.0, 3.0, 7.0, jnp.inf, jnp.inf, -2.0, jnp.inf, jnp.inf, 1e200])
-    np.testing.assert_array_equal(_cell_std(errors), [1.0, 1.5, *[0.0] * 7])
+    np.testing.assert_array_equal(_cell_std(errors), [1.0, 1.0, 2.0, *[0.0] * 6])
+    np.testing.assert_array_equal(_cell_std(jnp.array([0.0, 1.0, 1e9])), [0.5, 0.5, (1e9 - 1) / 2])
 
 
 def test_where_all_tasks_end_alike_the_worst_carry_their_share():
