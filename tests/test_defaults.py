@@ -1,4 +1,4 @@
-"""The numbers that public names take where a user says nothing: what changes them is seen.
+"""What public names are by their import: numbers where a user says nothing, data that stay.
 
 A default is a number that users publish without having written it. Each is in ``data/defaults.txt``
 (with a star where it is given by its name alone) and, where it is changed on purpose, in
@@ -7,6 +7,7 @@ CHANGELOG.md; to write the file anew, run this one.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import types
 from collections.abc import Iterator
@@ -45,6 +46,21 @@ def lines(owner: types.ModuleType | type, prefix: str = "") -> Iterator[str]:
 
 def test_defaults_are_those_that_were_published():
     assert [*lines(toylin)] == KEPT.read_text(encoding="utf-8").splitlines()
+
+
+def classes(module: types.ModuleType) -> Iterator[type]:
+    """The public ones."""
+    for value in (getattr(module, name) for name in module.__all__):
+        if isinstance(value, types.ModuleType):
+            yield from classes(value)
+        elif isinstance(value, type):
+            yield value
+
+
+def test_public_data_are_not_changed_but_made_anew():
+    found = [c for c in classes(toylin) if dataclasses.is_dataclass(c)]
+    assert len(found) > 30
+    assert [c for c in found if not c.__dataclass_params__.frozen] == []
 
 
 if __name__ == "__main__":
