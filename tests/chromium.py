@@ -57,6 +57,8 @@ def open_browser(profile: Path) -> Iterator[webdriver.Chrome]:
 
 
 def load(browser, size=DESKTOP):
+    """The page at a size; what the browser logs counts from here, not what earlier pages left."""
+    browser.get_log("browser")
     width, height = size
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",

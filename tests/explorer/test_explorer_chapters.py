@@ -106,7 +106,6 @@ def test_a_link_opens_its_chapter_and_its_setting(browser):
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_a_lecture_is_large_and_shows_few_panels(browser, size, fits):
-    browser.get_log("browser")  # what earlier pages said
     load(browser, size)
     start = shown(browser)["start"]
     press(browser, "present", Keys.ENTER)
