@@ -14,6 +14,8 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -92,6 +94,9 @@ def prepare(folder: Path) -> None:
     import scipy.special
     import sympy
 
+    # pytest's plugins, too: it takes as long as most trials to find them.
+    with redirect_stdout(StringIO()):
+        pytest.main(["-q", "-n0", "--collect-only", "-c", os.devnull, str(folder)])
     gc.freeze()  # a child need not go through what all share
     del hypothesis, mpmath, numpy, optax, scipy, sympy
     jax.config.update("jax_compilation_cache_dir", str(folder / "programs"))
