@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from toylin._internal.norms import in_range
 from toylin._internal.shapes import Array, Float
 from toylin.closed_form._binary_integral import (
     MAX_RECTANGLES,
@@ -38,12 +39,11 @@ def _split(
 
 def _polar(u: Float[Array, " dim"]) -> tuple[Float[Array, ""], Float[Array, " dim"]]:
     """The length of u without overflow, and its direction; at 0 that of the first axis."""
-    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(u)))
-    zero = largest == 0
-    first = jnp.zeros_like(u).at[0].set(1.0)
-    scaled = jnp.where(zero, first, u / jnp.where(zero, 1.0, largest))
+    scaled, power = in_range(u)
     length = jnp.sqrt(jnp.sum(scaled**2))
-    return largest * length, scaled / length
+    zero = length == 0
+    first = jnp.zeros_like(u).at[0].set(1.0)
+    return length / power, jnp.where(zero, first, scaled / jnp.where(zero, 1.0, length))
 
 
 def _entries(length: Array, rest: Array) -> Float[Array, " entries"]:
