@@ -12,6 +12,7 @@ from jax.flatten_util import ravel_pytree
 from toylin._internal import checks
 from toylin._internal.errors import NoClosedFormError
 from toylin._internal.loops import repeat
+from toylin._internal.norms import norm
 from toylin._internal.pytree import pytree_dataclass, static_field
 from toylin._internal.shapes import Array
 from toylin._internal.solving import solve
@@ -99,5 +100,5 @@ def _solves(objective: Field, start: Array, end: Array) -> Array:
     """Whether the gradient at ``end`` is zero to half of the digits that it is computed to."""
     slope = jax.grad(objective)
     start, end = jax.lax.stop_gradient((start, end))
-    size = jnp.linalg.norm(slope(start)) + jnp.linalg.norm(slope(jnp.zeros_like(start)))
-    return jnp.linalg.norm(slope(end)) <= jnp.finfo(end.dtype).eps ** 0.5 * size
+    size = norm(slope(start)) + norm(slope(jnp.zeros_like(start)))
+    return norm(slope(end)) <= jnp.finfo(end.dtype).eps ** 0.5 * size
