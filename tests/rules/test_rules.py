@@ -7,49 +7,17 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rule_cases import RULES, TASKS, assert_same, factors_of, gap, normals, params_of
 
 import toylin as tl
 
-SHAPES = {1: ((1, 3),), 2: ((2, 3), (1, 2)), 3: ((2, 3), (3, 2), (1, 3))}
-TASKS = {
-    "regression": tl.LinearRegression(dim=3, noise_std=0.3, shots=5),
-    "classification": tl.BinaryClassification(dim=3, shots=6),
-}
 seeds = st.integers(0, 2**31 - 1)
 depths = st.sampled_from([1, 2, 3])
 step_sizes = st.floats(-0.2, 0.3).filter(lambda a: abs(a) > 1e-3)
 kinds = st.sampled_from(sorted(TASKS))
-
-
-def normals(seed, shapes, scale=1.0):
-    rng = np.random.default_rng(seed)
-    return tuple(jnp.asarray(scale * rng.normal(size=s)) for s in shapes)
-
-
-def params_of(seed, depth):
-    return normals(seed, SHAPES[depth], 0.8)
-
-
-def factors_of(seed, params):
-    """A random pair a layer, far from the identity and from symmetry."""
-    flat = normals(seed, [(n, n) for w in params for n in w.shape], 0.4)
-    flat = [jnp.eye(len(m)) + m for m in flat]
-    return tuple(zip(flat[::2], flat[1::2], strict=True))
-
-
-def networks_of(seed, params):
-    rule = tl.NonlinearKFO.identity(params, 0.1, hidden=4, key=jax.random.key(seed))
-    rng = np.random.default_rng(seed)
-    return jax.tree.map(lambda m: m + 0.2 * rng.normal(size=m.shape), rule.networks)
-
-
-def shrink(scale, grads):
-    """A nonlinear transform for GBML."""
-    return jax.tree.map(lambda g: jnp.tanh(scale * g), grads)
 
 
 def untouched(_, grads):
@@ -57,27 +25,6 @@ def untouched(_, grads):
     return grads
 
 
-RULES = {
-    "MAML": lambda p, a, t: tl.MAML(a, t),
-    "FOMAML": lambda p, a, t: tl.FOMAML(a, t),
-    "ANIL": lambda p, a, t: tl.ANIL(a, t),
-    "ANIL first": lambda p, a, t: tl.ANIL(a, t, layers=(0,)),
-    "Reptile": lambda p, a, t: tl.Reptile(a, t),
-    "MetaSGD": lambda p, a, t: tl.MetaSGD(
-        tuple(a * (1 + w) for w in normals(1, map(np.shape, p), 0.5)), t
-    ),
-    "MetaSGD per step": lambda p, a, t: tl.MetaSGD(
-        tuple(a * (1 + w) for w in normals(6, [(t, *w.shape) for w in p], 0.5)), t, per_step=True
-    ),
-    "AlphaMAML": lambda p, a, t: tl.AlphaMAML(a, 0.05, t),
-    "MetaCurvature": lambda p, a, t: tl.MetaCurvature(factors_of(2, p), a, t),
-    "MetaKFO": lambda p, a, t: tl.MetaKFO(factors_of(3, p), a, t, psd=True),
-    "MetaKFO adapting": lambda p, a, t: tl.MetaKFO(
-        factors_of(4, p), a, t, psd=False, adapt_transform=True
-    ),
-    "NonlinearKFO": lambda p, a, t: tl.NonlinearKFO(networks_of(5, p), a, t, adapt_transform=True),
-    "GBML": lambda p, a, t: tl.GBML(jnp.asarray(0.7), a, shrink, t, adapt_transform=True),
-}
 SECOND_ORDER = sorted(set(RULES) - {"FOMAML", "Reptile"})
 
 
@@ -107,16 +54,6 @@ def adapted_by(params, support, rule):
 
 
 all_adapted_by = jax.jit(jax.vmap(adapted_by, (None, 0, None)))
-
-
-def assert_same(got, wanted, **tolerance):
-    tolerance = {"rtol": 1e-11, "atol": 1e-12, **tolerance}
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **tolerance), got, wanted)
-
-
-def gap(a, b):
-    """The largest difference: that an equality is not one of things that never move."""
-    return max(float(jnp.max(jnp.abs(x - y))) for x, y in zip(a, b, strict=True))
 
 
 @pytest.mark.parametrize("name", sorted(IDENTITIES))
@@ -284,81 +221,6 @@ def test_gbml_with_a_linear_transform_is_meta_kfo():
         assert_same(loss_and_grad(params, batch, gbml), loss_and_grad(params, batch, kfo))
 
 
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda p: tl.ANIL(0.1, layers="tail"), "layers must be 'head', 'body' or a tuple"),
-        (
-            lambda p: tl.ANIL(0.1, layers=(2,)),
-            "layers must name entries of params, which holds 0, 1",
-        ),
-        (lambda p: tl.ANIL(0.1, layers=()), "layers must be 'head'"),
-        (lambda p: tl.ANIL(0.1, layers=(1, 1)), "a tuple of distinct indices"),
-        (lambda p: tl.ANIL(0.1, layers=(1, -1)), "layers must name every entry once"),
-        (lambda p: tl.ANIL(float("nan")), "step_size must be a finite number"),
-        (lambda p: tl.Reptile(0.1, -1), "steps must be an integer of at least 0"),
-        (lambda p: tl.AlphaMAML(0.1, float("inf")), "hyper_step_size must be a finite number"),
-        (lambda p: tl.MetaSGD(0.1), "step_sizes must have the structure of params"),
-        (lambda p: tl.MetaSGD(p[:1]), "step_sizes must have the structure of params"),
-        (lambda p: tl.MetaSGD(p[::-1]), r"params\[0\]: it has shape \(2, 3\).*shape \(1, 2\)"),
-        (lambda p: tl.MetaSGD((p[0] * jnp.nan, p[1])), r"step_sizes\[0\] must be finite"),
-        (
-            lambda p: tl.MetaKFO.identity((p[0], p[1].T), 0.1, psd=True),
-            r"factors\[1\] must have shapes \(1, 1\), \(2, 2\) to fit params\[1\] of shape "
-            r"\(1, 2\), got \(2, 2\), \(1, 1\)",
-        ),
-        (
-            lambda p: tl.MetaCurvature.identity(p[:1], 0.1),
-            "factors must have one entry for every.*has 2, the rule 1",
-        ),
-        (lambda p: tl.MetaCurvature(p, 0.1), "factors must be a tuple that holds"),
-        (lambda p: tl.MetaKFO.identity(p, 0.1, psd=1), "psd must be a bool"),
-        (
-            lambda p: tl.NonlinearKFO.identity((p[0].T, p[1]), 0.1, hidden=4),
-            r"left network of networks\[0\] must have shapes \(\(4, 2\).*got shapes \(\(4, 3\)",
-        ),
-        (lambda p: tl.GBML((), 0.1, "clip"), "transform must be a function"),
-        (lambda p: tl.GBML((), 0.1, lambda _, g: g[:1]), "transform must return an update"),
-        (lambda p: 0.1, "rule must be a Rule"),
-    ],
-)
-@pytest.mark.parametrize("route", [tl.autodiff, tl.closed_form])
-def test_bad_rules_are_named(make, message, route):
-    params = params_of(0, 2)
-    batch = TASKS["regression"].sample(jax.random.key(0), 2, 4)
-    with pytest.raises(ValueError, match=message):
-        route.outer_loss(params, batch, make(params))
-    with pytest.raises(ValueError, match=message):
-        route.adapt(params, jax.tree.map(lambda x: x[0], batch.support), make(params))
-
-
-def test_the_body_of_a_shallow_model_is_an_error():
-    with pytest.raises(ValueError, match="needs two layers at least"):
-        tl.autodiff.outer_loss(
-            params_of(0, 1),
-            TASKS["regression"].sample(jax.random.key(0), 2, 4),
-            tl.ANIL(0.1, layers="body"),
-        )
-
-
-@pytest.mark.parametrize(
-    "name", ["AlphaMAML", "MetaKFO adapting", "MetaSGD per step", "NonlinearKFO", "GBML"]
-)
-def test_rules_without_a_closed_form_say_so(name):
-    params = params_of(0, 2)
-    rule = RULES[name](params, 0.1, 2)
-    tasks = tl.LinearRegression(dim=3)
-    for call in (
-        lambda: tl.closed_form.outer_loss(params, tasks, rule),
-        lambda: tl.closed_form.outer_grad(params, tasks.sample(jax.random.key(0), 2, 2), rule),
-        lambda: tl.autodiff.outer_loss(params, tasks, rule),
-    ):
-        with pytest.raises(
-            tl.NoClosedFormError, match=f"not for {type(rule).__name__}.*autodiff.outer_loss"
-        ):
-            call()
-
-
 @given(seed=seeds, kind=kinds)
 def test_added_layers_change_neither_function_nor_loss(seed, kind):
     params = params_of(seed, 2)
@@ -373,47 +235,3 @@ def test_added_layers_change_neither_function_nor_loss(seed, kind):
         assert_same(*values)
     with pytest.raises(ValueError, match="position must be at most 2"):
         tl.add_linear_layers(params, 1, 3)
-
-
-def test_params_and_rule_train_together_with_their_own_optimizers():
-    tasks = tl.LinearRegression(dim=2, x_cov=jnp.array([[2.0, 0.6], [0.6, 0.5]]))
-    params = (jnp.array([[0.5, -0.5]]),)
-    start = tl.MetaKFO.identity(params, 0.1, psd=True)
-    loss, pair = tl.joint(tl.ExactLoss(tasks, start), params)
-
-    both = tl.meta_train(loss, pair, optax.adam(0.05), num_steps=300)
-    assert both.loss[-1] < 0.02 * both.loss[0]
-
-    optimizer = tl.separate(optax.sgd(0.0), optax.adam(0.05), frozen=["step_size"])
-    held = tl.meta_train(loss, pair, optimizer, num_steps=50).params
-    assert_same(held[0], params)
-    assert_same(held[1].step_size, 0.1)
-    assert gap(held[1].factors[0], start.factors[0]) > 0.1
-
-    slow = tl.meta_train(loss, pair, tl.separate(optax.sgd(0.1), optax.sgd(0.2)), num_steps=1)
-    grads = jax.grad(loss)(pair)
-    assert_same(slow.params[0][0], params[0] - 0.1 * grads[0][0])
-    assert_same(slow.params[1].factors[0][1], start.factors[0][1] - 0.2 * grads[1].factors[0][1])
-    with pytest.raises(ValueError, match=r"frozen must name learnable fields of MetaKFO.*'steps'"):
-        tl.meta_train(loss, pair, tl.separate(optax.sgd(0.1), optax.sgd(0.1), ["steps"]), 1)
-
-
-def test_a_sampled_loss_trains_rule_and_params_as_its_definition_says():
-    """Tasks are drawn for a hundred iterations at once; the gradients are those of one by one."""
-    tasks = tl.LinearRegression(shots=4, noise_std=0.1)
-    params = normals(0, [(1, 1), (1, 1)])
-    loss, pair = tl.joint(
-        tl.SampledLoss(tasks, tl.MetaSGD.identity(params, 0.1), num_tasks=4), params
-    )
-    keys = jax.random.split(jax.random.key(2), 130)
-    run = tl.meta_train(loss, pair, optax.sgd(0.1), 130, jax.random.key(2), trajectory=True)
-
-    @jax.jit
-    def step(pair, key):
-        grads = jax.grad(lambda q: tl.SampledLoss(tasks, q[1], num_tasks=4)(q[0], key))(pair)
-        return jax.tree.map(lambda p, g: p - 0.1 * g, pair, grads)
-
-    for i, key in enumerate(keys[:3]):
-        assert_same(jax.tree.map(lambda x, i=i: x[i], run.trajectory), pair)
-        pair = step(pair, key)
-    assert gap(pair[1].step_sizes, run.params[1].step_sizes) > 1e-3

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from scipy.optimize import minimize
 
 import toylin as tl
-from toylin.landscape import distance_to_minimum
 from toylin.sweeps import _program
 from toylin.sweeps._chunks import parse_memory
 from toylin.sweeps._problem import NamedRule
@@ -121,80 +117,6 @@ def test_a_sampled_run_is_meta_train_with_the_same_key(tasks):
         final = tl.SampledLoss(tasks, rule, 11, None)(end, key_eval)
         np.testing.assert_allclose(got.final_loss, final, rtol=1e-11)
         assert np.isnan(got.diverged_at)
-
-
-@tl.pytree_dataclass
-class Sines:
-    """y = amplitude sin(x + phase): a law of tasks of a user's own."""
-
-    largest: float | jax.Array = 5.0
-    shots: int = tl.static_field(default=10)
-
-    def sample(self, key, num_tasks, num_queries):
-        keys = jax.random.split(key, 4)
-        amplitude = jax.random.uniform(keys[0], (num_tasks, 1), minval=0.1, maxval=self.largest)
-        phase = jax.random.uniform(keys[1], (num_tasks, 1), maxval=np.pi)
-
-        def points(key, count):
-            x = jax.random.uniform(key, (num_tasks, count), minval=-5.0, maxval=5.0)
-            return tl.RegressionPoints(x[..., None], amplitude * jnp.sin(x + phase))
-
-        return tl.Batch(points(keys[2], self.shots), points(keys[3], num_queries))
-
-
-@tl.pytree_dataclass
-class Tanh:
-    """A network of two layers with biases, a model of a user's own."""
-
-    width: int = tl.static_field(default=8)
-    slope: float | jax.Array = 1.0
-
-    def init(self, key, tasks, dtype):
-        one, two = jax.random.split(key)
-        return {
-            "below": (jax.random.normal(one, (self.width, 1), dtype), jnp.zeros(self.width, dtype)),
-            "above": (
-                jax.random.normal(two, (self.width,), dtype) / self.width,
-                jnp.zeros((), dtype),
-            ),
-        }
-
-    def __call__(self, params, x):
-        (w, b), (v, c) = params["below"], params["above"]
-        return jnp.tanh(self.slope * (x @ w.T + b)) @ v + c
-
-
-def test_tasks_and_models_of_ones_own(tmp_path):
-    settings = {
-        "over": {"largest": [1.0, 5.0], "width": [4, 8], "slope": [0.5, 1.0], "step_size": [0.01]},
-        "loss": "sampled",
-        "num_tasks": 4,
-        "num_steps": 60,
-        "record_every": 20,
-        "optimizer": tl.Optimizer("adam", 0.02),
-        "test_tasks": 50,
-    }
-    ds = tl.sweep(Sines(), model=Tanh(), **settings)
-    assert ds.final_loss.dims == ("largest", "width", "slope", "step_size")
-    assert "weights" not in ds
-    assert "input" not in ds.dims
-    one = ds.sel(largest=5.0, width=8, slope=0.5, step_size=0.01)
-    model = Tanh(slope=0.5)
-    keys = jax.random.split(jax.random.key(0), 3)
-    loss = tl.SampledLoss(Sines(), tl.MAML(0.01), 4, 10, model)
-    params = model.init(keys[0], Sines(), float)
-    run = tl.meta_train(loss, params, optax.adam(0.02), 60, keys[1], record_every=20)
-    np.testing.assert_allclose(one.loss[:-1], run.loss, rtol=1e-9)
-    final = tl.autodiff.outer_loss(
-        run.params, Sines().sample(keys[2], 50, 10), tl.MAML(0.01), model
-    )
-    np.testing.assert_allclose(one.final_loss, final, rtol=1e-9)
-    for dim in ("largest", "width", "slope"):
-        assert float(abs(ds.final_loss.diff(dim)).min()) > 1e-6, dim
-    stored = tl.sweep(Sines(), model=Tanh(), store=tmp_path / "sines.zarr", **settings)
-    assert stored.drop_vars("computed").load().equals(ds)
-    with pytest.raises(ValueError, match="serves the deep linear model"):
-        tl.sweep(Sines(), model=Tanh(), **(settings | {"loss": "exact"}))
 
 
 @pytest.mark.parametrize("loss", ["exact", "sampled"])
@@ -313,97 +235,6 @@ def test_divergence_and_convergence():
     assert norms[at - 1] > 1e-4
 
 
-def product_slopes(u):
-    """The gradient of the product of the entries."""
-    u = u.tolist()
-    return [math.prod(u[:i] + u[i + 1 :]) for i in range(len(u))]
-
-
-@pytest.mark.parametrize("depth", [2, 3, 4])
-def test_distance_to_the_nearest_minimum(depth):
-    tasks, rule = tl.LinearRegression(x_cov=1.7), tl.MAML(0.4)
-    product = 1 / np.sqrt(0.4 * 1.7)
-    rng = np.random.default_rng(depth)
-    distance = jax.jit(distance_to_minimum)
-    for weights in (*rng.normal(size=(6, depth)), 3 + rng.random(depth), np.zeros(depth)):
-        params = tuple(jnp.full((1, 1), w) for w in weights)
-        best = np.inf
-        for zero in range(depth):
-            kept = np.delete(weights, zero)
-            for sign in (-1, 1):
-                for begin in rng.normal(scale=2.0, size=(12, depth - 1)):
-                    found = minimize(
-                        lambda u, kept=kept: np.sum((u - kept) ** 2),
-                        begin,
-                        jac=lambda u, kept=kept: 2 * (u - kept),
-                        constraints={
-                            "type": "eq",
-                            "fun": lambda u, sign=sign: math.prod(u) - sign * product,
-                            "jac": product_slopes,
-                        },
-                        method="SLSQP",
-                        options={"ftol": 1e-14, "maxiter": 500},
-                    )
-                    if found.success and abs(abs(np.prod(found.x)) - product) < 1e-8:
-                        best = min(best, weights[zero] ** 2 + found.fun)
-        got = float(distance(params, tasks, rule))
-        assert got == pytest.approx(np.sqrt(best), rel=1e-5)
-
-
-def test_the_minima_are_minima():
-    # The points that distances are taken to have zero loss: one step fits every task.
-    product = 1 / np.sqrt(0.4 * 1.7)
-    params = tuple(jnp.full((1, 1), w) for w in (0.0, 2.0, product / 2))
-    tasks = tl.LinearRegression(theta_mean=0.6, x_cov=1.7)
-    assert float(tl.closed_form.outer_loss(params, tasks, tl.MAML(0.4))) < 1e-25
-    assert float(distance_to_minimum(params, tasks, tl.MAML(0.4))) < 1e-7
-    assert np.isnan(float(distance_to_minimum(params, tasks, tl.MAML(-0.4))))
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"over": {"colour": [1]}}, "over must name fields of the settings.*'colour'"),
-        ({"over": {"step_size": []}}, "at least one value"),
-        ({"over": {"step_size": 0.1}}, "must be a sequence of values"),
-        ({"over": {"step_size": [0.1, np.nan]}}, "step_size must be a finite number"),
-        ({"over": {"x_cov": [1.0, -1.0]}}, "x_cov must be positive definite"),
-        ({"over": {"depth": [1, 0]}}, "depth must be an integer of at least 1, got 0"),
-        ({"over": {"z": {"depth": [1, 2], "steps": [1]}}}, "must be equally long"),
-        ({"over": {"depth": [1], "z": {"depth": [2]}}}, "twice"),
-        ({"over": {"rule": [tl.MAML(0.1)]}}, "must map labels to settings"),
-        ({"over": {"momentum": [0.9]}}, "'momentum'"),
-        ({"optimizer": "lion_tamer"}, "optimizer must be the name of an optax optimizer"),
-        ({"optimizer": tl.Optimizer("sgd")}, None),
-        ({"record_every": 7}, "record_every must divide num_steps=20, got 7"),
-        ({"loss": "approximate"}, "loss must be one of exact, sampled"),
-        ({"devices": [1]}, r"devices must be different ones of jax.devices\(\), got \[1\]"),
-        ({"devices": [1]}, "devices must be"),  # once more: JAX aborted the second time
-        ({"devices": []}, "devices must be"),
-        ({"devices": [jax.devices()[0]] * 2}, "devices must be"),
-        ({"devices": "cpu"}, "devices must be"),
-        ({"devices": [[]]}, "devices must be"),
-        ({"seeds": 0}, "seeds must be an integer of at least 1"),
-        ({"seeds": [1.5]}, "seeds must be"),
-        ({"memory": "lots"}, "memory must be a size"),
-        ({"memory": "10 B"}, "memory must allow for one run a device"),
-        ({"tasks": tl.BinaryClassification(shots=3)}, "closed form"),
-        ({"model": lambda params, x: x}, r"model must be such as DeepLinear\(\)"),
-        ({"rule": 0.1}, "rule must be an adaptation rule"),
-        ({"tasks": 3}, "tasks must be a law of tasks"),
-        ({"learn_rule": "no"}, "learn_rule must be a bool"),
-        ({"tasks": tl.LinearRegression(dim=2, shots=3)}, "sample tasks instead"),
-    ],
-)
-def test_bad_input_is_named(changes, words):
-    settings = {"over": {"depth": [2]}, "num_steps": 20} | changes
-    if words is None:
-        tl.sweep(**settings)
-        return
-    with pytest.raises(ValueError, match=words):
-        tl.sweep(**settings)
-
-
 def test_estimate_and_memory():
     estimate = tl.sweep(
         over={"depth": [1, 2], "step_size": np.linspace(0, 1, 50)},
@@ -419,19 +250,3 @@ def test_estimate_and_memory():
     assert "10,000 runs" in str(estimate)
     assert parse_memory("1.5 GiB") == 1.5 * 2**30
     assert parse_memory("2MB") == 2_000_000
-
-
-def test_what_is_not_given_is_as_documented_and_no_axis_is_one_run():
-    one = tl.sweep(over={}, num_steps=20)
-    written_out = tl.sweep(
-        tl.LinearRegression(),
-        tl.MAML(0.1),
-        over={"depth": [2]},
-        model=tl.DeepLinear(),
-        optimizer=tl.Optimizer("adam", 0.01),
-        loss="exact",
-        num_steps=20,
-        seeds=[0],
-    )
-    assert one.final_loss.dims == ()
-    assert float(one.final_loss) == float(written_out.final_loss.squeeze())
