@@ -2,29 +2,71 @@
 
 from __future__ import annotations
 
+from functools import partial, reduce
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import toylin as tl
 from toylin.closed_form import _binary
 
 
 def wave(params, batch, rule):
-    """|m|² cos(u'm) at class means m, whose expectation is (d - |u|²) exp(-|u|²/2)."""
+    """|m|² exp(v u'm) at class means m."""
     mean = batch.truth[0]
-    return jnp.sum(mean**2) * jnp.cos(params[0][0] @ mean)
+    return jnp.sum(mean**2) * jnp.exp(params[1][0, 0] * (params[0][0] @ mean))
 
 
-def test_what_is_small_is_smaller_where_means_are_long():
-    """A first layer of 1e-4 is not near zero beside means of 784 numbers."""
-    dim, length = 784, 1e-4
+def expected_wave(u, v):
+    """(d + |v u|²) exp(|v u|²/2), over means of N(0, 1) numbers."""
+    square = v**2 * jnp.sum(u**2)
+    return (len(u) + square) * jnp.exp(square / 2)
+
+
+def loss(tasks, u, v):
+    return _binary.outer_loss((u[None], jnp.reshape(v, (1, 1))), tasks, tl.MAML(0.1), wave)
+
+
+@pytest.mark.parametrize(
+    ("dim", "length", "weight"),
+    [
+        # A first layer of 1e-4 is not near zero beside means of 784 numbers, whatever is above.
+        (784, 1e-4, 1e3),
+        # Zero would be as good to 1e-8, and to 1e-18 where the quotient has lost its digits.
+        (2, 8e-5, -1e3),
+        (2, 1e-9, 1e3),
+    ],
+)
+def test_what_is_small_is_smaller_beside_what_is_large(dim, length, weight):
+    """Second derivatives across a first layer, whose product with the other is ``length`` long."""
     tasks = tl.BinaryClassification(dim, mean_std=1.0, x_cov=1e-4)
+    start, across = length / weight * np.eye(dim)[:2]
 
-    def loss(u):
-        return _binary.outer_loss((u[None],), tasks, tl.MAML(0.1), wave)
+    @jax.jit
+    def change(u, direction):
+        return jax.jvp(jax.grad(partial(loss, tasks)), (u, weight), (direction, 0.0))[1]
 
-    start, across = length * np.eye(dim)[:2]
-    change = jax.jit(lambda u, v: jax.jvp(jax.grad(loss), (u,), (v,))[1])(start, across / length)
-    want = -(2 + dim - length**2) * np.exp(-(length**2) / 2)
-    np.testing.assert_allclose(change[:2], [0, want], rtol=1e-10, atol=1e-10)
+    want = weight**2 * (2 + dim + length**2) * np.exp(length**2 / 2)
+    found = change(start, across * weight / length)
+    np.testing.assert_allclose(found[:2], [0, want], rtol=1e-10, atol=1e-10 * want)
+
+
+def test_third_derivatives():
+    """In both layers, at 0 and away from it: the first two are written out, this one is JAX's."""
+    tasks = tl.BinaryClassification(2, mean_std=1.0, x_cov=1.0)
+    first, second, third = (
+        (jnp.array(u), v) for u, v in (([0.6, 0.8], 1.0), ([1.0, -0.5], 0.3), ([-0.2, 0.7], -0.8))
+    )
+
+    def along(function, direction):
+        return lambda *at: jax.jvp(function, at, direction)[1]
+
+    found, want = (
+        jax.jit(reduce(along, (first, second, third), function))
+        for function in (partial(loss, tasks), expected_wave)
+    )
+    for u in ([0.3, -0.2], [0.0, 0.0]):
+        at = jnp.array(u), 0.9
+        np.testing.assert_allclose(found(*at), want(*at), rtol=1e-9)

@@ -8,6 +8,7 @@ and so are all its derivatives in u; those of |u| itself are not at 0. They are 
 from __future__ import annotations
 
 from functools import partial
+from itertools import product
 
 import jax
 import jax.numpy as jnp
@@ -40,14 +41,11 @@ def _split(
 def _polar(u: Float[Array, " dim"]) -> tuple[Float[Array, ""], Float[Array, " dim"]]:
     """The length of u without overflow, and its direction; at 0 that of the first axis."""
     scaled, power = in_range(u)
-    length = jnp.sqrt(jnp.sum(scaled**2))
-    zero = length == 0
+    square = jnp.sum(scaled**2)
+    zero = square == 0
+    length = jnp.sqrt(jnp.where(zero, 1.0, square))  # with a derivative
     first = jnp.zeros_like(u).at[0].set(1.0)
-    return length / power, jnp.where(zero, first, scaled / jnp.where(zero, 1.0, length))
-
-
-def _entries(length: Array, rest: Array) -> Float[Array, " entries"]:
-    return jnp.concatenate([length[None], rest])
+    return jnp.where(zero, 0, length) / power, jnp.where(zero, first, scaled / length)
 
 
 def _integral(problem: Problem, order: int, x: Float[Array, " entries"]) -> Array:
@@ -83,62 +81,48 @@ def _refuse(x: np.ndarray, error: float, bound: float, overflow: bool) -> None:
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _expected(problem: Problem, order: int, x: Float[Array, " entries"]) -> Array:
-    return _integral(problem, order, x)
-
-
-@_expected.defjvp
-def _expected_jvp(
-    problem: Problem, order: int, primals: tuple[Array], tangents: tuple[Array]
-) -> tuple[Array, Array]:
-    """The derivative of an integral is the integral of the derivative."""
-    value = _expected(problem, order, *primals)
-    return value, _expected(problem, order + 1, *primals) @ tangents[0]
-
-
-@partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _loss(problem: Problem, u: Float[Array, " dim"], rest: Float[Array, " rest"]) -> Array:
-    return _expected(problem, 0, _entries(_polar(u)[0], rest))
-
-
-@_loss.defjvp
-def _loss_jvp(
-    problem: Problem, primals: tuple[Array, Array], tangents: tuple[Array, Array]
-) -> tuple[Array, Array]:
-    in_u, in_rest = _field(problem, 1, *primals)
-    return _loss(problem, *primals), in_u @ tangents[0] + in_rest @ tangents[1]
-
-
-@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _field(
+def _parts(
     problem: Problem, order: int, u: Float[Array, " dim"], rest: Float[Array, " rest"]
-) -> tuple[Float[Array, " dim"], Array]:
-    """A gradient, from that in |u| and all else: g(|u|) u / |u| with g odd, and the others."""
+) -> dict[tuple[bool, ...], Array]:
+    """An expectation's entries, by which of its axes are about |u|; the others about all else.
+
+    They are even functions of |u| for an even number of such axes, else odd: those come times
+    u / |u|, as vectors. So all are smooth in u.
+    """
     length, direction = _polar(u)
-    gradient = _expected(problem, order, _entries(length, rest))
-    return gradient[0] * direction, gradient[1:]
+    value = _integral(problem, order, jnp.concatenate([length[None], rest]))
+    parts = {}
+    for about_u in product((True, False), repeat=value.ndim):
+        part = value[tuple(0 if axis else slice(1, None) for axis in about_u)]
+        parts[about_u] = part[..., None] * direction if sum(about_u) % 2 else part
+    return parts
 
 
-@_field.defjvp
-def _field_jvp(
+@_parts.defjvp
+def _parts_jvp(
     problem: Problem,
     order: int,
     primals: tuple[Array, Array],
     tangents: tuple[Array, Array],
-) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """Along u the derivative of g, across it g / |u|, at 0 again the derivative of g."""
+) -> tuple[dict[tuple[bool, ...], Array], dict[tuple[bool, ...], Array]]:
+    """Of g(|u|) u / |u|: along u the derivative of g, across it g / |u|, at 0 again the former."""
     (u, rest), (d_u, d_rest) = primals, tangents
+    parts, slopes = (_parts(problem, order + k, *primals) for k in (0, 1))
     length, direction = _polar(u)
-    x = _entries(length, rest)
-    gradient, hessian = (_expected(problem, order + k, x) for k in (0, 1))
     along = direction @ d_u
-    change = hessian @ _entries(along, d_rest)
     # Rounding makes g / |u| wrong by eps / |u|, and the derivative of g differs by |u|² only.
-    weights, spread = rest[:-3], rest[-3] * len(u) ** 0.5 + jnp.sqrt(rest[-2])
+    weights, spread = jnp.abs(rest[:-3]), rest[-3] * len(u) ** 0.5 + jnp.sqrt(rest[-2])
     near = length * spread * jnp.prod(weights) < float(jnp.finfo(u.dtype).eps) ** (1 / 3)
-    across = jnp.where(near, hessian[0, 0], gradient[0] / jnp.where(near, 1.0, length))
-    d_field = change[0] * direction + across * (d_u - along * direction)
-    return (gradient[0] * direction, gradient[1:]), (d_field, change[1:])
+    changes = {}
+    for about_u, part in parts.items():
+        in_u, in_rest = slopes[*about_u, True], slopes[*about_u, False]
+        if sum(about_u) % 2:
+            across = jnp.where(near, in_u, part @ direction / jnp.where(near, 1.0, length))
+            turned = across[..., None] * d_u + ((in_u - across) * along)[..., None] * direction
+            changes[about_u] = turned + d_rest @ in_rest
+        else:
+            changes[about_u] = in_u @ d_u + in_rest @ d_rest
+    return parts, changes
 
 
 def outer_loss(
@@ -155,7 +139,8 @@ def outer_loss(
             (the loss is then ``inf``). Under ``jit`` and ``vmap``, where values are not known, the
             result is NaN instead.
     """
-    return _loss(*_split(params, tasks, rule, loss_on))
+    problem, u, rest = _split(params, tasks, rule, loss_on)
+    return _parts(problem, 0, u, rest)[()]
 
 
 def outer_value_and_grad(
@@ -163,5 +148,6 @@ def outer_value_and_grad(
 ) -> tuple[Float[Array, ""], Params]:
     """``outer_loss`` and its gradient. By symmetry, that of the first layer lies along it."""
     problem, u, rest = _split(params, tasks, rule, on_batch)
-    first, (*others, value) = _field(problem, 0, u, rest)
+    parts = _parts(problem, 0, u, rest)
+    first, (*others, value) = parts[(True,)], parts[(False,)]
     return value, (first[None], *(w.reshape(1, 1) for w in others))

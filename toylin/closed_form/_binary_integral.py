@@ -49,7 +49,7 @@ def tolerance(dtype: np.dtype) -> float:
 
 def _at_task(problem: Problem, x: Array, z: Array, r: Array) -> Float[Array, " *outputs"]:
     """``on_batch`` of the one task with class mean (z, r) times mean_std; a loss comes last."""
-    dim = min(2, problem.dim)
+    dim = problem.dim
     norm, *weights, mean_std, cov, step_size = x
     first = jnp.zeros((1, dim), x.dtype).at[0, 0].set(norm)
     params = (first, *(w.reshape(1, 1) for w in weights))
@@ -103,7 +103,7 @@ def _expectation(
         function = jax.jacfwd(function)
     at_tasks = jax.vmap(function, (None, 0, 0))
     mean_std, cov = x[-3], x[-2]
-    unit = jnp.minimum(1.0, jnp.sqrt(cov) / jnp.maximum(mean_std, jnp.sqrt(cov)))
+    unit = jnp.sqrt(cov) / jnp.maximum(mean_std, jnp.sqrt(cov))
 
     def weighted(s: Array, t: Array) -> tuple[Array, Array]:
         z, r = unit * jnp.sinh(s), unit * jnp.sinh(t)
