@@ -85,7 +85,7 @@ class Sizes:
         return means, roundings
 
     def error(self, weights):
-        """Of the loss: every term by its size, what multiplies powers of d by its absolute value."""
+        """Of the loss: every term by its size, what multiplies a power of d by its absolute."""
         w, depth = [Rounded(x) for x in weights], len(weights)
         c = [product(w[:i] + w[i + 1 :]) for i in range(depth)]
         away = w[0] * c[0] + Rounded(-self.reference)

@@ -185,7 +185,7 @@ Odd = tl.pytree_dataclass(Odd)
         ),
         ((params_of(2, 3, 1), regression(dim=2), tl.MAML(0.1), mlp), "not mlp; .*toylin.autodiff"),
         (
-            (params_of(2, 3), tl.LinearRegression(dim=2, outputs=3, shots=5), tl.MAML(0.1, 2)),
+            (params_of(2, 2), tl.LinearRegression(dim=2, outputs=2, shots=5), tl.MAML(0.1, 2)),
             "exact nodes for 5 shots exist for dim=1 and outputs=1",
         ),
     ],
