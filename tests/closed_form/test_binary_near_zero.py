@@ -70,3 +70,11 @@ def test_third_derivatives():
     for u in ([0.3, -0.2], [0.0, 0.0]):
         at = jnp.array(u), 0.9
         np.testing.assert_allclose(found(*at), want(*at), rtol=1e-9)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e200, 1e-200])
+@pytest.mark.parametrize("direction", [(0.6, -0.8, 0.0), (0.0, 1.0, 0.0)])
+def test_a_length_and_a_direction_of_any_size(size, direction):
+    length, found = _binary._polar(jnp.array(direction) * size)
+    np.testing.assert_allclose(length, size, rtol=1e-15)
+    np.testing.assert_allclose(found, direction, rtol=1e-15)
