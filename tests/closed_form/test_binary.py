@@ -176,7 +176,8 @@ def test_second_derivatives_at_any_spread():
         return tl.closed_form.outer_loss((u[None], weight), tasks, rule)
 
     u, h = jnp.array([0.012, 0.009]), 2e-6
-    for upper, mean_std, x_cov, step in ((0.7, 0.05, 0.02, 2.0), (2.0, 3.0, 9.0, 0.1)):
+    laws = (0.7, 0.05, 0.02, 2.0), (2.0, 3.0, 9.0, 0.1), (0.7, 0.0, 1.0, 0.5)
+    for upper, mean_std, x_cov, step in laws:
         law = tl.BinaryClassification(2, mean_std, x_cov, shots=None)
         problem = (jnp.array([[upper]]), law, tl.MAML(step))
         found = hessian(u, *problem)

@@ -14,9 +14,9 @@ from toylin.closed_form import _binary
 
 
 def wave(params, batch, rule):
-    """|m|² exp(v u'm) at class means m."""
+    """|m|² exp(w'm) at class means m, w the product of all layers."""
     mean = batch.truth[0]
-    return jnp.sum(mean**2) * jnp.exp(params[1][0, 0] * (params[0][0] @ mean))
+    return jnp.sum(mean**2) * jnp.exp(tl.end_to_end(params)[0] @ mean)
 
 
 def expected_wave(u, v):
@@ -26,7 +26,7 @@ def expected_wave(u, v):
 
 
 def loss(tasks, u, v):
-    return _binary.outer_loss((u[None], jnp.reshape(v, (1, 1))), tasks, tl.MAML(0.1), wave)
+    return _binary.outer_loss((u[None], jnp.reshape(v, (1, 1))), tasks, tl.MAML(1e-3), wave)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,13 @@ def test_what_is_small_is_smaller_beside_what_is_large(dim, length, weight):
     want = weight**2 * (2 + dim + length**2) * np.exp(length**2 / 2)
     found = change(start, across * weight / length)
     np.testing.assert_allclose(found[:2], [0, want], rtol=1e-10, atol=1e-10 * want)
+
+
+def test_second_derivatives_at_zero_and_a_negative_step():
+    tasks, rule = tl.BinaryClassification(2, mean_std=1.0, x_cov=1.0), tl.MAML(-0.1)
+    slope = jax.grad(lambda u: _binary.outer_loss((u[None],), tasks, rule, wave))
+    zero, direction = jnp.zeros(2), jnp.array([0.3, 0.4])
+    np.testing.assert_allclose(jax.jvp(slope, (zero,), (direction,))[1], 4 * direction, rtol=1e-10)
 
 
 def test_third_derivatives():
