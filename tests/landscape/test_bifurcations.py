@@ -91,17 +91,30 @@ def family(census_at, certified=True, flat=lambda value: False):
     return points_at
 
 
-@pytest.mark.parametrize("at", [0.0, 1e-12, -0.3, 0.7])
-def test_a_change_near_zero_is_bracketed_to_the_width_asked_for(at):
+@pytest.mark.parametrize(
+    ("at", "values"),
+    [
+        *[(at, [-1.0, 1.0]) for at in (0.0, 1e-12, -0.3, 0.7)],
+        (1e-12, [-1.0, 0.75]),
+        (-1.3, [-2.0, -1.0]),
+    ],
+)
+def test_a_change_near_zero_is_bracketed_to_the_width_asked_for(at, values):
     calls = []
 
     def points_at(value):
         calls.append(value)
         return family(lambda v: (2, 1, 0) if v > at else (1, 0, 0))(value)
 
-    (found,) = tl.find_bifurcations(points_at, [-1.0, 1.0], tolerance=1e-9)
+    (found,) = tl.find_bifurcations(points_at, values, tolerance=1e-9)
     assert abs(found.value - at) <= 1e-9
-    assert len(calls) < 60
+    assert len(calls) < 40
+
+
+def test_the_value_is_the_middle_of_the_bracket():
+    points_at = family(lambda v: (2, 1, 0) if v > 1.4 else (1, 0, 0))
+    (found,) = tl.find_bifurcations(points_at, [1.0, 1.5], tolerance=0.5)
+    assert found.value == 1.25
 
 
 def test_an_index_change_is_one():
@@ -153,6 +166,7 @@ def test_a_fold_from_no_points():
         (family(lambda v: (1, 0, 0)), [0, np.nan], 1e-6, "values must be finite"),
         (family(lambda v: (1, 0, 0)), [0, 1], np.nan, "tolerance must be"),
         (family(lambda v: (1, 0, 0)), [0, 1], 0.0, "tolerance must be"),
+        (family(lambda v: (1, 0, 0)), [0, 1], 1.0, "tolerance must be"),
         (
             family(lambda v: (1, 0, 0) if v < 0.4 else (2, 1, 0), flat=lambda v: 0.1 < v < 0.9),
             [0, 1],

@@ -45,6 +45,7 @@ def test_a_distance_is_given_only_where_the_minima_are_known():
     np.testing.assert_allclose(distance_to_minimum(shallow, few, tl.MAML(0.1, 2)), 1.0)
     # The nearest of (0, +-2) and (+-2, 0).
     np.testing.assert_allclose(distance_to_minimum(deep, all_points, tl.MAML(0.25)), 2**0.5)
+    assert np.isnan(distance_to_minimum(deep, all_points, tl.MAML(0.0)))
 
 
 @pytest.mark.parametrize("depth", [2, 3, 5])
@@ -103,9 +104,9 @@ def test_classify_point_tells_a_saddle():
     found = tl.classify_point(lambda w: w[0] ** 2 - 3 * w[1] ** 2 + w[2] ** 4, jnp.zeros(3))
     assert (found.index, found.nullity, found.grad_norm) == (1, 1, 0.0)
     np.testing.assert_allclose(found.eigenvalues, [-6, 0, 2])
-    near = tl.classify_point(lambda w: w[0] ** 2 + 1e-3 * w[1] ** 2, jnp.ones(2), tolerance=1e-2)
+    near = tl.classify_point(lambda w: w[0] ** 2 + 3e-3 * w[1] ** 2, jnp.ones(2), tolerance=1e-2)
     assert (near.index, near.nullity) == (0, 1)
-    np.testing.assert_allclose(near.grad_norm, np.hypot(2, 2e-3), rtol=1e-12)
+    np.testing.assert_allclose(near.grad_norm, np.hypot(2, 6e-3), rtol=1e-12)
 
 
 FACTORS = (((jnp.full((1, 1), 2.0),) * 2),) * 2
@@ -118,6 +119,7 @@ FACTORS = (((jnp.full((1, 1), 2.0),) * 2),) * 2
         (lambda: tl.known_minimum(tl.LinearRegression(dim=2), tl.MAML(0.1), 0), "dim=2"),
         (lambda: tl.known_minimum(tl.LinearRegression(), tl.MAML(0.1, 2), 0), "steps=2"),
         (lambda: tl.known_minimum(tl.LinearRegression(), tl.MAML(-0.1), 0), "step_size=-0.1"),
+        (lambda: tl.known_minimum(tl.LinearRegression(), tl.MAML(0.0), 0), "a positive step_size"),
         (lambda: tl.known_minimum(tl.LinearRegression(), tl.MAML(0.1), 2), "depth 2, got 2"),
         (lambda: tl.known_minimum(tl.LinearRegression(), tl.MAML(0.1), 1, [0.0]), "hold no zero"),
         (lambda: tl.known_minimum(tl.LinearRegression(), tl.MAML(0.1), 1, [np.nan]), "finite"),
@@ -128,6 +130,7 @@ FACTORS = (((jnp.full((1, 1), 2.0),) * 2),) * 2
         ),
         (lambda: tl.classify_point(jnp.sum, jnp.ones(2), tolerance=np.nan), "tolerance must be"),
         (lambda: tl.classify_point(jnp.sum, jnp.ones(2), tolerance=-1.0), "tolerance must be"),
+        (lambda: tl.classify_point(jnp.sum, jnp.ones(2), tolerance=1.0), "tolerance must be"),
         (lambda: tl.classify_point(jnp.sum, ()), "params must hold"),
         (lambda: tl.classify_point(jnp.sum, jnp.ones(2, int)), "params must hold"),
     ],
@@ -149,3 +152,4 @@ def test_a_point_without_derivatives_is_of_no_kind(loss, at):
 def test_the_gradient_of_any_size(size):
     found = tl.classify_point(lambda w: size * (3 * w[0] - 4 * w[1]), jnp.zeros(2))
     np.testing.assert_allclose(found.grad_norm, 5 * size)
+    assert (found.index, found.nullity) == (0, 2)

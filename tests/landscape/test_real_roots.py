@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toylin.landscape._integer_polynomials import (
+    _coprime_modulo,
     add,
     at_dyadic,
     divide,
@@ -18,7 +19,7 @@ from toylin.landscape._integer_polynomials import (
     multiply,
     squarefree,
 )
-from toylin.landscape._real_roots import real_roots
+from toylin.landscape._real_roots import RealRoot, real_roots
 
 
 def linear(root: Fraction):
@@ -90,6 +91,28 @@ def test_irrational_roots_and_values_at_them():
         assert abs(mpmath.mpf(product.numerator) / product.denominator / exact - 1) < 1e-23
 
 
+def test_an_interval_is_as_narrow_as_is_asked():
+    *_, root = real_roots((-2, 0, 1))
+    start = RealRoot((-2, 0, 1), 1, 0)
+    for bits in (*range(40), 300):
+        narrow = start.refined(bits)
+        assert narrow.low > 1 << bits  # of width 1, in its units
+        assert narrow.low <= root.value(400) / Fraction(2) ** narrow.exponent <= narrow.low + 1
+
+
+def test_a_constant_of_one_bounds_a_root():
+    (root,) = real_roots((1, 0, 0, 3 << 120))
+    assert abs(3 * (root.value() * 2**40) ** 3 + 1) < Fraction(1, 2**120)
+
+
+def test_the_root_of_the_interval_beside_is_no_root_in_common():
+    ours, beside = (-1, 3), (-4, 3)  # 1/3 and 4/3
+    root = RealRoot(multiply(ours, beside), 0, 0)
+    assert root._is_root_of(ours)
+    assert not root._is_root_of(beside)
+    assert root.value_of((7,)) == 7
+
+
 @pytest.mark.parametrize("polynomial", [(1, 0, 1), (7,), (1, 0, 0, 0, 1)])
 def test_no_real_root(polynomial):
     assert real_roots(polynomial) == []
@@ -120,6 +143,14 @@ def test_arithmetic_of_polynomials(a, b, x, e):
     common = divisor(multiply(a, b), multiply(a, (1, 1)))
     assert divide(common, a)[-1] > 0
     assert len(common) in (len(a), len(a) + (divisor(b, (1, 1)) == (1, 1)))
+
+
+def test_a_prime_tells_that_there_is_no_common_divisor():
+    """What saves the exact algorithm, whose result is the same."""
+    assert _coprime_modulo((-5, 0, 0, 1), (3, 1, 7))
+    assert _coprime_modulo((3, 1, 7), (2, 0, 5, 11))
+    assert _coprime_modulo((1 << 70, 1), (1, 3 << 65, 5))
+    assert not _coprime_modulo(multiply((2, 3), (5, 0, 7)), multiply((2, 3), (11, 13)))
 
 
 def test_common_divisors_that_a_prime_cannot_tell():

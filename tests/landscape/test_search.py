@@ -21,7 +21,7 @@ def test_one_start_reaches_a_point_far_away_by_steps_that_are_bounded():
     np.testing.assert_allclose(found.eigenvalues, [[1.0, 1.0]], rtol=1e-9)
 
 
-@pytest.mark.parametrize("unit", [1.0, 5e-4, 1e6])
+@pytest.mark.parametrize("unit", [1.0, 1.5e-5, 1e6])
 def test_starts_are_all_points_of_the_grid(unit):
     """Nine, and from each its own point: the variables do not see each other."""
 
@@ -41,3 +41,10 @@ def test_a_quadratic_in_a_box_of_any_size(extent):
 
     found = tl.search_critical_points(loss, extent, resolution=3, tolerance=1e-12)
     np.testing.assert_allclose(found.points / extent, [[0.5, 0.5]], rtol=1e-9)
+
+
+def test_one_variable_at_the_edge_of_the_box_to_the_last_bit():
+    eps = float(np.finfo(float).eps)
+    found = tl.search_critical_points(lambda w: (w[0] - 1) ** 2, 1.0, 1, 2, tolerance=eps)
+    assert found.points.tolist() == [[1.0]]
+    assert found.index.tolist() == [0]

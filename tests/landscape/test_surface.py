@@ -94,9 +94,9 @@ def test_any_widths():
     tasks = tl.LinearRegression(dim=2, shots=4)
     loss = tl.BatchLoss(tasks.sample(jax.random.key(0), 6), RULE)
     params, u, v = (tl.init(jax.random.key(i), (2, 3, 1)) for i in range(3))
-    plane = tl.surface(loss, params, (u, v), 1.0, resolution=3)
+    plane = tl.surface(loss, params, (u, v), 1.0, resolution=2)
     corner = jax.tree.map(lambda p, a, b: p - a + b, params, u, v)
-    np.testing.assert_allclose(plane.loss[0, 2], loss(corner), rtol=1e-12)
+    np.testing.assert_allclose(plane.loss[0, 1], loss(corner), rtol=1e-12)
 
 
 def batches():

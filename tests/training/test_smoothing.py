@@ -39,6 +39,13 @@ def test_what_decides_is_the_second_half():
     smooth = sampled(0.1)
     smooth[:, :500] += 10 * np.exp(-RECORDS[:500] / 100)
     assert smoothing_window(smooth) == 20
+    late = sampled(0.1)  # 48 % of turns in the second half, 53 % from the first third on
+    late[:, 860:] = np.exp(-RECORDS[860:] / 100)
+    assert smoothing_window(late) == 1
+
+
+def test_stairs_have_no_turns():
+    assert smoothing_window(1 + RECORDS[None] // 3 + RECORDS[None] % 3 // 2) == 1
 
 
 def test_few_records_and_those_that_left_floats_are_left_alone():

@@ -93,8 +93,7 @@ class RealRoot:
         """The part, one of 2^``step``, where a secant sees the root; None if it is not there."""
         left = at_dyadic(self.polynomial, self.low, self.exponent)[0]
         right = at_dyadic(self.polynomial, self.low + 1, self.exponent)[0]
-        last = (1 << step) - 1
-        guess = 1 if step == 1 else min(last, (left << step) // (left - right))
+        guess = 1 if step == 1 else (left << step) // (left - right)  # signs differ: below 2^step
         start = (self.low << step) + guess
         finer = replace(self, low=start, exponent=self.exponent - step)
         signs = [finer._sign(self.polynomial, start + k) for k in (0, 1)]
