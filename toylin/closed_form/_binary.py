@@ -134,11 +134,25 @@ def _field_jvp(
     along = direction @ d_u
     change = hessian @ _entries(along, d_rest)
     # Rounding makes g / |u| wrong by eps / |u|, and the derivative of g differs by |u|² only.
-    weights, spread = rest[:-3], rest[-3] * len(u) ** 0.5 + jnp.sqrt(rest[-2])
-    near = length * spread * jnp.prod(weights) < float(jnp.finfo(u.dtype).eps) ** (1 / 3)
+    near = length * _rate(rest, len(u)) < float(jnp.finfo(u.dtype).eps) ** (1 / 3)
+    near |= length == 0
     across = jnp.where(near, hessian[0, 0], gradient[0] / jnp.where(near, 1.0, length))
     d_field = change[0] * direction + across * (d_u - along * direction)
     return (gradient[0] * direction, gradient[1:]), (d_field, change[1:])
+
+
+def _rate(rest: Float[Array, " rest"], dim: int) -> Array:
+    """About how much logits, before and after a step, change with |u|, of whatever sign.
+
+    They are u'x times the product p of the weights above, which a step moves by ``moved`` |u|:
+    where p is zero, logits after it still grow like the square of |u|.
+    """
+    weights, (mean_std, x_cov, step_size) = rest[:-3], rest[-3:]
+    spread = jnp.abs(mean_std) * dim**0.5 + jnp.sqrt(x_cov)
+    others = jnp.prod(jnp.where(jnp.eye(len(weights), dtype=bool), 1.0, weights), axis=1)
+    moved = jnp.abs(step_size) * jnp.sum(others**2)
+    growth = 1 + jnp.abs(step_size) * moved * spread**2
+    return spread * jnp.hypot(jnp.prod(weights) * growth, jnp.sqrt(moved))
 
 
 def outer_loss(
