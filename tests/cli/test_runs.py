@@ -14,7 +14,7 @@ from matplotlib.colors import to_rgba
 
 import toylin as tl
 from toylin.cli.train import command as train
-from toylin.limits import LEVELS, levels_reached
+from toylin.limits import LEVELS, levels_reached, reference_losses
 from toylin.training import differing_settings, load_runs, loss_ends, plot_together
 
 SETTINGS = {
@@ -112,6 +112,14 @@ def test_a_level_is_reached_from_above():
     assert levels_reached(0.51, levels, error=0.003) == ["no adaptation"]
     assert levels_reached(np.nan, levels) == []
     assert levels_reached(0.1, {}) == []
+
+
+@pytest.mark.parametrize("step_size", [10.0, 1e200])
+def test_a_floor_far_above_all_levels_brings_none_of_them_nearer(step_size):
+    """One layer does worse by that step than by none: 90.5, or beyond floats."""
+    levels = reference_losses(tl.LinearRegression(shots=2), tl.MAML(step_size))
+    assert levels["shallow floor"] > 90
+    assert levels_reached(0.504, levels) == ["shallow floor", "no adaptation"]
 
 
 def test_the_ends_of_a_loss_and_their_error():

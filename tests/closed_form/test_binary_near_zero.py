@@ -85,3 +85,23 @@ def test_a_length_and_a_direction_of_any_size(size, direction):
     length, found = _binary._polar(jnp.array(direction) * size)
     np.testing.assert_allclose(length, size, rtol=1e-15)
     np.testing.assert_allclose(found, direction, rtol=1e-15)
+
+
+def test_the_sign_of_upper_weights_does_not_say_what_is_near_zero():
+    """Nor is all near it where they are zero. Across u the Hessian is |gradient| / |u|: the loss
+    depends on |u| alone."""
+    u, tasks, rule = jnp.array([0.3, -0.4]), tl.BinaryClassification(2), tl.MAML(0.5)
+    across = jnp.array([0.8, 0.6])
+
+    @jax.jit
+    def along_and_across(weight):
+        def loss(u):
+            return tl.closed_form.outer_loss((u[None], weight.reshape(1, 1)), tasks, rule)
+
+        gradient = jax.grad(loss)
+        return gradient(u), jax.jvp(gradient, (u,), (across,))[1]
+
+    for weight in (-0.9, 0.0, 0.9):
+        gradient, change = along_and_across(jnp.asarray(weight))
+        np.testing.assert_allclose(gradient @ across, 0.0, atol=1e-14)
+        np.testing.assert_allclose(change, gradient @ u / (u @ u) * across, atol=1e-12)

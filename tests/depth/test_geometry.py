@@ -80,6 +80,14 @@ def test_the_departure_of_steps_of_any_size_in_rational_numbers(widths, step_siz
     np.testing.assert_allclose(got, float(squares[0] / squares[1]) ** 0.5, rtol=1e-12)
 
 
+@pytest.mark.parametrize("step_size", [1e-200, 1e-10, 1e10, 1e200])
+def test_the_departure_of_two_numbers_by_hand(step_size):
+    """(w_1 - a g w_2) (w_2 - a g w_1): a g w_1 w_2 / (w_1² + w_2²), whose square is no float."""
+    params = (jnp.full((1, 1), 3.0), jnp.full((1, 1), -4.0))
+    got = tl.step_departure(params, jnp.array([0.5]), step_size)
+    np.testing.assert_allclose(got, 0.24 * step_size, rtol=1e-14)
+
+
 @pytest.mark.parametrize("size", [1e-300, 1e-160, 1.0, 1e160, 1e300])
 def test_the_angle_of_matrices_of_any_size(size):
     first = size * jnp.array([[3.0, 0.0], [0.0, 4.0]])

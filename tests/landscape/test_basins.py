@@ -44,6 +44,16 @@ def test_one_step_is_enough_to_arrive():
         tl.basins(double_well, [[0.5, 1.0]], MINIMA, optax.sgd(0.1), 0)
 
 
+def test_a_start_is_as_far_from_a_minimum_in_any_unit():
+    """Five radii away, where squares of distances are no floats."""
+    for unit in (1.0, 1e-170, 1e170):
+        starts, minimum = unit * MINIMA[:, ::-1] * 0.05, jnp.zeros((1, 2))
+        found = tl.basins(lambda w: jnp.sum(w), starts, minimum, optax.sgd(0.0), 1, 1e-2 * unit)
+        assert found.target.tolist() == [-1, -1]
+        near = tl.basins(lambda w: jnp.sum(w), starts, minimum, optax.sgd(0.0), 1, 0.1 * unit)
+        assert near.target.tolist() == [0, 0]
+
+
 def test_none_is_reached_by_a_run_that_is_interrupted_before_it_begins():
     sgd = optax.sgd(0.05)
 

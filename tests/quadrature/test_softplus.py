@@ -19,6 +19,7 @@ from toylin.quadrature import (
     expected_sigmoid,
     expected_softplus,
     expected_softplus_derivative,
+    expected_softplus_derivatives,
 )
 
 
@@ -281,3 +282,11 @@ def test_binary_points_on_the_boundary():
     want = np.mean(np.log1p(np.exp(-np.array([3.0, -6.0, 0.0]))))
     np.testing.assert_allclose(points.loss(params), want, rtol=1e-14)
     assert_close(tl.autodiff.inner_loss(params, points), points.loss(params), 1e-14)
+
+
+def test_odd_derivatives_keep_their_digits_beside_zero():
+    """By the first term of their series, -t/8 and t/4, at no variance and at one of its size."""
+    for mean in (1e-9, -1e-15):
+        for variance in (0.0, mean**2):
+            third, fifth = expected_softplus_derivatives((3, 5), mean, variance)
+            np.testing.assert_allclose([third, fifth], [-mean / 8, mean / 4], rtol=1e-14)

@@ -49,6 +49,21 @@ def test_a_saved_run_is_loaded_as_it_was(rule, tmp_path):
     assert run.settings == SETTINGS
 
 
+def test_a_run_in_single_precision_is_used_as_it_was(tmp_path):
+    """Its step size, a Python number, takes the type of the parameters; NumPy's keep their own."""
+    start, tasks = jnp.ones((1, 1), jnp.float32), tl.LinearRegression(shots=2)
+    for size in (0.1, np.float32(0.1)):
+        rule = tl.MAML(size, np.int64(2))
+        swapped = np.asarray(start).astype(">f4")
+        run = tl.load_run(tl.save_run(tmp_path / "run.npz", (swapped,), rule, [1.0], {}))
+        assert run.params[0].dtype == jnp.float32
+        got = tl.closed_form.outer_loss(run.params, tasks, run.rule)
+        assert got == tl.closed_form.outer_loss((start,), tasks, rule)
+        assert got.dtype == jnp.float32
+    with pytest.raises(ValueError, match="NUL"):
+        tl.save_run(tmp_path / "run.npz", {"a\0b": start}, rule, [1.0], {})
+
+
 def test_which_iterations_are_recorded_is_kept(tmp_path):
     which = np.arange(0, 30, 10)
     path = tl.save_run(tmp_path / "run.npz", PARAMS, tl.MAML(0.1), jnp.ones(3), {}, iteration=which)

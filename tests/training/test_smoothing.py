@@ -44,10 +44,6 @@ def test_what_decides_is_the_second_half():
     assert smoothing_window(late) == 1
 
 
-def test_stairs_have_no_turns():
-    assert smoothing_window(1 + RECORDS[None] // 3 + RECORDS[None] % 3 // 2) == 1
-
-
 def test_few_records_and_those_that_left_floats_are_left_alone():
     assert smoothing_window(sampled(0.1)[:, :99]) == 1
     assert smoothing_window(sampled(0.1)[:, :100]) == 2

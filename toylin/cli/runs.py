@@ -40,7 +40,7 @@ def command(folder: Path, picture: Path | None) -> None:
 
     A line a run: the settings in which they differ, the loss over the first and the last tenth of
     its records, loss and accuracy on unseen tasks where they were measured, and the levels that the
-    last records are at or below (within 1 % of the highest and two standard errors): the lowest
+    last records are at or below (within 1 % of the first and two standard errors): the lowest
     loss without adaptation, that of any learner (Bayes), and for MAML the floors of one layer and
     of two scalar layers; for runs of toylin train on regression. A level is n/a where it has no
     closed form for the run, so that nothing is said of it, and no level is given where the last

@@ -111,8 +111,8 @@ def _parts_jvp(
     length, direction = _polar(u)
     along = direction @ d_u
     # Rounding makes g / |u| wrong by eps / |u|, and the derivative of g differs by |u|² only.
-    weights, spread = jnp.abs(rest[:-3]), rest[-3] * len(u) ** 0.5 + jnp.sqrt(rest[-2])
-    near = length * spread * jnp.prod(weights) < float(jnp.finfo(u.dtype).eps) ** (1 / 3)
+    near = length * _rate(rest, len(u)) < float(jnp.finfo(u.dtype).eps) ** (1 / 3)
+    near |= length == 0
     changes = {}
     for about_u, part in parts.items():
         in_u, in_rest = slopes[*about_u, True], slopes[*about_u, False]
@@ -123,6 +123,20 @@ def _parts_jvp(
         else:
             changes[about_u] = in_u @ d_u + in_rest @ d_rest
     return parts, changes
+
+
+def _rate(rest: Float[Array, " rest"], dim: int) -> Array:
+    """About how much logits, before and after a step, change with |u|, of whatever sign.
+
+    They are u'x times the product p of the weights above, which a step moves by ``moved`` |u|:
+    where p is zero, logits after it still grow like the square of |u|.
+    """
+    weights, (mean_std, x_cov, step_size) = rest[:-3], rest[-3:]
+    spread = jnp.abs(mean_std) * dim**0.5 + jnp.sqrt(x_cov)
+    others = jnp.prod(jnp.where(jnp.eye(len(weights), dtype=bool), 1.0, weights), axis=1)
+    moved = jnp.abs(step_size) * jnp.sum(others**2)
+    growth = 1 + jnp.abs(step_size) * moved * spread**2
+    return spread * jnp.hypot(jnp.prod(weights) * growth, jnp.sqrt(moved))
 
 
 def outer_loss(

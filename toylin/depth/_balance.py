@@ -40,12 +40,15 @@ def step_departure(
         raise ValueError(f"gradient must have shape {wanted}, got {jnp.shape(gradient)}")
     matrix = jnp.asarray(gradient).reshape(outputs, dim)
     below, above = products_below(tuple(params))[:-1], products_above(tuple(params))
-    # By the order in alpha, layer by layer: the difference of two products would be rounding.
+    # By the order in alpha, layer by layer: the difference of two products would be rounding. And
+    # without its powers, which leave the range of floats before what they are multiplied by does.
+    largest = jnp.max(jnp.abs(matrix))
+    matrix, size = matrix / largest, step_size * largest
     first, higher = jnp.zeros((2, dim, dim), matrix.dtype)
     for w, a, b in zip(params, above, below, strict=True):
-        move = -step_size * (a.T @ matrix @ b.T)
-        first, higher = w @ first + move @ b, w @ higher + move @ (first + higher)
-    return norm(higher) / norm(first)
+        move = -(a.T @ matrix @ b.T)
+        first, higher = w @ first + move @ b, w @ higher + move @ (first + size * higher)
+    return jnp.abs(size) * norm(higher) / norm(first)
 
 
 def imbalance(params: Params) -> Float[Array, " layers"]:

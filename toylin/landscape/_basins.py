@@ -138,8 +138,9 @@ class _Arrival(NamedTuple):
 
 
 def _arrive(state: _Arrival, i: Array, point: Array, _value: Array, _norm: Array) -> _Arrival:
-    distance = jnp.linalg.norm(point - state.goals, axis=-1)
-    near = jnp.where(distance.min() < state.radius, distance.argmin(), -1).astype(jnp.int32)
+    # In radii, so that squares of what is not near do not leave the range of floats to zero.
+    distance = jnp.linalg.norm((point - state.goals) / state.radius, axis=-1)
+    near = jnp.where(distance.min() < 1.0, distance.argmin(), -1).astype(jnp.int32)
     there = state.target >= 0
     return state._replace(
         target=jnp.where(there, state.target, near),

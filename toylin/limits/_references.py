@@ -55,10 +55,13 @@ def _unadapted(tasks: LinearRegression) -> Any:
 
 
 def _deep_floor(tasks: LinearRegression, rule: Rule) -> Any:
-    """For one step of MAML in one dimension; what else it refuses is a ``ValueError`` to it."""
+    """For one step of MAML in one dimension; what else it refuses is a ``ValueError`` to it.
+
+    Or an ``OverflowError``: critical points that no float is.
+    """
     try:
         return deep_floor(tasks, cast(MAML, rule))
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise NoClosedFormError(str(error)) from None
 
 

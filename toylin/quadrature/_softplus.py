@@ -40,33 +40,37 @@ _T_WEIGHT = np.concatenate([_HALF_WEIGHT[::-1], _HALF_WEIGHT])
 
 @cache
 def _polynomial(order: int) -> np.ndarray:
-    """Coefficients, from the highest, of the derivative of that order (>= 1) in the sigmoid s.
+    """Coefficients, from the highest, of the derivative of that order (>= 2) over s (1 - s).
 
-    The derivative of s is s - s².
+    A polynomial in h = 1 - 2 s, s the sigmoid: the derivative of s (1 - s) is s (1 - s) h, that of
+    h is -2 s (1 - s) = (h² - 1) / 2. Odd or even, so that what is zero at t = 0 keeps its digits
+    beside it.
     """
-    polynomial = np.polynomial.Polynomial([0.0, 1.0])
-    for _ in range(order - 1):
-        polynomial = polynomial.deriv() * np.polynomial.Polynomial([0.0, 1.0, -1.0])
+    polynomial = np.polynomial.Polynomial([1.0])
+    for _ in range(order - 2):
+        change = polynomial.deriv() * np.polynomial.Polynomial([-0.5, 0.0, 0.5])
+        polynomial = polynomial * np.polynomial.Polynomial([0.0, 1.0]) + change
     return polynomial.coef[::-1]
 
 
 def _derivatives(orders: Orders, t: Array) -> list[Array]:
     """The derivatives of softplus of those orders, to relative rounding on either side.
 
-    From the third on they are odd or even, so that the sigmoid of -|t| serves: s and not 1 - s.
+    From the second on they are odd or even, so that the sigmoid of -|t| serves: s and not 1 - s.
     """
     small = jnp.exp(-jnp.abs(t))
-    s = small / (1 + small)
-    return [_derivative(order, t, small, s) for order in orders]
+    return [_derivative(order, t, small) for order in orders]
 
 
-def _derivative(order: int, t: Array, small: Array, s: Array) -> Array:
+def _derivative(order: int, t: Array, small: Array) -> Array:
     if order == 0:
         return jnp.maximum(t, 0.0) + jnp.log1p(small)
     if order == 1:
-        return jnp.where(t > 0, 1 / (1 + small), s)
+        return jnp.where(t > 0, 1.0, small) / (1 + small)
     sign = 1.0 if order % 2 == 0 else -jnp.sign(t)
-    return sign * jnp.polyval(jnp.asarray(_polynomial(order), t.dtype), s)
+    h = -jnp.expm1(-jnp.abs(t)) / (1 + small)
+    polynomial = jnp.polyval(jnp.asarray(_polynomial(order), t.dtype), h)
+    return sign * polynomial * small / (1 + small) ** 2
 
 
 @cache
@@ -87,8 +91,9 @@ def _rest(order: int, tilted: bool) -> np.ndarray:
         quotient = np.where(left, 1 / (1 + small), small / (1 + small))
     else:
         sign = np.where(left, 1.0, (-1.0) ** order)
-        rest = sign * np.polyval(_polynomial(order), s)
-        quotient = np.where(left, rest / small, rest * small)
+        of_h = sign * np.polyval(_polynomial(order), np.tanh(np.abs(_T) / 2)) / (1 + small) ** 2
+        rest = of_h * small
+        quotient = np.where(left, of_h, rest * small)
     return _T_WEIGHT * (np.where(left, quotient - 1, quotient) if tilted else rest)
 
 

@@ -122,7 +122,7 @@ def _iterations(iteration: Any, records: int) -> np.ndarray:
 
 
 def _write(name: str, tree: Any, arrays: dict[str, np.ndarray]) -> Any:
-    """Put the arrays of ``tree`` into ``arrays``; return its structure for JSON, None for one."""
+    """Put the arrays of ``tree`` into ``arrays``; return its structure for JSON (of one, None)."""
     if hasattr(tree, "_asdict"):
         tree = tree._asdict()
     if isinstance(tree, dict):
@@ -134,15 +134,17 @@ def _write(name: str, tree: Any, arrays: dict[str, np.ndarray]) -> Any:
         return {kind: [_write(f"{name}/{i}", v, arrays) for i, v in enumerate(tree)]}
     if tree is None:
         return "none"
-    array = np.asarray(tree) if isinstance(tree, jax.Array | np.ndarray | float | int) else None
+    known = isinstance(tree, jax.Array | np.ndarray | np.generic | float | int)
+    array = np.asarray(tree) if known else None
     if array is None or array.dtype.kind not in _NUMBERS:
         raise ValueError(
             f"{name} must be what a file can hold, arrays in tuples, lists and dicts, got {tree!r}"
         )
-    if name in arrays:
-        raise ValueError(f"{name} must have keys without '/', got two entries of that name")
-    arrays[name] = array
-    return None
+    if name in arrays or "\0" in name:
+        raise ValueError(f"{name!r} must have keys without '/' or NUL, or two entries are one")
+    arrays[name] = array.astype(array.dtype.newbyteorder("="), copy=False)
+    # A number of Python's takes the type of what it meets: read as an array it would not.
+    return "number" if type(tree) in (float, int) else None
 
 
 def _write_rule(name: str, rule: Rule, arrays: dict[str, np.ndarray]) -> Any:
@@ -155,7 +157,9 @@ def _write_rule(name: str, rule: Rule, arrays: dict[str, np.ndarray]) -> Any:
         if isinstance(value, Rule):
             fields[field.name] = {"rule": _write_rule(where, value, arrays)}
         elif field.metadata.get("static"):
-            fields[field.name] = {"static": value}
+            fields[field.name] = {
+                "static": value.item() if isinstance(value, np.generic) else value
+            }
         else:
             fields[field.name] = {"tree": _write(where, value, arrays)}
     return {"kind": kind, "fields": fields}
@@ -203,6 +207,8 @@ def _read(name: str, structure: Any, arrays: Mapping[str, np.ndarray]) -> Any:
         return jnp.asarray(arrays[name])
     if structure == "none":
         return None
+    if structure == "number":
+        return arrays[name].item()
     ((kind, inside),) = structure.items()
     if kind == "dict":
         return {key: _read(f"{name}/{key}", part, arrays) for key, part in inside.items()}
