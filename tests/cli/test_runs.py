@@ -130,6 +130,7 @@ def test_the_ends_of_a_loss_and_their_error():
     assert ends.last == pytest.approx(loss[900:].mean())
     assert ends.error == pytest.approx(0.3 / 10, rel=0.2)
     assert loss_ends([3.0]) == (3.0, 3.0, 0.0, 1)
+    assert loss_ends(np.arange(20.0)) == (0.5, 18.5, 0.5, 2)
     assert ends.records == 100
     assert np.isnan(loss_ends([]).last)
     assert loss_ends([]).records == 0

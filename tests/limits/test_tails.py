@@ -71,6 +71,7 @@ def test_a_mean_carried_by_its_tail_is_called_so():
     assert float(tail.tail_share) > 0.999
     with pytest.warns(tl.TailWarning, match="carried by rare outcomes"):
         tail.warn()
+    assert [tail._replace(tail_share=share).dominated for share in (0.09, 0.11)] == [False, True]
 
 
 def test_a_mean_that_is_typical_is_not():

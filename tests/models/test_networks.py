@@ -155,6 +155,7 @@ def test_equal_networks_share_programs():
         (lambda: tl.MLP(hidden=3), "hidden must be a tuple of widths"),
         (lambda: tl.MLP(hidden=(0,)), "every entry of hidden must be"),
         (lambda: tl.Convolutional(depth=0), "depth must be an integer of at least 1"),
+        (lambda: tl.Convolutional(depth=101), "depth must be .* at most 100, got 101"),
         (lambda: tl.Convolutional(width=1.5), "width must be an integer"),
         (lambda: tl.LinNet(tl.predict), "model must be a model with init"),
         (lambda: tl.LinNet(tl.MLP(), output_layers=-1), "output_layers must be"),

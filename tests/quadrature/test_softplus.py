@@ -290,3 +290,10 @@ def test_odd_derivatives_keep_their_digits_beside_zero():
         for variance in (0.0, mean**2):
             third, fifth = expected_softplus_derivatives((3, 5), mean, variance)
             np.testing.assert_allclose([third, fifth], [-mean / 8, mean / 4], rtol=1e-14)
+
+
+def test_beyond_the_range_of_floats():
+    """Of an infinite variance the expectation is infinite, derivatives are not known."""
+    value, slope = expected_softplus_derivatives((0, 1), 0.3, jnp.inf)
+    assert value == jnp.inf
+    assert np.isnan(slope)

@@ -23,3 +23,4 @@ def test_biases_matrices_and_kernels_fit():
     rule = tl.NonlinearKFO.identity(params, 0.5, hidden=2)
     rule.check(params)
     assert [[a.shape[1] for a, _, _ in pair] for pair in rule.networks] == [[3, 1], [4, 6], [2, 4]]
+    tl.NonlinearKFO.identity(params, 0.5, hidden=1).check(params)

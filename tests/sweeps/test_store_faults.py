@@ -18,7 +18,7 @@ import pytest
 
 import toylin as tl
 from toylin.cli import main
-from toylin.sweeps._checksums import SKELETON, listing
+from toylin.sweeps._checksums import SKELETON, in_short, listing
 from toylin.sweeps._layout import ATTRIBUTES, METADATA
 from toylin.sweeps._store import Store
 
@@ -29,6 +29,12 @@ OVER = {"step_size": [0.1, 0.5, 0.9], "theta_mean": [0.0, 0.3, 1.0]}
 def small(store=None, over=OVER, **changes):
     settings = {"num_steps": 4, "chunk_runs": 5} | changes
     return tl.sweep(tl.LinearRegression(), over=over, store=store, **settings)
+
+
+def test_of_many_faults_three_are_named():
+    assert [in_short(list(found)) for found in ("a", "abc", "abcde")] == [
+        *("a", "a, b, c", "a, b, c and 2 more")
+    ]
 
 
 def contents(store):

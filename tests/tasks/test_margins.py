@@ -61,7 +61,7 @@ def test_margins_at_zero_weights():
 
 
 def test_margins_are_for_scoring_only():
-    batch = tl.BinaryClassification(dim=3).sample_margins(jax.random.key(0), 2, 4)
+    batch = tl.BinaryClassification(dim=3).sample_margins(jax.random.key(0), 2, 1)
     one = jax.tree.map(lambda x: x[0], batch.query)
     with pytest.raises(ValueError, match="support must be"):
         tl.autodiff.adapt(tl.init(jax.random.key(0), (3, 1)), one, RULE)

@@ -73,6 +73,12 @@ def test_which_iterations_are_recorded_is_kept(tmp_path):
         tl.save_run(path, PARAMS, tl.MAML(0.1), jnp.ones(3), {}, iteration=which[:2])
 
 
+def test_losses_of_a_run_that_diverged_are_kept(tmp_path):
+    loss = np.array([1.0, np.inf, np.nan])
+    path = tl.save_run(tmp_path / "run.npz", PARAMS, tl.MAML(0.1), loss, {})
+    np.testing.assert_array_equal(tl.load_run(path).loss, loss)
+
+
 def test_what_was_measured_is_kept(tmp_path):
     run = PARAMS, tl.MAML(0.1), jnp.ones(3), {}
     found = {"test_accuracy": jnp.float32(0.5), "seconds": 3}
