@@ -9,6 +9,7 @@ import optax
 import pytest
 
 import toylin as tl
+from toylin.landscape import distance_to_minimum
 from toylin.sweeps import _program
 from toylin.sweeps._chunks import parse_memory
 from toylin.sweeps._problem import NamedRule
@@ -58,6 +59,9 @@ def test_every_run_is_meta_train(regression, depth, shots):
     unadapted = tl.closed_form.outer_loss(run.params, tasks, tl.MAML(0.3, steps=0))
     np.testing.assert_allclose(ds.unadapted_loss, unadapted, rtol=1e-12)
     assert float(ds.unadapted_loss) != float(ds.final_loss)
+    away = distance_to_minimum(run.params, tasks, tl.MAML(0.3))  # none of a deep one at few shots
+    assert (away is None) == (depth == 2 and shots == 3)
+    np.testing.assert_allclose(ds.distance_to_minimum, away or np.nan, rtol=1e-9)
 
 
 def test_it_is_labelled(regression):
