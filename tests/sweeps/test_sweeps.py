@@ -217,6 +217,20 @@ def test_learning_the_step_size_reaches_the_best_one():
     assert float(ds.final_loss[0]) < 1e-8 < 0.3 < float(ds.loss[0, 0])
 
 
+def test_a_thousand_times_the_first_loss_is_divergence():
+    ds = tl.sweep(
+        tl.LinearRegression(),
+        over={"learning_rate": np.geomspace(10, 1000, 41)},
+        model=tl.DeepLinear(depth=1),
+        optimizer="sgd",
+        num_steps=1,
+    )
+    times = ds.final_loss.values / ds.loss.values[:, 0]
+    assert times[times < 1000].max() > 700
+    assert times[times > 1000].min() < 1500
+    assert ds.diverged.values.tolist() == (times > 1000).tolist()
+
+
 def test_divergence_and_convergence():
     ds = tl.sweep(
         tl.LinearRegression(),
