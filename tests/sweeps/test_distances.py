@@ -26,7 +26,9 @@ def test_distance_to_the_nearest_minimum(depth):
     product = 1 / np.sqrt(0.4 * 1.7)
     rng = np.random.default_rng(depth)
     distance = jax.jit(distance_to_minimum)
-    for weights in (*rng.normal(size=(6, depth)), 3 + rng.random(depth), np.zeros(depth)):
+    # The last: where the nearest point has the smaller root only just.
+    more = [np.array([1.0, 2.6, 0.1])] if depth == 3 else []
+    for weights in (*rng.normal(size=(6, depth)), 3 + rng.random(depth), np.zeros(depth), *more):
         params = tuple(jnp.full((1, 1), w) for w in weights)
         best = np.inf
         for zero in range(depth):
