@@ -37,6 +37,18 @@ def test_several_outputs_in_other_units(unit):
     np.testing.assert_allclose(found.matrix * unit**2, plain.matrix, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
+def test_several_outputs_in_other_units_of_targets(unit):
+    def best(unit):
+        law = {"theta_cov": unit**2 * PRIOR, "noise_std": 0.5 * unit, "x_cov": OF_X}
+        tasks = tl.LinearRegression(2, outputs=2, output_cov=ROWS, shots=3, **law)
+        return tl.best_layers(tasks, 2, 0.1)
+
+    plain, found = best(1.0), best(unit)
+    np.testing.assert_allclose(found.loss / unit**2, plain.loss, rtol=1e-9)
+    np.testing.assert_allclose(found.matrix, plain.matrix, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("noise_std", [1e3, 1e6])
 def test_a_best_step_that_is_tiny(noise_std):
     """Noise far above the signal: the best preconditioner is small, and what layers lose of it."""
